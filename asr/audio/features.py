@@ -1,0 +1,111 @@
+"""The settings of the MFCC features, and the one function that counts their frames.
+
+This file has no torch in it: the runtime, the training path and the exported graph all read the numbers from here.
+"""
+
+import math
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from asr.errors import SettingsError
+
+
+@dataclass(frozen=True)
+class FeatureSettings:
+    """How a wave becomes mel-frequency cepstral coefficients (Davis and Mermelstein, 1980).
+
+    The defaults are the field's: 25 ms Hann windows every 10 ms at 16 kHz, 80 triangular bands on the HTK mel scale,
+    natural logarithm, orthonormal DCT-II, the first 40 coefficients. ``deltas`` appends that many orders of time
+    derivatives. Raises SettingsError for a combination that makes no sense.
+    """
+
+    sample_rate: int = 16_000
+    window_seconds: float = 0.025
+    hop_seconds: float = 0.010
+    low_hz: float = 20.0
+    high_hz: float = 8_000.0
+    mel_bands: int = 80
+    coefficients: int = 40
+    deltas: int = 0
+    log_floor: float = 1e-6
+    variance_floor: float = 1e-2
+
+    def __post_init__(self) -> None:
+        """Refuse settings that would give features of no meaning."""
+        for name in ("sample_rate", "window_seconds", "hop_seconds", "mel_bands", "coefficients"):
+            if getattr(self, name) <= 0:
+                raise SettingsError(f"features: {name} is {getattr(self, name)}; it must be above 0")
+        if self.coefficients > self.mel_bands:
+            raise SettingsError(
+                f"features: {self.coefficients} coefficients of {self.mel_bands} mel bands; "
+                "there are only as many as bands, so lower coefficients or raise mel_bands"
+            )
+        if not 0 <= self.low_hz < self.high_hz <= self.sample_rate / 2:
+            raise SettingsError(
+                f"features: the band {self.low_hz} to {self.high_hz} Hz does not lie within "
+                f"0 to {self.sample_rate / 2} Hz, half the sample rate"
+            )
+        if self.hop_seconds > self.window_seconds:
+            raise SettingsError(
+                f"features: a hop of {self.hop_seconds} s steps over audio that no window of "
+                f"{self.window_seconds} s sees; make it at most the window"
+            )
+        if self.deltas not in (0, 1, 2):
+            raise SettingsError(f"features: deltas is {self.deltas}; it is 0, 1 or 2 orders of derivatives")
+        if self.log_floor <= 0 or self.variance_floor <= 0:
+            raise SettingsError("features: log_floor and variance_floor must be above 0")
+        if self.narrowest_band_hz < self.sample_rate / self.fft_length:
+            raise SettingsError(
+                f"features: {self.mel_bands} mel bands are too many for an FFT of {self.fft_length} points: the lowest "
+                f"is {self.narrowest_band_hz:.1f} Hz wide and could hold no bin; lower mel_bands or lengthen the window"
+            )
+
+    @property
+    def window_length(self) -> int:
+        """Samples in a window."""
+        return round(self.sample_rate * self.window_seconds)
+
+    @property
+    def hop_length(self) -> int:
+        """Samples from one frame to the next."""
+        return round(self.sample_rate * self.hop_seconds)
+
+    @property
+    def fft_length(self) -> int:
+        """Points of the Fourier transform: the next power of two, the window centred in it."""
+        return 1 << (self.window_length - 1).bit_length()
+
+    @property
+    def dimension(self) -> int:
+        """F, the width of one feature vector."""
+        return self.coefficients * (1 + self.deltas)
+
+    @property
+    def narrowest_band_hz(self) -> float:
+        """Width in Hz of the lowest triangle, which is the narrowest on the mel scale."""
+        low, high = _mel(self.low_hz), _mel(self.high_hz)
+        return _hertz(low + 2 * (high - low) / (self.mel_bands + 1)) - self.low_hz
+
+    def frames(self, samples: int) -> int:
+        """T for a wave of that many samples: a frame is centred on every hop, the first on sample 0."""
+        return 1 + samples // self.hop_length
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for the bundle."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> "FeatureSettings":
+        """The settings of a bundle; an unknown name is a SettingsError."""
+        try:
+            return cls(**values)
+        except TypeError as error:
+            raise SettingsError(f"features: {error}") from error
+
+
+def _mel(hertz: float) -> float:
+    return 2595.0 * math.log10(1.0 + hertz / 700.0)
+
+
+def _hertz(mel: float) -> float:
+    return float(700.0 * (10.0 ** (mel / 2595.0) - 1.0))

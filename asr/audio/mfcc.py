@@ -1,0 +1,125 @@
+"""MFCC on the batch's device (torchaudio), and the same numbers as a graph that ONNX can hold."""
+
+from typing import cast
+
+import torch
+import torchaudio
+from torch import Tensor, nn
+from torch.nn import functional
+
+from asr.audio.features import FeatureSettings
+
+
+class Mfcc(nn.Module):
+    """Waves to normalised MFCC: (B, N), lengths (B,) → features (B, T, F), feature lengths (B,).
+
+    Waves are zero beyond their length, and the windows at both ends see zeros too, so that a padded row gets the
+    features that it gets alone.
+    """
+
+    def __init__(self, settings: FeatureSettings) -> None:
+        super().__init__()
+        self.settings = settings
+        self.transform = torchaudio.transforms.MFCC(
+            sample_rate=settings.sample_rate,
+            n_mfcc=settings.coefficients,
+            log_mels=True,
+            melkwargs={
+                "n_fft": settings.fft_length,
+                "win_length": settings.window_length,
+                "hop_length": settings.hop_length,
+                "f_min": settings.low_hz,
+                "f_max": settings.high_hz,
+                "n_mels": settings.mel_bands,
+                "pad_mode": "constant",
+            },
+        )
+
+    def forward(self, waves: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+        """Features of float32 waves in [-1, 1]; frames beyond a row's own length are zero."""
+        coefficients = self.coefficients(waves)
+        frames = 1 + lengths // self.settings.hop_length
+        return normalise(with_deltas(coefficients, frames, self.settings.deltas), frames, self.settings), frames
+
+    def coefficients(self, waves: Tensor) -> Tensor:
+        """The plain coefficients, before derivatives and normalisation: (B, N) → (B, T, coefficients)."""
+        mel: Tensor = self.transform.MelSpectrogram(waves)
+        # torchaudio's own log adds a fixed 1e-6; written out so that the floor is the setting's.
+        log_mel = torch.log(mel + self.settings.log_floor)
+        return log_mel.transpose(1, 2) @ cast(Tensor, self.transform.dct_mat)
+
+
+class MfccGraph(nn.Module):
+    """The features of one wave, (1, N) → (1, T, F), from operations that ONNX has.
+
+    ONNX knows no complex numbers, so the Fourier transform is a convolution with windowed cosines and sines. Window,
+    filter bank and DCT are those of the torchaudio transform, not a second definition.
+    """
+
+    def __init__(self, mfcc: Mfcc) -> None:
+        super().__init__()
+        self.settings = mfcc.settings
+        size = self.settings.fft_length
+        left = (size - self.settings.window_length) // 2
+        window = functional.pad(
+            mfcc.transform.MelSpectrogram.spectrogram.window.double(),
+            (left, size - self.settings.window_length - left),
+        )
+        angle = torch.outer(torch.arange(size // 2 + 1).double(), torch.arange(size).double()) * (2 * torch.pi / size)
+        kernel = torch.cat([angle.cos(), -angle.sin()]) * window
+        self.register_buffer("kernel", kernel.float().unsqueeze(1))
+        self.register_buffer("bank", mfcc.transform.MelSpectrogram.mel_scale.fb.clone())
+        self.register_buffer("dct", mfcc.transform.dct_mat.clone())
+        self.kernel: Tensor
+        self.bank: Tensor
+        self.dct: Tensor
+
+    def forward(self, wave: Tensor) -> Tensor:
+        """Normalised features of one float32 wave in [-1, 1]."""
+        half = self.settings.fft_length // 2
+        padded = functional.pad(wave.unsqueeze(1), (half, half))
+        spectrum = functional.conv1d(padded, self.kernel, stride=self.settings.hop_length)
+        real, imaginary = spectrum.chunk(2, dim=1)
+        mel = (real.square() + imaginary.square()).transpose(1, 2) @ self.bank
+        coefficients = torch.log(mel + self.settings.log_floor) @ self.dct
+        derived = with_deltas(coefficients, None, self.settings.deltas)
+        return normalise(derived, None, self.settings)
+
+
+def with_deltas(features: Tensor, frames: Tensor | None, orders: int) -> Tensor:
+    """Append time derivatives: (B, T, C) → (B, T, C·(1 + orders)); each is the regression over two frames a side.
+
+    Beyond a row's own frames its last frame is repeated, as it is before the first, so padding has no effect.
+    """
+    parts = [features]
+    for _ in range(orders):
+        parts.append(_delta(parts[-1], frames))
+    return torch.cat(parts, dim=-1)
+
+
+def _delta(features: Tensor, frames: Tensor | None) -> Tensor:
+    if frames is not None:
+        last = (frames - 1).view(-1, 1).expand(-1, features.shape[1])
+        index = torch.minimum(torch.arange(features.shape[1], device=features.device), last)
+        features = features.gather(1, index.unsqueeze(-1).expand_as(features))
+    padded = torch.cat([features[:, :1]] * 2 + [features] + [features[:, -1:]] * 2, dim=1)
+    near = padded[:, 3:-1] - padded[:, 1:-3]
+    far = padded[:, 4:] - padded[:, :-4]
+    return (near + 2 * far) / 10
+
+
+def normalise(features: Tensor, frames: Tensor | None, settings: FeatureSettings) -> Tensor:
+    """Mean 0 and variance 1 over a row's own frames, each coefficient for itself; zeros beyond them.
+
+    The floor under the variance keeps an all but silent recording from being blown up into something like speech.
+    """
+    if frames is None:
+        mean = features.mean(dim=1, keepdim=True)
+        variance = (features - mean).square().mean(dim=1, keepdim=True)
+        return (features - mean) / torch.sqrt(variance + settings.variance_floor)
+    valid = (torch.arange(features.shape[1], device=features.device) < frames.unsqueeze(1)).unsqueeze(-1)
+    count = frames.view(-1, 1, 1)
+    mean = (features * valid).sum(dim=1, keepdim=True) / count
+    centred = (features - mean) * valid
+    variance = centred.square().sum(dim=1, keepdim=True) / count
+    return centred / torch.sqrt(variance + settings.variance_floor)

@@ -1,0 +1,96 @@
+"""Text to byte-pair tokens and back (SentencePiece; Sennrich et al., 2016)."""
+
+import hashlib
+import io
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import sentencepiece
+
+from asr.errors import BundleError, SettingsError
+
+PAD, UNK, BOS, EOS = 0, 1, 2, 3
+SPECIAL = (PAD, UNK, BOS, EOS)
+WORD_START = "\N{LOWER ONE EIGHTH BLOCK}"
+
+
+class Tokenizer:
+    """A trained SentencePiece model; ids 0 to 3 are pad (and CTC blank), unk, bos and eos."""
+
+    def __init__(self, model: bytes, name: str = "tokenizer") -> None:
+        self.model = model
+        self.digest = hashlib.sha256(model).hexdigest()
+        self._processor = sentencepiece.SentencePieceProcessor()
+        try:
+            self._processor.LoadFromSerializedProto(model)
+        except RuntimeError as error:
+            raise BundleError(f"{name}: not a SentencePiece model ({len(model)} bytes); train it again") from error
+        p = self._processor
+        found = (p.pad_id(), p.unk_id(), p.bos_id(), p.eos_id())
+        if found != SPECIAL:
+            raise BundleError(
+                f"{name}: pad, unk, bos and eos have the ids {found}; wanted {SPECIAL}: make it with `asr tokenizer`"
+            )
+
+    @classmethod
+    def load(cls, path: Path) -> "Tokenizer":
+        """Read a model file; raises BundleError where it is missing or is no SentencePiece model."""
+        try:
+            return cls(path.read_bytes(), name=str(path))
+        except OSError as error:
+            raise BundleError(
+                f"{path}: no tokenizer could be read ({error.strerror}); make it with `asr tokenizer`"
+            ) from error
+
+    @classmethod
+    def train(cls, texts: Iterable[str], vocabulary: int) -> "Tokenizer":
+        """Learn the merges from normalised texts; ``vocabulary`` counts the four special tokens too.
+
+        Raises SettingsError where the texts hold too little for a vocabulary of that size.
+        """
+        out = io.BytesIO()
+        try:
+            sentencepiece.SentencePieceTrainer.Train(
+                sentence_iterator=iter(texts),
+                model_writer=out,
+                model_type="bpe",
+                vocab_size=vocabulary,
+                character_coverage=1.0,
+                pad_id=PAD,
+                unk_id=UNK,
+                bos_id=BOS,
+                eos_id=EOS,
+                normalization_rule_name="identity",
+                # Every letter has a token, so that no word of the alphabet is beyond spelling.
+                required_chars="abcdefghijklmnopqrstuvwxyz'",
+                # One thread, so that the same text gives the same merges.
+                num_threads=1,
+                minloglevel=2,
+            )
+        except (RuntimeError, StopIteration) as error:
+            raise SettingsError(
+                f"tokenizer: no vocabulary of {vocabulary} can be learnt from this text ({_first_line(error)}); "
+                "lower --vocabulary or give more text"
+            ) from error
+        return cls(out.getvalue())
+
+    @property
+    def vocabulary(self) -> int:
+        """V, the number of tokens."""
+        return int(self._processor.GetPieceSize())
+
+    def encode(self, text: str) -> list[int]:
+        """Tokens of a normalised text, without bos and eos."""
+        return list(self._processor.EncodeAsIds(text))
+
+    def decode(self, tokens: Sequence[int]) -> str:
+        """The text of tokens; special ones are silent."""
+        return str(self._processor.DecodeIds([int(token) for token in tokens if token not in SPECIAL]))
+
+    def piece(self, token: int) -> str:
+        """The piece as it is written; one that begins a word begins with U+2581."""
+        return str(self._processor.IdToPiece(int(token)))
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).strip().splitlines() or ["the text is empty"])[-1]
