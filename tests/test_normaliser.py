@@ -14,7 +14,7 @@ from asr.text.normaliser import Normaliser
 normalise = Normaliser()
 
 # Plain Unicode seldom holds a price or a clock time, so half the texts are made of the pieces that the rules look for.
-pieces = st.sampled_from([*"0123456789", *" .,:-−'’&%$€°½²٣ßéİ", "st", "th", "million", "Mr", "am", "a"])
+pieces = st.sampled_from([*"0123456789", *" .,:-−'’&%$€°½²٣ßéİ_/()", "st", "th", "million", "Mr", "am", "a"])
 texts = st.text() | st.lists(pieces | st.characters(), max_size=20).map("".join)
 
 
