@@ -9,6 +9,7 @@ import pytest
 import soundfile
 
 from asr.data import synthesis
+from asr.data.engines import INSTALL
 from asr.data.synthesis import Voice, draw, find_voices, read_texts, speak, split_of, split_voices, synthesize
 from asr.errors import AudioError, SettingsError
 
@@ -29,7 +30,7 @@ def voices() -> tuple[Voice, ...]:
     except SettingsError as error:
         pytest.skip(str(error))
     if {voice.engine for voice in found} != {"espeak-ng", "flite"}:
-        pytest.skip(f"espeak-ng and flite are not both installed: {synthesis.INSTALL}")
+        pytest.skip(f"espeak-ng and flite are not both installed: {INSTALL}")
     return found
 
 

@@ -8,7 +8,6 @@ import hashlib
 import math
 import random
 import shutil
-import subprocess
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
@@ -23,12 +22,12 @@ from numpy.typing import NDArray
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from asr.audio.load import SAMPLE_RATE
+from asr.data.engines import INSTALL, run_engine
 from asr.errors import AsrError, AudioError, SettingsError
 
 Engine = Literal["espeak-ng", "flite"]
 Split = Literal["train", "dev", "test"]
 
-INSTALL = "apt-get install espeak-ng flite"
 MANIFEST = "manifest.tsv"
 FILES_PER_FOLDER = 1000
 
@@ -55,7 +54,6 @@ UNUSED_VARIANTS = frozenset({"fast", "caleb", "klatt6"})
 UNUSED_FLITE = frozenset({"awb_time"})
 
 ESPEAK_WORDS_PER_MINUTE = 175
-TIMEOUT_SECONDS = 60
 
 
 @dataclass(frozen=True, order=True)
@@ -88,7 +86,7 @@ def find_voices() -> tuple[Voice, ...]:
             voices.append(Voice("espeak-ng", accent))
             voices.extend(Voice("espeak-ng", f"{accent}+{name}") for name in variants if name not in UNUSED_VARIANTS)
     if shutil.which("flite"):
-        names = _run(["flite", "-lv"]).decode().partition(":")[2].split()
+        names = run_engine(["flite", "-lv"]).decode().partition(":")[2].split()
         voices.extend(Voice("flite", name) for name in names if name not in UNUSED_FLITE)
     if not voices:
         raise SettingsError(f"no speech synthesiser found: wanted espeak-ng or flite; install them: {INSTALL}")
@@ -143,7 +141,7 @@ def speak(text: str, voice: Voice, *, rate: float = 1.0, pitch: float = 1.0) -> 
         espeak_pitch = round(50 + 50 * math.log2(pitch))
         command = ["espeak-ng", "-v", voice.name, "-s", str(words_per_minute), "-p", str(espeak_pitch)]
         command += ["--stdout", "--", text]
-    samples, sample_rate = _read_wav(_run(command))
+    samples, sample_rate = _read_wav(run_engine(command))
     if samples.size == 0:
         raise AudioError(f"{voice.engine} voice {voice.name!r} spoke nothing for {text!r}: give text with words")
     wave = samples.astype(np.float32) / np.float32(32768)
@@ -268,23 +266,11 @@ def _known_voices() -> frozenset[Voice]:
 
 def _espeak_voices(kind: str) -> Iterator[tuple[str, str]]:
     """Language code and file of each listed voice; names with blanks do not fit the table and are passed over."""
-    for line in _run(["espeak-ng", f"--voices={kind}"]).decode().splitlines()[1:]:
+    for line in run_engine(["espeak-ng", f"--voices={kind}"]).decode().splitlines()[1:]:
         fields = line.split()
-        if len(fields) >= 5 and "/" in fields[4] and not (len(fields) > 5 and not fields[5].startswith("(")):
+        name_ends = len(fields) == 5 or (len(fields) > 5 and fields[5].startswith("("))
+        if name_ends:
             yield fields[1], fields[4]
-
-
-def _run(command: list[str]) -> bytes:
-    try:
-        done = subprocess.run(command, capture_output=True, check=True, timeout=TIMEOUT_SECONDS)
-    except FileNotFoundError as error:
-        raise SettingsError(f"{command[0]} is not installed; install it: {INSTALL}") from error
-    except subprocess.TimeoutExpired as error:
-        raise AudioError(f"{command[0]} gave no answer in {TIMEOUT_SECONDS} s to: {' '.join(command)}") from error
-    except subprocess.CalledProcessError as error:
-        reason = error.stderr.decode(errors="replace").strip().replace("\n", " ") or f"exit status {error.returncode}"
-        raise AudioError(f"{command[0]} failed ({reason}) at: {' '.join(command)}; mend it: {INSTALL}") from error
-    return done.stdout
 
 
 def _read_wav(data: bytes) -> tuple[NDArray[np.int16], int]:
