@@ -1,0 +1,143 @@
+"""Beam search with length normalisation and an optional CTC joint score."""
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from asr.errors import AsrError, SettingsError
+from asr.search.ctc import PrefixScorer
+from asr.search.hypothesis import Hypothesis, length_divisor
+from asr.search.stepper import BOS, EOS, State, Stepper, next_log_probs
+
+
+def beam(
+    stepper: Stepper[State],
+    *,
+    width: int,
+    max_tokens: int,
+    length_penalty: float,
+    ctc_log_probs: NDArray[np.floating] | None = None,
+    ctc_weight: float = 0.0,
+    n_best: int = 1,
+) -> list[Hypothesis]:
+    """The best transcripts of an utterance, best first: between 1 and ``n_best`` of them.
+
+    A hypothesis scores ``((1 - ctc_weight) * decoder + ctc_weight * ctc) / length_divisor``, where ``decoder`` is the
+    sum of its token log-probabilities and ``ctc`` its CTC log-probability over ``ctc_log_probs`` (S, V): of the whole
+    transcript once it ended, of all transcripts that begin so before (Watanabe et al. 2017). The divisor is that of
+    ``length_divisor`` with ``length_penalty``.
+
+    Each step keeps the ``width`` best ways to go on; those that say eos leave the beam. The greedy path is carried as
+    one more row if it would fall out, so the result never scores below an ended greedy one. The search stops once no
+    live hypothesis can pass the n-th best ended one, which changes no result: scores without the divisor only fall.
+
+    After ``max_tokens`` tokens a hypothesis may only end. Hypotheses that did not end are returned (``ended=False``)
+    only where none did. A token that the decoder or CTC gives probability zero is never taken.
+
+    Raises SettingsError for values out of range, and AsrError for NaN, numbers above zero or shapes that do not fit.
+    """
+    _check_settings(width, max_tokens, length_penalty, ctc_weight, n_best, has_ctc=ctc_log_probs is not None)
+    scorer = PrefixScorer(ctc_log_probs) if ctc_log_probs is not None and ctc_weight > 0 else None
+    prefixes = scorer.start() if scorer else None
+    live = [Hypothesis((), (), 0.0, 0.0 if scorer else None, 0.0, ended=False)]
+    parents = [0]
+    greedy_row: int | None = 0
+    ended: list[Hypothesis] = []
+    state = stepper.start()
+    for length in range(1, max_tokens + 2):  # of the candidates, eos included
+        last_tokens = [hypothesis.tokens[-1] if hypothesis.tokens else BOS for hypothesis in live]
+        log_probs, state = next_log_probs(stepper, state, last_tokens, parents)
+        joint = np.array([hypothesis.log_prob for hypothesis in live])[:, None] + log_probs
+        ctc: NDArray[np.float64] | None = None
+        if scorer is not None and prefixes is not None:
+            if log_probs.shape[1] != scorer.vocabulary:
+                raise AsrError(
+                    f"the decoder knows {log_probs.shape[1]} tokens and CTC {scorer.vocabulary}; wanted the same"
+                )
+            ctc = scorer.extensions(prefixes)
+            ctc[:, EOS] = scorer.whole(prefixes)
+            joint = _joint(joint, ctc, ctc_weight)
+
+        chosen = _best(joint, width)
+        greedy_child = None
+        if greedy_row is not None:
+            greedy_child = (greedy_row, int(log_probs[greedy_row].argmax()))
+            if joint[greedy_child] == -np.inf:
+                greedy_child = None
+            elif greedy_child not in chosen:
+                chosen.append(greedy_child)
+
+        divisor = length_divisor(length, length_penalty)
+        grown: list[tuple[int, Hypothesis]] = []
+        greedy_row = None
+        for row, token in chosen:
+            parent, log_prob = live[row], float(log_probs[row, token])
+            child = Hypothesis(
+                tokens=parent.tokens if token == EOS else (*parent.tokens, token),
+                token_log_probs=(*parent.token_log_probs, log_prob),
+                log_prob=parent.log_prob + log_prob,
+                ctc_log_prob=None if ctc is None else float(ctc[row, token]),
+                score=float(joint[row, token]) / divisor,
+                ended=token == EOS,
+            )
+            if child.ended:
+                ended.append(child)
+                continue
+            if (row, token) == greedy_child:
+                greedy_row = len(grown)
+            grown.append((row, child))
+
+        if not grown or length > max_tokens:
+            break
+        ended.sort(key=_by_score)
+        if len(ended) >= n_best:
+            best_joint = max(child.score for _, child in grown) * divisor
+            if best_joint / length_divisor(max_tokens + 1, length_penalty) <= ended[n_best - 1].score:
+                break
+        parents = [row for row, _ in grown]
+        live = [child for _, child in grown]
+        if scorer is not None and prefixes is not None:
+            prefixes = scorer.advance(prefixes, np.array([child.tokens[-1] for child in live]), np.array(parents))
+    return sorted(ended or live, key=_by_score)[:n_best]
+
+
+def _by_score(hypothesis: Hypothesis) -> float:
+    """Sorting key: best first; the sort is stable, so of equals the shorter stays in front."""
+    return -hypothesis.score
+
+
+def _joint(decoder: NDArray[np.float64], ctc: NDArray[np.float64], weight: float) -> NDArray[np.float64]:
+    """Weighted sum (K, V) of log-probabilities; impossible where either says so, even at a weight of 1."""
+    possible = (decoder > -np.inf) & (ctc > -np.inf)
+    joint = np.full_like(decoder, -np.inf)
+    joint[possible] = (1 - weight) * decoder[possible] + weight * ctc[possible]
+    return joint
+
+
+def _best(joint: NDArray[np.float64], count: int) -> list[tuple[int, int]]:
+    """Row and token of the ``count`` best possible entries of ``joint`` (K, V), best first; of equals the lowest."""
+    flat = joint.ravel()
+    threshold = np.partition(flat, -count)[-count] if count < flat.size else -np.inf
+    near = np.flatnonzero((flat >= threshold) & (flat > -np.inf))
+    order = near[np.argsort(-flat[near], kind="stable")][:count]
+    return [(int(index) // joint.shape[1], int(index) % joint.shape[1]) for index in order]
+
+
+def _check_settings(
+    width: int, max_tokens: int, length_penalty: float, ctc_weight: float, n_best: int, *, has_ctc: bool
+) -> None:
+    if width < 1:
+        raise SettingsError(f"width is {width}, wanted at least 1")
+    if max_tokens < 1:
+        raise SettingsError(f"max_tokens is {max_tokens}, wanted at least 1")
+    if not 1 <= n_best <= width:
+        raise SettingsError(f"n_best is {n_best}, wanted from 1 to the width of the beam, {width}")
+    if not (math.isfinite(length_penalty) and length_penalty >= 0):
+        raise SettingsError(f"length_penalty is {length_penalty}, wanted a number of at least 0")
+    if not 0 <= ctc_weight <= 1:
+        raise SettingsError(f"ctc_weight is {ctc_weight}, wanted from 0 to 1")
+    if ctc_weight > 0 and not has_ctc:
+        raise SettingsError(
+            f"ctc_weight is {ctc_weight}, but no CTC log-probabilities are given; wanted 0 without them"
+        )
