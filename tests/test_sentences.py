@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import pytest
 
-from asr.data.sentences import LETTERS, SHARES, SLOTS, TEMPLATES, number_in_words, sentences
+from asr.data.sentences import LETTERS, SHARES, SLOTS, TEMPLATES, number_in_words, sentences, words_of
 from asr.errors import SettingsError
 
 VOCABULARY = [f"{a}{b}{c}" for a in "bdfgk" for b in "aeiou" for c in "lmnrst"]
@@ -59,6 +59,17 @@ def test_every_template_names_slots_that_exist() -> None:
 
 def test_a_is_never_spelled_for_it_would_be_read_as_the_article() -> None:
     assert "a" not in LETTERS
+
+
+def test_words_of_transcripts() -> None:
+    assert words_of(["Don't stop", "stop at 9", "the dogs' end", "o'clock"]) == [
+        "at",
+        "don't",
+        "end",
+        "o'clock",
+        "stop",
+        "the",
+    ]
 
 
 def test_number_in_words() -> None:

@@ -5,7 +5,8 @@ So most of this text cannot be guessed: commands with words exchanged, words in 
 """
 
 import random
-from collections.abc import Callable, Iterator, Sequence
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from num2words import num2words
 
@@ -126,6 +127,8 @@ DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight"
 # No "a": a lone a is read as the article, so what is spoken would not be the letter's name.
 LETTERS = "bcdefghijklmnopqrstuvwxyz"
 
+_WORD = re.compile(r"[a-z]+(?:'[a-z]+)*")
+
 
 def sentences(seed: int, n: int, vocabulary: Sequence[str], commands: Sequence[str]) -> Iterator[str]:
     """``n`` sentences in a-z, apostrophes and single blanks, always the same for the same arguments.
@@ -148,6 +151,11 @@ def sentences(seed: int, n: int, vocabulary: Sequence[str], commands: Sequence[s
     }
     for kind in generator.choices(list(SHARES), list(SHARES.values()), k=n):
         yield kinds[kind]()
+
+
+def words_of(texts: Iterable[str]) -> list[str]:
+    """The distinct words of transcripts, sorted; what is not in a-z with apostrophes inside is left out."""
+    return sorted({word for text in texts for word in text.lower().split() if _WORD.fullmatch(word)})
 
 
 def number_in_words(number: int, generator: random.Random) -> str:

@@ -1,0 +1,27 @@
+"""A folder that holds ``train.tsv``, ``dev.tsv`` and ``test.tsv``, or any of them: a corpus of one's own."""
+
+from pathlib import Path
+
+from asr.data.manifest import Utterance, check_disjoint, read_manifest
+from asr.errors import ManifestError
+
+SPLITS = ("train", "dev", "test")
+
+
+def read_lists(folder: Path) -> dict[str, list[Utterance]]:
+    """The utterances of each list that is there.
+
+    Raises:
+        ManifestError: there is none of the lists, one is malformed, or two share a speaker.
+    """
+    lists = {split: folder / f"{split}.tsv" for split in SPLITS if (folder / f"{split}.tsv").is_file()}
+    if not lists:
+        raise ManifestError(
+            f"{folder}: found no list in it; wanted train.tsv, dev.tsv or test.tsv with the header path, speaker, text"
+        )
+    splits = {split: read_manifest(path) for split, path in lists.items()}
+    try:
+        check_disjoint(splits)
+    except ManifestError as error:
+        raise ManifestError(f"{folder}: {error}") from error
+    return splits
