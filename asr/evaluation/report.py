@@ -1,0 +1,196 @@
+"""A report on transcripts for people and programs: text, JSON and a picture."""
+
+import json
+import os
+from contextlib import suppress
+from dataclasses import asdict
+from io import BytesIO
+from pathlib import Path
+from typing import Any, Final
+
+from asr.errors import AsrError
+from asr.evaluation.scoring import CONFIDENCE, Rate, Report, ScoredUtterance
+
+_WIDTH: Final = 100  # characters in a line of aligned words
+_KINDS: Final = (
+    ("substituted", "#4477aa"),
+    ("deleted", "#ccbb44"),
+    ("inserted", "#ee6677"),
+)  # safe to the colour-blind
+_LENGTHS: Final = ((0, 0), (1, 1), (2, 2), (3, 3), (4, 4), (5, 5), (6, 8), (9, 12), (13, 20), (21, None))  # in words
+
+
+def format_report(report: Report, *, confusions: int = 10, worst: int = 10) -> str:
+    """The report as text: the rates, the most frequent errors, and the worst utterances with their words aligned.
+
+    ``confusions`` and ``worst`` are how many of each are shown at most.
+    """
+    groups = "speakers" if report.by_speaker else "utterances"
+    lines = [
+        _rate_line("word error rate", report.wer),
+        _rate_line("character error rate", report.cer),
+        _rate_line("sentence accuracy", report.sentence_accuracy),
+        f"{len(report.utterances)} utterances, {report.words} words: {report.substitutions} substituted, "
+        f"{report.deletions} deleted, {report.insertions} inserted",
+        f"intervals: {CONFIDENCE:.0%}, from {report.bootstrap} resamplings of {report.groups} {groups}",
+    ]
+    if report.confusions and confusions:
+        lines += ["", "most frequent errors (said -> heard)"]
+        lines += [
+            f"{confusion.count:6d}  {confusion.reference or '(nothing)'} -> {confusion.hypothesis or '(nothing)'}"
+            for confusion in report.confusions[:confusions]
+        ]
+    if shown := report.worst(worst):
+        lines += ["", "worst utterances (S substituted, D deleted, I inserted)"]
+        for utterance in shown:
+            lines += [
+                f"{utterance.id} (errors: {utterance.errors}, words: {utterance.words})",
+                *_aligned(utterance),
+                "",
+            ]
+        lines.pop()
+    return "\n".join(lines)
+
+
+def report_to_dict(report: Report) -> dict[str, Any]:
+    """The report as JSON can hold it, every utterance's reference and hypothesis included; rates are shares of 1."""
+    return {
+        "wer": report.wer and asdict(report.wer),
+        "cer": report.cer and asdict(report.cer),
+        "sentence_accuracy": asdict(report.sentence_accuracy),
+        "confidence": CONFIDENCE,
+        "bootstrap": report.bootstrap,
+        "groups": report.groups,
+        "by_speaker": report.by_speaker,
+        "words": report.words,
+        "substitutions": report.substitutions,
+        "deletions": report.deletions,
+        "insertions": report.insertions,
+        "confusions": [asdict(confusion) for confusion in report.confusions],
+        "utterances": [
+            {
+                "id": utterance.id,
+                "speaker": utterance.speaker,
+                "reference": utterance.reference,
+                "hypothesis": utterance.hypothesis,
+                "words": utterance.words,
+                "substitutions": utterance.substitutions,
+                "deletions": utterance.deletions,
+                "insertions": utterance.insertions,
+            }
+            for utterance in report.utterances
+        ],
+    }
+
+
+def write_report(report: Report, path: Path) -> list[Path]:
+    """Writes a ``.json`` or ``.txt`` file; any other name is a folder, made where needed, that gets report.json and
+    report.txt. Returns what was written. Each file appears whole or not at all.
+
+    Raises:
+        AsrError: a file cannot be written.
+    """
+    is_file = path.suffix in (".json", ".txt") and not path.is_dir()
+    written = [path] if is_file else [path / "report.json", path / "report.txt"]
+    for file in written:
+        if file.suffix == ".json":
+            text = json.dumps(report_to_dict(report), ensure_ascii=False, indent=1, allow_nan=False)
+        else:
+            text = format_report(report)
+        _write(file, f"{text}\n".encode())
+    return written
+
+
+def draw_report(report: Report, path: Path) -> None:
+    """Draws a PNG: how many words went wrong in which way, and how that depends on the length of the utterance.
+
+    Raises:
+        AsrError: matplotlib is not installed, or the file cannot be written.
+    """
+    try:
+        from matplotlib.backends.backend_agg import FigureCanvasAgg  # draws without a screen
+        from matplotlib.figure import Figure
+    except ImportError:
+        raise AsrError("drawing a report: matplotlib is not installed; pip install 'asr[train]'") from None
+    figure = Figure(figsize=(11, 4.5), layout="constrained")
+    FigureCanvasAgg(figure)
+    # The left part names the colours of both.
+    by_kind, by_length = figure.subplots(1, 2, width_ratios=(2, 3))
+
+    totals = (report.substitutions, report.deletions, report.insertions)
+    for (kind, colour), total in zip(_KINDS, totals, strict=True):
+        by_kind.bar_label(by_kind.bar(kind, total, color=colour))
+    by_kind.set(title=f"errors in {report.words} words", ylabel="words")
+    by_kind.margins(y=0.1)
+
+    bins = [(name, group) for name, group in _by_length(report) if group]
+    heights = [0.0] * len(bins)
+    for (_, colour), count in zip(
+        _KINDS,
+        (lambda one: one.substitutions, lambda one: one.deletions, lambda one: one.insertions),
+        strict=True,
+    ):
+        means = [sum(map(count, group)) / len(group) for _, group in bins]
+        by_length.bar(range(len(bins)), means, bottom=heights, color=colour)
+        heights = [height + mean for height, mean in zip(heights, means, strict=True)]
+    by_length.set_xticks(range(len(bins)), [f"{name}\n({len(group)})" for name, group in bins])
+    by_length.set(
+        title="errors by length",
+        xlabel="words in the reference (utterances of that length)",
+        ylabel="wrong words per utterance",
+    )
+
+    rates = [("word error rate", report.wer), ("sentence accuracy", report.sentence_accuracy)]
+    figure.suptitle("   ".join(f"{name} {_per_cent(rate)}" for name, rate in rates))
+    picture = BytesIO()
+    figure.savefig(picture, format="png", dpi=120)
+    _write(path, picture.getvalue())
+
+
+def _by_length(report: Report) -> list[tuple[str, list[ScoredUtterance]]]:
+    return [
+        (
+            str(low) if low == high else f"{low}-{high}" if high else f"{low}+",
+            [one for one in report.utterances if low <= one.words and (high is None or one.words <= high)],
+        )
+        for low, high in _LENGTHS
+    ]
+
+
+def _rate_line(name: str, rate: Rate | None) -> str:
+    return f"{name:21}{_per_cent(rate)}"
+
+
+def _per_cent(rate: Rate | None) -> str:
+    if rate is None:
+        return "none (no reference has a word)"
+    return f"{100 * rate.value:.1f} % ({100 * rate.low:.1f} to {100 * rate.high:.1f})"
+
+
+def _aligned(utterance: ScoredUtterance) -> list[str]:
+    """REF and HYP lines with a line of marks below, folded where they are long."""
+    lines: list[str] = []
+    rows = ["REF:", "HYP:", "    "]
+    for said, heard in utterance.pairs:
+        mark = " " if said == heard else "D" if not heard else "I" if not said else "S"
+        width = max(len(said), len(heard))
+        if len(rows[0]) > 4 and len(rows[0]) + 1 + width > _WIDTH:
+            lines += rows
+            rows = ["REF:", "HYP:", "    "]
+        cells = (said or "*" * width, heard or "*" * width, mark)
+        rows = [f"{row} {cell:{width}}" for row, cell in zip(rows, cells, strict=True)]
+    return [line.rstrip() for line in [*lines, *rows]]
+
+
+def _write(path: Path, content: bytes) -> None:
+    """Writes to a file of another name, which then takes the place of ``path``."""
+    unfinished = path.with_name(f".{os.getpid()}.{path.name}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        unfinished.write_bytes(content)
+        unfinished.replace(path)
+    except OSError as error:
+        raise AsrError(f"{path}: cannot be written: {error}") from None
+    finally:
+        with suppress(OSError):  # the folder itself may be what could not be made
+            unfinished.unlink()

@@ -1,0 +1,284 @@
+"""Error rates against jiwer and against a plain edit distance, their intervals, and the reports made of them."""
+
+import json
+import random
+import subprocess
+import sys
+from pathlib import Path
+
+import jiwer
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from asr.errors import AsrError, ManifestError, SettingsError
+from asr.evaluation.report import draw_report, format_report, report_to_dict, write_report
+from asr.evaluation.scoring import Confusion, Rate, Report, score
+from asr.text.normaliser import Normaliser
+
+# Few and similar words, so that alignments are contested.
+sentences = st.lists(st.sampled_from(["a", "aa", "b", "ab", "it's"]), max_size=6).map(" ".join)
+pairs = st.dictionaries(st.text(min_size=1), st.tuples(sentences, sentences), min_size=1, max_size=6)
+
+
+def compare(said_and_heard: dict[str, tuple[str, str]], **options: object) -> Report:
+    references = {id: said for id, (said, _) in said_and_heard.items()}
+    hypotheses = {id: heard for id, (_, heard) in said_and_heard.items()}
+    return score(references, hypotheses, **{"normaliser": Normaliser(), "bootstrap": 50, **options})  # type: ignore[arg-type]
+
+
+def edit_distance(first: list[str] | str, second: list[str] | str) -> int:
+    """The textbook table, row by row."""
+    row = list(range(len(second) + 1))
+    for i, one in enumerate(first, start=1):
+        diagonal, row[0] = row[0], i
+        for j, other in enumerate(second, start=1):
+            diagonal, row[j] = row[j], min(row[j] + 1, row[j - 1] + 1, diagonal + (one != other))
+    return row[-1]
+
+
+@given(pairs)
+def test_rates_are_jiwers_own_and_those_of_a_plain_edit_distance(said_and_heard: dict[str, tuple[str, str]]) -> None:
+    report = compare(said_and_heard)
+    said, heard = (list(texts) for texts in zip(*said_and_heard.values(), strict=True))
+    words = sum(len(text.split()) for text in said)
+    errors = sum(edit_distance(one.split(), other.split()) for one, other in said_and_heard.values())
+    assert report.substitutions + report.deletions + report.insertions == errors
+    assert report.words == words
+    assert report.sentence_accuracy.value == sum(one == other for one, other in said_and_heard.values()) / len(said)
+    if words:
+        characters = sum(edit_distance(one, other) for one, other in said_and_heard.values())
+        assert report.wer is not None
+        assert report.cer is not None
+        assert report.wer.value == errors / words == jiwer.wer(said, heard)
+        assert report.cer.value == characters / sum(map(len, said)) == jiwer.cer(said, heard)
+    else:
+        assert report.wer is report.cer is None
+
+
+@given(pairs)
+def test_alignments_hold_all_the_words_and_add_up_to_the_counts(said_and_heard: dict[str, tuple[str, str]]) -> None:
+    report = compare(said_and_heard)
+    assert {one.id: (one.reference, one.hypothesis) for one in report.utterances} == said_and_heard
+    for kind in ("words", "substitutions", "deletions", "insertions"):
+        assert getattr(report, kind) == sum(getattr(one, kind) for one in report.utterances)
+    for one in report.utterances:
+        assert one.errors == one.substitutions + one.deletions + one.insertions
+        assert ("", "") not in one.pairs
+    assert sum(confusion.count for confusion in report.confusions) == sum(one.errors for one in report.utterances)
+
+
+@given(pairs, st.integers(0, 3), st.booleans())
+def test_intervals_hold_the_rate_and_order_does_not_matter(
+    said_and_heard: dict[str, tuple[str, str]], seed: int, named: bool
+) -> None:
+    speakers = {id: "-ab"[number % 3] for number, id in enumerate(said_and_heard)} if named else None
+    report = compare(said_and_heard, seed=seed, speakers=speakers)
+    for rate in (report.wer, report.cer, report.sentence_accuracy):
+        assert rate is None or 0 <= rate.low <= rate.value <= rate.high
+    shuffled = list(said_and_heard.items())
+    random.Random(seed).shuffle(shuffled)
+    assert compare(dict(shuffled), seed=seed, speakers=speakers) == report
+
+
+@given(st.dictionaries(st.text(min_size=1), sentences, min_size=1, max_size=6).filter(lambda said: any(said.values())))
+def test_perfect_transcripts_have_no_errors_and_no_doubt(said: dict[str, str]) -> None:
+    report = compare({id: (text, text) for id, text in said.items()})
+    assert report.wer == report.cer == Rate(0, 0, 0)
+    assert report.sentence_accuracy == Rate(1, 1, 1)
+    assert report.confusions == report.worst(10) == ()
+
+
+def test_both_sides_pass_through_the_normaliser() -> None:
+    report = compare({"a": ("It’s 5 o'clock!", "it's FIVE o’clock")})
+    assert report.wer == Rate(0, 0, 0)
+    assert report.words == 3
+
+
+def test_words_heard_in_silence_are_insertions() -> None:
+    report = compare({"silence": ("", "who is there"), "speech": ("yes", "yes")})
+    assert (report.words, report.substitutions, report.deletions, report.insertions) == (1, 0, 0, 3)
+    assert report.wer is not None
+    assert report.wer.value == 3
+    assert report.sentence_accuracy.value == 0.5
+    only = compare({"silence": ("", "who is there"), "more": ("...", "")})
+    assert (only.wer, only.cer, only.insertions, only.sentence_accuracy.value) == (None, None, 3, 0.5)
+
+
+def test_the_interval_has_the_width_that_theory_gives() -> None:
+    # One word each, right with probability 0.8: the standard error is sqrt(0.2 * 0.8 / 1000).
+    said_and_heard = {str(n): ("yes", "no" if n % 5 == 0 else "yes") for n in range(1000)}
+    wer = compare(said_and_heard, bootstrap=2000).wer
+    assert wer is not None
+    half = 1.96 * (0.2 * 0.8 / 1000) ** 0.5
+    np.testing.assert_allclose([wer.low, wer.high], [0.2 - half, 0.2 + half], atol=0.003)
+
+
+def test_speakers_are_drawn_whole() -> None:
+    # One of ten speakers is never understood; a draw of speakers swings far more than one of utterances.
+    said_and_heard = {
+        f"{speaker}/{n}": ("yes", "no" if speaker == 0 else "yes") for speaker in range(10) for n in range(50)
+    }
+    speakers = {id: id.split("/")[0] for id in said_and_heard}
+    alone, together = compare(said_and_heard, bootstrap=500), compare(said_and_heard, bootstrap=500, speakers=speakers)
+    assert (alone.groups, alone.by_speaker, together.groups, together.by_speaker) == (500, False, 10, True)
+    assert alone.wer is not None
+    assert together.wer is not None
+    assert alone.wer.value == together.wer.value == 0.1
+    assert together.wer.high - together.wer.low > 3 * (alone.wer.high - alone.wer.low)
+    for rest in ("-", "0"):
+        report = compare(said_and_heard, speakers=dict.fromkeys(said_and_heard, rest))
+        assert (report.groups, report.by_speaker) == (500, False)
+    mixed = compare(said_and_heard, speakers={id: "-" if name == "0" else name for id, name in speakers.items()})
+    assert mixed.groups == 9 + 50
+
+
+def test_the_interval_holds_the_rate_even_when_few_draws_miss_it() -> None:
+    said_and_heard = {str(n): ("a b c", "a b" if n % 7 else "c") for n in range(40)}
+    for seed in range(10):
+        wer = compare(said_and_heard, bootstrap=1, seed=seed).wer
+        assert wer is not None
+        assert wer.low <= wer.value <= wer.high
+
+
+def test_the_seed_decides_the_draws() -> None:
+    said_and_heard = {str(n): ("a b c", "a b" if n % 7 else "c") for n in range(40)}
+    assert compare(said_and_heard, seed=1) == compare(said_and_heard, seed=1)
+    assert compare(said_and_heard, seed=1) != compare(said_and_heard, seed=2)
+
+
+def test_drawing_in_portions_gives_every_draw(monkeypatch: pytest.MonkeyPatch) -> None:
+    said_and_heard = {str(n): ("a b c", "a b" if n % 7 else "c") for n in range(40)}
+    whole = compare(said_and_heard, bootstrap=55)
+    monkeypatch.setattr("asr.evaluation.scoring._DRAWN_AT_ONCE", 400)
+    assert compare(said_and_heard, bootstrap=55) == whole
+
+
+def test_ids_that_do_not_match_are_refused() -> None:
+    normaliser = Normaliser()
+    with pytest.raises(
+        ManifestError, match=r"ids of the hypotheses found 1 missing \(b\) and 1 without a reference \(c\)"
+    ):
+        score({"a": "x", "b": "y"}, {"a": "x", "c": "y"}, normaliser=normaliser)
+    with pytest.raises(ManifestError, match=r"7 missing \(0, 1, 2, 3, 4, \.\.\.\)"):
+        score({str(n): "x" for n in range(7)}, {}, normaliser=normaliser)
+    with pytest.raises(ManifestError, match=r"ids of the speakers found 1 missing \(a\)"):
+        score({"a": "x"}, {"a": "x"}, normaliser=normaliser, speakers={})
+    with pytest.raises(ManifestError, match="no references"):
+        score({}, {}, normaliser=normaliser)
+    with pytest.raises(SettingsError, match="found 0 bootstrap"):
+        score({"a": "x"}, {"a": "x"}, normaliser=normaliser, bootstrap=0)
+
+
+@pytest.fixture
+def report() -> Report:
+    return compare(
+        {
+            "one": ("turn the light on", "turn light off"),
+            "two": ("light on", "light off"),
+            "three": ("", "uh"),
+            "four": ("stop", "stop"),
+            "five": ("play some music please", "play music"),
+        }
+    )
+
+
+def test_confusions_and_worst_utterances_come_in_order(report: Report) -> None:
+    assert report.confusions == (
+        Confusion("on", "off", 2),
+        Confusion("", "uh", 1),
+        Confusion("please", "", 1),
+        Confusion("some", "", 1),
+        Confusion("the", "", 1),
+    )
+    assert [one.id for one in report.worst(3)] == ["five", "one", "three"]
+    assert [one.id for one in report.worst(99)] == ["five", "one", "three", "two"]
+
+
+def test_the_text_aligns_the_worst_utterances(report: Report) -> None:
+    text = format_report(report, worst=3, confusions=2)
+    assert "word error rate      54.5 % (" in text
+    assert "sentence accuracy    20.0 % (" in text
+    assert "5 utterances, 11 words: 2 substituted, 3 deleted, 1 inserted" in text
+    assert "95%, from 50 resamplings of 5 utterances" in text
+    assert "     2  on -> off\n     1  (nothing) -> uh\n\n" in text
+    assert text.endswith(
+        "one (errors: 2, words: 4)\n"
+        "REF: turn the light on\n"
+        "HYP: turn *** light off\n"
+        "          D         S\n"
+        "\n"
+        "three (errors: 1, words: 0)\n"
+        "REF: **\n"
+        "HYP: uh\n"
+        "     I"
+    )
+
+
+def test_long_alignments_are_folded() -> None:
+    words = [f"word{'s' * (n % 9)}" for n in range(80)]
+    text = format_report(compare({"long": (" ".join(words), " ".join(words[1:]))}), confusions=0)
+    lines = text.split("long (errors: 1, words: 80)\n")[1].split("\n")
+    assert max(map(len, lines)) <= 100
+    assert " ".join(line[5:] for line in lines if line.startswith("REF:")).split() == words
+    assert lines[2].strip() == "D"
+
+
+def test_a_report_without_errors_or_words_is_still_one() -> None:
+    assert "worst" not in format_report(compare({"a": ("yes", "yes")}))
+    assert "word error rate      none" in format_report(compare({"a": ("", "")}))
+
+
+def test_the_report_survives_json(report: Report, tmp_path: Path) -> None:
+    content = report_to_dict(report)
+    assert json.loads(json.dumps(content, allow_nan=False)) == content
+    assert content["wer"]["value"] == 6 / 11
+    assert content["utterances"][1]["hypothesis"] == "stop"
+    assert report_to_dict(compare({"a": ("", "")}))["wer"] is None
+
+
+def test_reports_are_written_to_a_file_or_a_folder(report: Report, tmp_path: Path) -> None:
+    folder = tmp_path / "new" / "v1.2"
+    assert write_report(report, folder) == [folder / "report.json", folder / "report.txt"]
+    assert write_report(report, tmp_path / "scores.json") == [tmp_path / "scores.json"]
+    assert write_report(report, tmp_path / "scores.txt") == [tmp_path / "scores.txt"]
+    assert json.loads((tmp_path / "scores.json").read_text()) == report_to_dict(report)
+    assert (folder / "report.txt").read_text() == format_report(report) + "\n"
+    assert {entry.name for entry in (*tmp_path.iterdir(), *folder.iterdir())} == {
+        *("new", "scores.json", "scores.txt", "report.json", "report.txt")
+    }
+
+
+def test_a_report_that_cannot_be_written_leaves_nothing(report: Report, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    (tmp_path / "picture.png").mkdir()
+    with pytest.raises(AsrError, match=r"report\.json: cannot be written"):
+        write_report(report, tmp_path / "file")
+    with pytest.raises(AsrError, match=r"picture\.png: cannot be written"):
+        draw_report(report, tmp_path / "picture.png")
+    assert {entry.name for entry in tmp_path.iterdir()} == {"file", "picture.png"}
+
+
+def test_the_picture_shows_each_kind_of_error_in_proportion(tmp_path: Path) -> None:
+    from matplotlib.colors import to_rgb
+    from matplotlib.image import imread
+
+    report = compare({"a": ("a b c d e f", "a x c y e"), "b": ("a b c d e f", "a b c d e f g")})
+    assert (report.substitutions, report.deletions, report.insertions) == (2, 1, 1)
+    draw_report(report, tmp_path / "report.png")
+    picture = imread(tmp_path / "report.png")[..., :3]
+    assert picture.shape == (540, 1320, 3)
+    for half in (picture[:, :600], picture[:, 600:]):
+        areas = [(abs(half - to_rgb(colour)).max(axis=-1) < 0.01).sum() for colour in ("#4477aa", "#ccbb44", "#ee6677")]
+        np.testing.assert_allclose(np.array(areas) / sum(areas), [0.5, 0.25, 0.25], atol=0.02)
+
+
+def test_scoring_is_imported_without_jiwer_and_matplotlib() -> None:
+    program = (
+        "import sys\n"
+        "import asr.evaluation.report\n"
+        "print(sorted({'jiwer', 'matplotlib', 'lhotse', 'torch'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
