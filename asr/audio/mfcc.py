@@ -1,5 +1,6 @@
 """MFCC on the batch's device (torchaudio), and the same numbers as a graph that ONNX can hold."""
 
+from collections.abc import Callable
 from typing import cast
 
 import torch
@@ -35,18 +36,27 @@ class Mfcc(nn.Module):
             },
         )
 
-    def forward(self, waves: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
-        """Features of float32 waves in [-1, 1]; frames beyond a row's own length are zero."""
-        coefficients = self.coefficients(waves)
+    def forward(
+        self, waves: Tensor, lengths: Tensor, alter: Callable[[Tensor], Tensor] | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Features of float32 waves in [-1, 1]; frames beyond a row's own length are zero.
+
+        ``alter`` may change the log-mel spectrogram (B, bands, T), centred on each row's mean, before the cosine
+        transform: the place for masks.
+        """
         frames = 1 + lengths // self.settings.hop_length
+        log_mel = self.log_mel(waves)
+        if alter is not None:
+            valid = torch.arange(log_mel.shape[2], device=frames.device) < frames.unsqueeze(1)
+            mean = (log_mel * valid.unsqueeze(1)).sum(dim=2, keepdim=True) / frames.view(-1, 1, 1)
+            log_mel = alter(log_mel - mean)
+        coefficients = log_mel.transpose(1, 2) @ cast(Tensor, self.transform.dct_mat)
         return normalise(with_deltas(coefficients, frames, self.settings.deltas), frames, self.settings), frames
 
-    def coefficients(self, waves: Tensor) -> Tensor:
-        """The plain coefficients, before derivatives and normalisation: (B, N) → (B, T, coefficients)."""
-        mel: Tensor = self.transform.MelSpectrogram(waves)
-        # torchaudio's own log adds a fixed 1e-6; written out so that the floor is the setting's.
-        log_mel = torch.log(mel + self.settings.log_floor)
-        return log_mel.transpose(1, 2) @ cast(Tensor, self.transform.dct_mat)
+    def log_mel(self, waves: Tensor) -> Tensor:
+        """Natural logarithm of the power in each mel band: (B, N) → (B, bands, T)."""
+        # torchaudio's own logarithm adds a fixed 1e-6; written out so that the floor is the setting's.
+        return torch.log(cast(Tensor, self.transform.MelSpectrogram(waves)) + self.settings.log_floor)
 
 
 class MfccGraph(nn.Module):

@@ -1,11 +1,11 @@
-"""A folder that holds ``train.tsv``, ``dev.tsv`` and ``test.tsv``, or any of them: a corpus of one's own."""
+"""A folder that holds ``train.tsv``, ``dev.tsv`` and ``test.tsv``, or any of them, or ``all.tsv`` where nothing is split."""
 
 from pathlib import Path
 
 from asr.data.manifest import Utterance, check_disjoint, read_manifest
 from asr.errors import ManifestError
 
-SPLITS = ("train", "dev", "test")
+SPLITS = ("train", "dev", "test", "all")
 
 
 def read_lists(folder: Path) -> dict[str, list[Utterance]]:
@@ -17,7 +17,7 @@ def read_lists(folder: Path) -> dict[str, list[Utterance]]:
     lists = {split: folder / f"{split}.tsv" for split in SPLITS if (folder / f"{split}.tsv").is_file()}
     if not lists:
         raise ManifestError(
-            f"{folder}: found no list in it; wanted train.tsv, dev.tsv or test.tsv with the header path, speaker, text"
+            f"{folder}: found no list in it; wanted train.tsv, dev.tsv, test.tsv or all.tsv with the header path, speaker, text"
         )
     splits = {split: read_manifest(path) for split, path in lists.items()}
     try:

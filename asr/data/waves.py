@@ -1,0 +1,48 @@
+"""The recordings of a training set, decoded once and held in memory."""
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+from numpy.typing import NDArray
+from rich.progress import track
+
+from asr.audio.load import SAMPLE_RATE
+from asr.data.manifest import Utterance, read_utterance
+
+_FULL_SCALE = 32_767.0
+
+
+class Waves:
+    """Waves by index. Decoding costs more than the features do, so what fits is kept as 16-bit samples.
+
+    An hour takes 115 MB; the utterances beyond ``hold_hours`` are read from their files whenever they are asked for.
+    Raises AudioError for a recording that cannot be read.
+    """
+
+    def __init__(self, utterances: Sequence[Utterance], hold_hours: float, what: str) -> None:
+        self.utterances = utterances
+        self._held: list[NDArray[np.int16] | None] = []
+        self.lengths: list[int] = []
+        budget = int(hold_hours * 3600 * SAMPLE_RATE)
+        with ThreadPoolExecutor() as pool:
+            waves = pool.map(_read_int16, utterances)
+            for wave in track(waves, description=f"Reading {what}", total=len(utterances), transient=True):
+                self.lengths.append(len(wave))
+                budget -= len(wave)
+                self._held.append(wave if budget >= 0 else None)
+
+    def __len__(self) -> int:
+        """How many there are."""
+        return len(self.utterances)
+
+    def __getitem__(self, index: int) -> NDArray[np.float32]:
+        """Wave (N,), float32 in [-1, 1] at 16 kHz."""
+        held = self._held[index]
+        samples = _read_int16(self.utterances[index]) if held is None else held
+        return samples.astype(np.float32) / _FULL_SCALE
+
+
+def _read_int16(utterance: Utterance) -> NDArray[np.int16]:
+    samples: NDArray[np.int16] = np.rint(np.clip(read_utterance(utterance), -1.0, 1.0) * _FULL_SCALE).astype(np.int16)
+    return samples

@@ -1,0 +1,134 @@
+"""The data of a run: manifests in, batches out."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import lightning
+import numpy as np
+from numpy.typing import NDArray
+from torch.utils.data import DataLoader
+
+from asr.data import pronunciation
+from asr.data.augmentation import AugmentationSettings
+from asr.data.batching import BatchSettings, plan_epoch
+from asr.data.dataset import Batch, SpeechDataset, Targets
+from asr.data.manifest import Utterance, check_disjoint, read_manifest
+from asr.data.waves import Waves
+from asr.errors import ManifestError
+from asr.text.normaliser import Normaliser
+from asr.text.tokenizer import Tokenizer
+
+
+@dataclass(frozen=True)
+class Source:
+    """A manifest, and how often each of its utterances comes in an epoch on average."""
+
+    manifest: Path
+    weight: float = 1.0
+
+
+class SpeechData(lightning.LightningDataModule):
+    """Batches from manifests.
+
+    ``train`` are sources with their weights; ``dev`` chooses the model; ``noise`` holds recordings without speech, for
+    mixing and as examples of nothing said. Speakers may not be shared by train and dev. ``phonemes`` adds targets for
+    the auxiliary phoneme loss: ``auto`` where espeak-ng is installed, ``on`` refuses to run without it, ``off``.
+    ``hold_hours`` of each split are kept decoded in memory. Raises ManifestError for lists that cannot be used.
+    """
+
+    def __init__(
+        self,
+        tokenizer: Path,
+        train: list[Source],
+        dev: list[Path],
+        noise: list[Path] | None = None,
+        augmentation: AugmentationSettings | None = None,
+        batches: BatchSettings | None = None,
+        phonemes: str = "auto",
+        join_ramp_epochs: float = 0.0,
+        hold_hours: float = 100.0,
+        workers: int = 1,
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        self.tokenizer = Tokenizer.load(tokenizer)
+        self.sources = train
+        self.dev = dev
+        self.noise = noise or []
+        self.augmentation = augmentation or AugmentationSettings()
+        self.batches = batches or BatchSettings()
+        self.join_ramp_epochs = join_ramp_epochs
+        self.hold_hours = hold_hours
+        self.workers = workers
+        self.seed = seed
+        if phonemes not in ("auto", "on", "off"):
+            raise ManifestError(f"data: phonemes is {phonemes!r}; it is auto, on or off")
+        self.with_phonemes = phonemes == "on" or (phonemes == "auto" and pronunciation.available())
+        self._ready = False
+
+    def setup(self, stage: str | None = None) -> None:
+        """Read the manifests, check them against each other, and decode what is to be held."""
+        if self._ready:
+            return
+        train = [(number, u) for number, s in enumerate(self.sources) for u in read_manifest(s.manifest)]
+        dev = [u for path in self.dev for u in read_manifest(path)]
+        noise = [u for path in self.noise for u in read_manifest(path)]
+        check_disjoint({"train": [u for _, u in train], "dev": dev})
+        normaliser = Normaliser()
+        texts = {u.text: normaliser(u.text) for u in [u for _, u in train] + dev}
+        words = sorted({word for text in texts.values() for word in text.split()})
+        pronunciations = pronunciation.pronounce(words) if self.with_phonemes else {}
+        # 0 is the blank of the phoneme CTC.
+        number_of = {phoneme: number for number, phoneme in enumerate(pronunciation.PHONEMES, start=1)}
+
+        def targets(utterances: list[Utterance]) -> list[Targets]:
+            found = []
+            for utterance in utterances:
+                text = texts[utterance.text]
+                spoken = [number_of[p] for word in text.split() for p in pronunciations.get(word, ())]
+                found.append(Targets(text, tuple(self.tokenizer.encode(text)), tuple(spoken)))
+            return found
+
+        self._source_of = [number for number, _ in train]
+        self._train = Waves([u for _, u in train], self.hold_hours, "training set")
+        self._train_targets = targets([u for _, u in train])
+        self._dev = Waves(dev, self.hold_hours, "dev set")
+        self._dev_targets = targets(dev)
+        noises = Waves(noise, self.hold_hours, "noises")
+        self._noises: list[NDArray[np.float32]] = [noises[i] for i in range(len(noises)) if noises.lengths[i]]
+        self._ready = True
+
+    @property
+    def dev_size(self) -> int:
+        """Utterances of the dev set."""
+        return len(self._dev)
+
+    def train_dataloader(self) -> DataLoader[Batch]:
+        """The batches of the trainer's current epoch."""
+        epoch = self.trainer.current_epoch if self.trainer else 0
+        ramp = self.join_ramp_epochs
+        plan = plan_epoch(
+            self._train.lengths,
+            self._source_of,
+            [source.weight for source in self.sources],
+            self.batches,
+            self.seed,
+            epoch,
+            join_strength=min(1.0, epoch / ramp) if ramp else 1.0,
+        )
+        dataset = SpeechDataset(
+            self._train,
+            self._train_targets,
+            plan,
+            noises=self._noises,
+            augmentation=self.augmentation,
+            seed=self.seed,
+            epoch=epoch,
+        )
+        return DataLoader(dataset, batch_size=None, num_workers=self.workers)
+
+    def val_dataloader(self) -> DataLoader[Batch]:
+        """The dev set as it is: nothing joined, changed or added, and each utterance once."""
+        as_it_is = BatchSettings(seconds=self.batches.seconds, join_most=1, background_share=0.0)
+        plan = plan_epoch(self._dev.lengths, [0] * len(self._dev), [1.0], as_it_is, self.seed, 0)
+        return DataLoader(SpeechDataset(self._dev, self._dev_targets, plan), batch_size=None)

@@ -1,0 +1,54 @@
+"""What the model is asked to make small."""
+
+from dataclasses import dataclass
+
+from torch import Tensor
+from torch.nn import functional
+
+from asr.errors import SettingsError
+from asr.text.tokenizer import PAD
+
+
+@dataclass(frozen=True)
+class LossWeights:
+    """Shares of the decoder's cross-entropy, the CTC on the memory and the phoneme CTC on a middle layer."""
+
+    decoder: float
+    ctc: float
+    phoneme: float
+
+    def __post_init__(self) -> None:
+        """Refuse weights under which nothing would be learnt."""
+        if min(self.decoder, self.ctc, self.phoneme) < 0 or self.decoder + self.ctc + self.phoneme <= 0:
+            raise SettingsError(f"loss: weights {self}; none may be below 0 and one must be above")
+
+    def towards(self, end: "LossWeights", share: float) -> "LossWeights":
+        """The weights ``share`` (0..1) of the way from these to ``end``."""
+        share = min(max(share, 0.0), 1.0)
+        return LossWeights(
+            self.decoder + share * (end.decoder - self.decoder),
+            self.ctc + share * (end.ctc - self.ctc),
+            self.phoneme + share * (end.phoneme - self.phoneme),
+        )
+
+
+def cross_entropy(logits: Tensor, targets: Tensor, smoothing: float) -> Tensor:
+    """Label-smoothed cross-entropy a token: logits (B, U, V), targets (B, U) → scalar in nats; pads do not count.
+
+    Szegedy et al., 2016; used so in "Attention Is All You Need", section 5.4.
+    """
+    return functional.cross_entropy(
+        logits.flatten(0, 1).float(), targets.flatten(), ignore_index=PAD, label_smoothing=smoothing
+    )
+
+
+def ctc(log_probs: Tensor, lengths: Tensor, targets: Tensor, target_lengths: Tensor) -> Tensor:
+    """CTC loss a target token: log_probs (B, S, V), targets (B, U) → scalar in nats (Graves et al., 2006).
+
+    A target too long for its audio counts nothing. Empty targets ask for blanks throughout. The sum is divided by
+    tokens plus utterances, which is what the decoder predicts too.
+    """
+    total = functional.ctc_loss(
+        log_probs.transpose(0, 1), targets, lengths, target_lengths, blank=PAD, reduction="sum", zero_infinity=True
+    )
+    return total / (target_lengths.sum() + len(target_lengths))

@@ -1,0 +1,219 @@
+"""The model in training: losses, learning rate, and what is looked at on the way."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, cast
+
+import lightning
+import torch
+import torchaudio
+from lightning.pytorch.loggers import TensorBoardLogger
+from lightning.pytorch.utilities.types import OptimizerLRScheduler
+from torch import Tensor, nn
+
+from asr.audio.features import FeatureSettings
+from asr.audio.mfcc import Mfcc
+from asr.data.dataset import Batch
+from asr.data.pronunciation import PHONEMES
+from asr.errors import SettingsError
+from asr.evaluation.scoring import score
+from asr.model.seq2seq import Encoded, Seq2Seq
+from asr.model.settings import ModelSettings
+from asr.model.stepper import TorchStepper
+from asr.search.ctc import ctc_greedy
+from asr.search.greedy import greedy
+from asr.search.limits import MINIMUM_TOKENS, TOKENS_PER_SECOND, max_tokens
+from asr.text.normaliser import Normaliser
+from asr.text.tokenizer import BOS, EOS, PAD, Tokenizer
+from asr.training.data_module import SpeechData
+from asr.training.losses import LossWeights, cross_entropy, ctc
+from asr.training.schedule import warmup_cosine
+
+
+@dataclass(frozen=True)
+class OptimiserSettings:
+    """AdamW (Loshchilov and Hutter, 2019) with warm-up; rates are per update, ``total_updates`` 0 means the run's."""
+
+    peak_rate: float = 1e-3
+    warmup_updates: int = 500
+    total_updates: int = 0
+    weight_decay: float = 0.01
+
+
+@dataclass(frozen=True)
+class LossSettings:
+    """The weights move in a straight line from ``start`` to ``end`` over ``ramp_updates``.
+
+    Attention does not find the audio in the first thousand updates, CTC on BPE pieces hardly sooner, CTC on phonemes
+    at once; so phonemes lead the way. ``phoneme_layer`` is the encoder layer (from 1) that they are read from.
+    """
+
+    start: LossWeights = field(default_factory=lambda: LossWeights(decoder=0.3, ctc=0.3, phoneme=1.0))
+    end: LossWeights = field(default_factory=lambda: LossWeights(decoder=1.0, ctc=0.5, phoneme=0.2))
+    ramp_updates: int = 4000
+    label_smoothing: float = 0.1
+    phoneme_layer: int = 4
+
+
+@dataclass(frozen=True)
+class SpecAugmentSettings:
+    """Masks on the log-mel bands (Park et al., 2019), before the cosine transform mixes them: count and widest."""
+
+    band_masks: int = 2
+    bands: int = 15
+    time_masks: int = 2
+    frames: int = 20
+
+
+class SpeechModule(lightning.LightningModule):
+    """The sequence-to-sequence model with its losses.
+
+    Every update draws from generators that are set by ``seed``, the update's number and the rank, so that a resumed
+    run goes on as the straight one would. ``decoded_at_most`` utterances of a dev set are read by greedy search after
+    an epoch, evenly chosen, which is the slow part; the losses and the CTC head's reading take in all of them.
+    """
+
+    def __init__(
+        self,
+        tokenizer: Path,
+        features: FeatureSettings | None = None,
+        model: ModelSettings | None = None,
+        optimiser: OptimiserSettings | None = None,
+        loss: LossSettings | None = None,
+        spec_augment: SpecAugmentSettings | None = None,
+        decoded_at_most: int = 200,
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        self.tokenizer = Tokenizer.load(tokenizer)
+        self.normaliser = Normaliser()
+        self.features = features or FeatureSettings()
+        self.settings = model or ModelSettings()
+        self.optimiser = optimiser or OptimiserSettings()
+        self.loss = loss or LossSettings()
+        self.spec_augment = spec_augment or SpecAugmentSettings()
+        self.decoded_at_most = decoded_at_most
+        self.seed = seed
+        if not 1 <= self.loss.phoneme_layer <= self.settings.encoder_layers:
+            raise SettingsError(
+                f"loss: phoneme_layer is {self.loss.phoneme_layer}; the encoder has layers 1 to "
+                f"{self.settings.encoder_layers}"
+            )
+        torch.manual_seed(seed)
+        self.mfcc = Mfcc(self.features)
+        self.model = Seq2Seq(self.settings, self.features.dimension, self.tokenizer.vocabulary)
+        self.phoneme_head: nn.Linear | None = None
+        self._said: dict[str, str] = {}
+        self._read: dict[str, str] = {}
+        self._heard: dict[str, str] = {}
+
+    def setup(self, stage: str) -> None:
+        """Make the phoneme head if the data has phonemes."""
+        data = cast(SpeechData, self.trainer.datamodule)  # type: ignore[attr-defined]
+        if data.tokenizer.digest != self.tokenizer.digest:
+            raise SettingsError("model.tokenizer and data.tokenizer are different files; name the same one")
+        if data.with_phonemes and self.phoneme_head is None:
+            self.phoneme_head = nn.Linear(self.settings.d_model, 1 + len(PHONEMES))
+
+    def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
+        """Set the generators for this update."""
+        torch.manual_seed(hash((self.seed, self.global_step, self.global_rank)) & 0x7FFFFFFF)
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        """The weighted loss of a batch."""
+        features, lengths = self.mfcc(batch.waves, batch.wave_lengths, self._mask)
+        losses = self._losses(batch, features, lengths, self.loss.label_smoothing)[1]
+        weights = self.loss.start.towards(self.loss.end, self.global_step / max(1, self.loss.ramp_updates))
+        total = weights.decoder * losses["decoder"] + weights.ctc * losses["ctc"]
+        if "phoneme" in losses:
+            total = total + weights.phoneme * losses["phoneme"]
+        size = len(batch.ids)
+        self.log_dict({f"train/{name}": value.detach() for name, value in losses.items()}, batch_size=size)
+        self.log("loss", total.detach(), prog_bar=True, batch_size=size)
+        return total
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        """Losses, and what greedy search and the CTC head read in each utterance."""
+        features, lengths = self.mfcc(batch.waves, batch.wave_lengths)
+        encoded, losses = self._losses(batch, features, lengths, smoothing=0.0)
+        self.log_dict(
+            {f"dev/{name}": value for name, value in losses.items()}, batch_size=len(batch.ids), sync_dist=True
+        )
+        assert encoded.lengths is not None
+        data = cast(SpeechData, self.trainer.datamodule)  # type: ignore[attr-defined]
+        every = -(-data.dev_size // max(1, self.decoded_at_most))
+        for row, steps in enumerate(encoded.lengths.tolist()):
+            name = batch.ids[row]
+            self._said[name] = batch.texts[row]
+            self._heard[name] = self.tokenizer.decode(ctc_greedy(encoded.ctc_log_probs[row, :steps].cpu().numpy()))
+            if len(self._said) % every == 0:
+                cap = max_tokens(
+                    float(batch.wave_lengths[row]) / self.features.sample_rate, TOKENS_PER_SECOND, MINIMUM_TOKENS
+                )
+                stepper = TorchStepper(self.model, encoded.memory[row : row + 1, :steps])
+                self._read[name] = self.tokenizer.decode(greedy(stepper, max_tokens=cap).tokens)
+
+    def on_validation_epoch_end(self) -> None:
+        """Word error rates over the dev set, and a few transcripts in the log."""
+        for which, read in (("wer", self._read), ("ctc_wer", self._heard)):
+            said = {name: self._said[name] for name in read}
+            if any(said.values()):  # a dev set in which nothing is said has no rate
+                report = score(said, read, normaliser=self.normaliser, bootstrap=1)
+                assert report.wer is not None
+                self.log(f"dev/{which}", report.wer.value, prog_bar=True, sync_dist=True)
+        shown = "\n".join(f"    {self._said[name]} → {text}" for name, text in list(self._read.items())[:20])
+        for logger in self.loggers:
+            if isinstance(logger, TensorBoardLogger):
+                logger.experiment.add_text("dev/transcripts", shown, self.global_step)
+        for kept in (self._said, self._read, self._heard):
+            kept.clear()
+
+    def configure_optimizers(self) -> OptimizerLRScheduler:
+        """AdamW and the schedule, stepped at every update; norms and biases do not decay."""
+        o = self.optimiser
+        trained = [p for p in self.parameters() if p.requires_grad]
+        groups = [
+            {"params": [p for p in trained if p.ndim > 1], "weight_decay": o.weight_decay},
+            {"params": [p for p in trained if p.ndim <= 1], "weight_decay": 0.0},
+        ]
+        adam = torch.optim.AdamW(groups, lr=o.peak_rate, betas=(0.9, 0.98), eps=1e-8, fused=True)
+        total = o.total_updates or int(self.trainer.estimated_stepping_batches)
+        schedule = torch.optim.lr_scheduler.LambdaLR(adam, lambda step: warmup_cosine(step, o.warmup_updates, total))
+        return {"optimizer": adam, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """All that export needs goes into the checkpoint, as plain values."""
+        checkpoint["asr"] = {
+            "features": self.features.to_dict(),
+            "model": self.settings.to_dict(),
+            "normaliser": self.normaliser.to_dict(),
+            "tokenizer": self.tokenizer.model,
+        }
+
+    def _losses(
+        self, batch: Batch, features: Tensor, lengths: Tensor, smoothing: float
+    ) -> tuple[Encoded, dict[str, Tensor]]:
+        tap = self.loss.phoneme_layer if self.phoneme_head is not None else None
+        encoded = self.model.encode(features, lengths, tap)
+        assert encoded.lengths is not None
+        start = batch.tokens.new_full((len(batch.ids), 1), BOS)
+        room = torch.nn.functional.pad(batch.tokens, (0, 1), value=PAD)
+        targets = room.scatter(1, batch.token_lengths.unsqueeze(1), EOS)
+        logits = self.model.decode(encoded, torch.cat([start, batch.tokens], dim=1))
+        losses = {
+            "decoder": cross_entropy(logits, targets, smoothing),
+            "ctc": ctc(encoded.ctc_log_probs, encoded.lengths, batch.tokens, batch.token_lengths),
+        }
+        if self.phoneme_head is not None and encoded.tapped is not None:
+            log_probs = self.phoneme_head(encoded.tapped).float().log_softmax(dim=-1)
+            losses["phoneme"] = ctc(log_probs, encoded.lengths, batch.phonemes, batch.phoneme_lengths)
+        return encoded, losses
+
+    def _mask(self, log_mel: Tensor) -> Tensor:
+        """SpecAugment on log-mel (B, bands, T) with mean 0 a band, so that a masked place holds the mean."""
+        s = self.spec_augment
+        masked = log_mel.unsqueeze(1)
+        for count, widest, axis in ((s.band_masks, s.bands, 2), (s.time_masks, s.frames, 3)):
+            for _ in range(count if widest else 0):
+                masked = torchaudio.functional.mask_along_axis_iid(masked, widest, 0.0, axis, p=0.5)
+        return masked.squeeze(1)
