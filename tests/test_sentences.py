@@ -32,10 +32,10 @@ def test_shares_are_as_documented() -> None:
     counts = Counter(made)
     whole = [counts[command] for command in COMMANDS]
     # "cut" and "exchange" may leave a command whole now and then, never the other way round.
-    assert SHARES["command"] - 0.03 < sum(whole) / len(made) < SHARES["command"] + 0.05
+    assert 0.22 < sum(whole) / len(made) < 0.30
     assert max(whole) < 1.3 * min(whole), "commands are used evenly"
     random_words = sum(set(s.split()) <= set(VOCABULARY) for s in made) / len(made)
-    assert abs(random_words - SHARES["words"]) < 0.03
+    assert abs(random_words - 0.25) < 0.03
     assert sum(SHARES.values()) == pytest.approx(1)
 
 
@@ -48,6 +48,7 @@ def test_text_cannot_be_guessed() -> None:
     assert len(followers["show"]) > 5
     assert len(followers["turn"]) > 5
     assert len(followers["the"]) > 100
+    assert len(followers["word"]) > 20
 
 
 def test_every_template_names_slots_that_exist() -> None:

@@ -9,7 +9,7 @@ import pytest
 import soundfile
 
 from asr.data import synthesis
-from asr.data.engines import INSTALL
+from asr.data.engines import INSTALL, run_engine
 from asr.data.synthesis import Voice, draw, find_voices, read_texts, speak, split_of, split_voices, synthesize
 from asr.errors import AudioError, SettingsError
 
@@ -87,6 +87,17 @@ def test_rate_shortens_and_pitch_raises(voices: tuple[Voice, ...], name: str) ->
     assert fundamental(raised) / fundamental(plain) == pytest.approx(1.4, rel=0.1)
 
 
+@pytest.mark.parametrize("name", ["en-gb", "kal", "slt"])
+def test_speech_lasts_as_long_as_the_engine_made_it(voices: tuple[Voice, ...], name: str, tmp_path: Path) -> None:
+    """Engines speak at 22,050, 8,000 and 16,000 samples a second."""
+    text, path = "find my files", tmp_path / "made.wav"
+    espeak = ["espeak-ng", "-v", name, "-w", str(path), "--", text]
+    flite = ["flite", "-voice", name, "--setf", "duration_stretch=1", "-t", text, "-o", str(path)]
+    run_engine(espeak if name == "en-gb" else flite)
+    wave = speak(text, next(v for v in voices if v.name == name))
+    assert len(wave) / 16_000 == pytest.approx(soundfile.info(path).duration, abs=0.001)
+
+
 def fundamental(wave: np.ndarray) -> float:
     """The median frequency, in Hz, of the strongest autocorrelation between 60 and 400 Hz, over loud frames."""
     frames = np.lib.stride_tricks.sliding_window_view(wave, 1024)[::256]
@@ -139,7 +150,11 @@ def test_draw_is_fixed_by_the_seed_and_uses_texts_evenly() -> None:
     counts = Counter(request.text for request in drawn)
     assert set(counts) == set(texts)
     assert max(counts.values()) - min(counts.values()) <= 1
-    assert len({request.path for request in drawn}) == 400
+    paths = {request.path for request in drawn}
+    assert len(paths) == 400
+    assert not paths & {request.path for request in draw(texts, SOME, 400, seed=6)}
+    same = [{r.path for r in draw(["one"], [Voice("flite", "slt")], 50, seed)} for seed in (5, 6)]
+    assert len(same[0] & same[1]) < 5, "rate and pitch are told by the name too"
     flite = sum(request.voice.engine == "flite" for request in drawn) / 400
     assert flite == pytest.approx(synthesis.FLITE_SHARE, abs=0.08)
     assert {r.voice.engine for r in draw(texts, [Voice("flite", "slt")], 20, seed=5)} == {"flite"}
