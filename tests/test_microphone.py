@@ -1,0 +1,352 @@
+"""The microphone demo: recorded sound in, lines out; clear words where there is no microphone; a clean end."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import soundfile
+import soxr
+
+from asr.apps.microphone import listen, microphone_blocks, show
+from asr.audio.load import SAMPLE_RATE, load_audio
+from asr.errors import AsrError, AudioError
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def silence(seconds: float) -> np.ndarray:
+    return np.zeros(round(seconds * SAMPLE_RATE), np.float32)
+
+
+@pytest.fixture(scope="module")
+def words(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> list[np.ndarray]:
+    """Three spoken words: recordings where they are at hand, else synthetic speech."""
+    recordings = ROOT.parent / "shared" / "corpora" / "fsdd" / "recordings"
+    if recordings.is_dir():
+        return [load_audio(recordings / f"{digit}_theo_0.opus") for digit in (1, 3, 7)]
+    synthesiser = shutil.which("espeak-ng") or shutil.which("flite")
+    if synthesiser is None:
+        pytest.skip("neither real recordings nor espeak-ng or flite are at hand")
+    path = tmp_path_factory.mktemp("words") / "word.wav"
+    made = []
+    for word in ("one", "three", "seven"):
+        arguments = ["-w", path, word] if "espeak" in synthesiser else ["-t", word, "-o", path]
+        subprocess.run([synthesiser, *arguments], check=True)
+        made.append(load_audio(path))
+    return made
+
+
+def in_blocks(wave: np.ndarray, size: int = 800) -> Iterator[np.ndarray]:
+    for start in range(0, len(wave), size):
+        yield wave[start : start + size]
+
+
+def stream_of(words: list[np.ndarray]) -> np.ndarray:
+    return np.concatenate([silence(1), *(part for word in words for part in (word, silence(1)))])
+
+
+# Lines
+
+
+def test_each_word_gives_its_text_and_the_time_it_took(words: list[np.ndarray]) -> None:
+    stream, lines, waves = stream_of(words), [], []
+    now = 0.0
+    position = 0
+
+    def blocks() -> Iterator[np.ndarray]:
+        nonlocal now, position
+        for block in in_blocks(stream):
+            now = max(now, (position + len(block)) / SAMPLE_RATE)  # a block arrives when its last sample is spoken
+            position += len(block)
+            yield block
+
+    def transcribe(wave: np.ndarray) -> SimpleNamespace:
+        nonlocal now
+        now += 0.2
+        waves.append(wave)
+        return SimpleNamespace(text=["alpha", "", "gamma"][len(waves) - 1])
+
+    listen(blocks(), transcribe, lines.append, clock=lambda: now)
+    assert [line.split("  ")[0] for line in lines] == [
+        "alpha",
+        "\x1b[2m(nothing understood)\x1b[0m",
+        "gamma",
+        "stopped",
+    ]
+    for line in lines[:3]:
+        # 600 ms until the end is certain, 200 to transcribe, and at most a block of 50
+        assert 800 <= float(line.split("\x1b[2m")[-1].split(" ms")[0]) <= 860
+    # the first sound of each word is in what was transcribed
+    for wave, word in zip(waves, words, strict=True):
+        middle = word[len(word) // 4 : len(word) // 2]
+        assert np.abs(np.correlate(wave, middle, "valid") - middle @ middle).min() < 1e-3
+
+
+def test_time_spent_waiting_in_the_queue_is_counted(words: list[np.ndarray]) -> None:
+    now, lines = 0.0, []
+
+    def blocks() -> Iterator[np.ndarray]:
+        nonlocal now
+        heard = 0
+        for block in in_blocks(stream_of(words)):
+            heard += len(block)
+            now = max(now, heard / SAMPLE_RATE)
+            yield block
+
+    def transcribe(wave: np.ndarray) -> SimpleNamespace:
+        nonlocal now
+        now += 5.0
+        return SimpleNamespace(text="x")
+
+    listen(blocks(), transcribe, lines.append, clock=lambda: now)
+    first, second, third = (float(line.split("\x1b[2m")[1].split(" ms")[0]) for line in lines[:3])
+    assert 5600 <= first <= 5660
+    assert second > first + 2000
+    assert third > second + 2000
+
+
+def test_an_utterance_that_the_stream_breaks_off_is_transcribed(words: list[np.ndarray]) -> None:
+    lines: list[str] = []
+    listen([silence(1), words[0]], lambda _: SimpleNamespace(text="end"), lines.append)
+    assert [line.split()[0] for line in lines] == ["end", "stopped"]
+
+
+@pytest.mark.parametrize("stop", [KeyboardInterrupt, AudioError("gone")])
+@pytest.mark.parametrize("where", ["blocks", "transcribe"])
+def test_the_stream_is_closed_whatever_ends_it(words: list[np.ndarray], stop: BaseException, where: str) -> None:
+    closed, lines = [], []
+
+    def blocks() -> Iterator[np.ndarray]:
+        try:
+            yield from in_blocks(stream_of(words))
+            raise stop
+        finally:
+            closed.append(True)
+
+    def transcribe(_: np.ndarray) -> SimpleNamespace:
+        if where == "transcribe":
+            raise stop
+        return SimpleNamespace(text="x")
+
+    if stop is KeyboardInterrupt:
+        listen(blocks(), transcribe, lines.append)
+        assert lines[-1] == "stopped"
+    else:
+        with pytest.raises(AudioError, match="gone"):
+            listen(blocks(), transcribe, lines.append)
+    assert closed == [True]
+
+
+def test_a_line_has_no_codes_where_there_is_no_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    show("\x1b[2m(nothing understood)\x1b[0m  [red] " + "long " * 40)
+    assert capsys.readouterr().out == "(nothing understood)  [red] " + "long " * 40 + "\n"
+
+
+# No microphone
+
+
+class PortAudioError(Exception):
+    """What sounddevice raises."""
+
+
+class Stream:
+    """A device that gives one second of a tone at its own rate, then nothing."""
+
+    closed = False
+
+    def __init__(self, samplerate: int, blocksize: int, channels: int, callback: Callable[..., None], **_: object):
+        self._rate, self._size, self._channels, self._callback = samplerate, blocksize, channels, callback
+
+    def start(self) -> None:
+        """Give all sound at once; the buffer is used again, as PortAudio does."""
+        tone = np.sin(2 * np.pi * 440 * np.arange(self._rate) / self._rate).astype(np.float32) / 2
+        buffer = np.zeros((self._size, self._channels), np.float32)
+        for start in range(0, self._rate, self._size):
+            buffer[:] = tone[start : start + self._size, None]
+            self._callback(buffer, self._size, None, SimpleNamespace(input_overflow=start == 0))
+            buffer[:] = 9.0
+
+    def close(self) -> None:
+        """Note that it was called."""
+        Stream.closed = True
+
+
+@pytest.fixture
+def fake(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
+    """A sounddevice with one microphone that takes 44.1 kHz in stereo only."""
+
+    def check(channels: int, samplerate: int, **_: object) -> None:
+        if (channels, samplerate) != (2, 44_100):
+            raise PortAudioError("Invalid sample rate\n[PaErrorCode -9997]")
+
+    module = SimpleNamespace(
+        PortAudioError=PortAudioError,
+        query_devices=lambda *_: {"name": "Fake", "default_samplerate": 44_100.0, "max_input_channels": 32},
+        check_input_settings=check,
+        InputStream=Stream,
+    )
+    monkeypatch.setitem(sys.modules, "sounddevice", module)
+    monkeypatch.setattr("asr.apps.microphone._STALL_SECONDS", 0.1)
+    Stream.closed = False
+    return module
+
+
+def complaint() -> str:
+    with pytest.raises(AudioError) as caught:
+        next(microphone_blocks(report=lambda _: None))
+    message = str(caught.value)
+    assert "\n" not in message
+    assert "wanted" in message or "cannot be opened" in message
+    return message
+
+
+def test_no_sounddevice(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "sounddevice", None)
+    assert "pip install 'asr[mic]'" in complaint()
+
+
+def test_no_portaudio(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "sounddevice.py").write_text("raise OSError('PortAudio library not found')")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "sounddevice", raising=False)
+    assert "libportaudio2" in complaint()
+
+
+def test_no_microphone(fake: SimpleNamespace, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise PortAudioError("Error querying device -1")
+
+    monkeypatch.setattr(fake, "query_devices", refuse)
+    assert "plug one in" in complaint()
+
+
+def test_a_microphone_that_takes_no_known_rate(fake: SimpleNamespace, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(**_: object) -> None:
+        raise PortAudioError("Invalid sample rate\n[PaErrorCode -9997]")
+
+    monkeypatch.setattr(fake, "check_input_settings", refuse)
+    assert "refuses 16000 and 44100 Hz" in complaint()
+
+
+def test_a_microphone_in_use(fake: SimpleNamespace, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(self: Stream) -> None:
+        raise PortAudioError("Device unavailable")
+
+    monkeypatch.setattr(Stream, "start", refuse)
+    assert "close other programs" in complaint()
+    assert Stream.closed
+
+
+def test_other_rates_are_resampled_loss_is_reported_and_a_pulled_plug_noticed(fake: SimpleNamespace) -> None:
+    reports: list[str] = []
+    blocks, received = microphone_blocks(report=reports.append), []
+    with pytest.raises(AudioError, match="plug it in again"):
+        received.extend(blocks)
+    assert Stream.closed
+    assert reports == ["listening to Fake; ctrl-C ends", "some sound was lost: the computer is too busy to keep up"]
+    wave = np.concatenate(received)
+    tone = np.sin(2 * np.pi * 440 * np.arange(44_100) / 44_100).astype(np.float32) / 2
+    expected = soxr.resample(tone, 44_100, SAMPLE_RATE, quality="HQ")[: len(wave)]
+    assert len(wave) > 0.9 * SAMPLE_RATE
+    np.testing.assert_allclose(wave, expected, atol=1e-4)
+
+
+def test_closing_the_blocks_closes_the_device(fake: SimpleNamespace) -> None:
+    blocks = microphone_blocks(report=lambda _: None)
+    next(blocks)
+    assert not Stream.closed
+    blocks.close()
+    assert Stream.closed
+
+
+def test_a_microphone_that_is_not_there() -> None:
+    """With the real sounddevice: one line, whether it is the package, the library or the device that is missing."""
+    with pytest.raises(AsrError) as caught:
+        next(microphone_blocks("no such microphone", report=lambda _: None))
+    assert "wanted" in str(caught.value)
+
+
+# A real device
+
+
+@pytest.fixture
+def sound_server(tmp_path: Path) -> Iterator[dict[str, str]]:
+    """The environment of a PulseAudio server of its own, whose microphone hears what is played to it."""
+    try:
+        import sounddevice  # noqa: F401
+    except (ImportError, OSError) as error:
+        pytest.skip(f"sounddevice cannot be used: {error}")
+    for program, package in [
+        ("pulseaudio", "pulseaudio"),
+        ("pactl", "pulseaudio-utils"),
+        ("paplay", "pulseaudio-utils"),
+    ]:
+        if shutil.which(program) is None:
+            pytest.skip(f"a virtual microphone needs {program} (Debian: apt install {package} libasound2-plugins)")
+    folder = tmp_path / "run"
+    folder.mkdir(mode=0o700)
+    environment = os.environ | {"XDG_RUNTIME_DIR": str(folder), "PULSE_RUNTIME_PATH": str(folder), "HOME": str(folder)}
+    socket = f"unix:{folder}/native"
+    modules = [f"module-native-protocol-unix socket={folder}/native", "module-null-sink sink_name=loop rate=48000"]
+    command = ["pulseaudio", "-n", "--daemonize=no", "--exit-idle-time=-1", *(f"--load={each}" for each in modules)]
+    with (tmp_path / "log").open("wb") as log, subprocess.Popen(command, env=environment, stderr=log) as server:
+        environment |= {"PULSE_SERVER": socket, "PULSE_SOURCE": "loop.monitor", "PULSE_SINK": "loop"}
+        try:
+            for _ in range(100):
+                if subprocess.run(["pactl", "info"], env=environment, capture_output=True).returncode == 0:
+                    break
+                time.sleep(0.1)
+            else:
+                pytest.skip(f"PulseAudio does not start here: {(tmp_path / 'log').read_text()[-200:]}")
+            names = [sys.executable, "-c", "import sounddevice; print(sounddevice.query_devices())"]
+            devices = subprocess.run(names, env=environment, capture_output=True, text=True).stdout
+            if "pulse" not in devices:
+                pytest.skip("PortAudio sees no PulseAudio (Debian: apt install libasound2-plugins)")
+            yield environment
+        finally:
+            server.terminate()
+
+
+LISTENER = """
+from types import SimpleNamespace
+from asr.apps.microphone import listen, microphone_blocks
+write = lambda line: print(line, flush=True)
+listen(microphone_blocks("pulse", report=write), lambda wave: SimpleNamespace(text=f"{len(wave)} samples"), write)
+"""
+
+
+@pytest.mark.slow
+def test_a_real_stream_from_the_device_to_ctrl_c(
+    sound_server: dict[str, str], words: list[np.ndarray], tmp_path: Path
+) -> None:
+    soundfile.write(tmp_path / "words.wav", stream_of(words), SAMPLE_RATE)
+    command = [sys.executable, "-c", LISTENER]
+    with subprocess.Popen(
+        command, env=sound_server, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as listener:
+        try:
+            assert listener.stdout is not None
+            assert listener.stdout.readline() == "listening to pulse; ctrl-C ends\n"
+            subprocess.run(["paplay", tmp_path / "words.wav"], env=sound_server, check=True)
+            time.sleep(1.5)
+            listener.send_signal(signal.SIGINT)
+            out, errors = listener.communicate(timeout=20)
+        finally:
+            listener.kill()
+    *answers, last = out.splitlines()
+    assert last == "stopped"
+    assert listener.returncode == 0
+    assert "Traceback" not in errors
+    assert len(answers) == len(words)
+    for answer, word in zip(answers, words, strict=True):
+        # the word with its margins, and the text soon after the 600 ms that end it
+        assert int(answer.split()[0]) == pytest.approx(len(word) + 0.6 * SAMPLE_RATE, abs=0.4 * SAMPLE_RATE)
+        assert 550 < float(answer.split("\x1b[2m")[1].split(" ms")[0]) < 1500
