@@ -33,8 +33,8 @@ class FeatureSettings:
     def __post_init__(self) -> None:
         """Refuse settings that would give features of no meaning."""
         for name in ("sample_rate", "window_seconds", "hop_seconds", "mel_bands", "coefficients"):
-            if getattr(self, name) <= 0:
-                raise SettingsError(f"features: {name} is {getattr(self, name)}; it must be above 0")
+            if not 0 < getattr(self, name) < math.inf:
+                raise SettingsError(f"features: {name} is {getattr(self, name)}; it must be a number above 0")
         if self.coefficients > self.mel_bands:
             raise SettingsError(
                 f"features: {self.coefficients} coefficients of {self.mel_bands} mel bands; "
@@ -50,10 +50,17 @@ class FeatureSettings:
                 f"features: a hop of {self.hop_seconds} s steps over audio that no window of "
                 f"{self.window_seconds} s sees; make it at most the window"
             )
+        if self.hop_length < 1:
+            raise SettingsError(
+                f"features: a hop of {self.hop_seconds} s is less than one sample at {self.sample_rate} Hz; lengthen it"
+            )
         if self.deltas not in (0, 1, 2):
             raise SettingsError(f"features: deltas is {self.deltas}; it is 0, 1 or 2 orders of derivatives")
-        if self.log_floor <= 0 or self.variance_floor <= 0:
-            raise SettingsError("features: log_floor and variance_floor must be above 0")
+        if not (0 < self.log_floor < math.inf and 0 < self.variance_floor < math.inf):
+            raise SettingsError(
+                f"features: log_floor is {self.log_floor} and variance_floor {self.variance_floor}; "
+                "both must be numbers above 0"
+            )
         if self.narrowest_band_hz < self.sample_rate / self.fft_length:
             raise SettingsError(
                 f"features: {self.mel_bands} mel bands are too many for an FFT of {self.fft_length} points: the lowest "
