@@ -12,6 +12,9 @@ from asr.errors import BundleError, SettingsError
 PAD, UNK, BOS, EOS = 0, 1, 2, 3
 SPECIAL = (PAD, UNK, BOS, EOS)
 WORD_START = "\N{LOWER ONE EIGHTH BLOCK}"
+ALPHABET = "abcdefghijklmnopqrstuvwxyz'"
+SMALLEST = len(SPECIAL) + len(WORD_START + ALPHABET)
+"""The vocabulary that can spell and knows nothing longer than a letter."""
 
 
 class Tokenizer:
@@ -46,8 +49,13 @@ class Tokenizer:
     def train(cls, texts: Iterable[str], vocabulary: int) -> "Tokenizer":
         """Learn the merges from normalised texts; ``vocabulary`` counts the four special tokens too.
 
-        Raises SettingsError where the texts hold too little for a vocabulary of that size.
+        Raises SettingsError where the texts hold too little for a vocabulary of that size, or it is below SMALLEST.
         """
+        if vocabulary < SMALLEST:
+            raise SettingsError(
+                f"tokenizer: a vocabulary of {vocabulary} has no room for every letter and the special tokens; "
+                f"raise --vocabulary to {SMALLEST} or more"
+            )
         out = io.BytesIO()
         try:
             sentencepiece.SentencePieceTrainer.Train(
@@ -62,7 +70,7 @@ class Tokenizer:
                 eos_id=EOS,
                 normalization_rule_name="identity",
                 # Every letter has a token, so that no word of the alphabet is beyond spelling.
-                required_chars="abcdefghijklmnopqrstuvwxyz'",
+                required_chars=ALPHABET,
                 # One thread, so that the same text gives the same merges.
                 num_threads=1,
                 minloglevel=2,
