@@ -1,0 +1,150 @@
+"""The `asr` command: its parts, what happens to their errors, and the exit status.
+
+0: all went well. 1: something could not be done, and a line on standard error says what. 2: the command line makes no
+sense. 130: ended by ctrl-C.
+
+What a command needs is imported in the command: `asr --help` answers at once, and transcription works without the
+packages that only training needs.
+"""
+
+import os
+import sys
+from collections.abc import Sequence
+from contextlib import suppress
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from asr.apps.corpus import prepare, sentences, synthesize, tokenizer
+from asr.apps.evaluate import evaluate
+from asr.apps.failures import complain, show_tracebacks
+from asr.apps.options import Beam, BundleFolder, Greedy, chosen_width
+from asr.apps.transcribe import demo, transcribe
+
+_DEBUG = "--debug"
+
+# Without rich markup a usage error is three plain lines, which scripts and narrow terminals can read.
+app = typer.Typer(name="asr", no_args_is_help=True, rich_markup_mode=None, pretty_exceptions_enable=False)
+transcribe_app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False, add_completion=False)
+transcribe_app.command()(transcribe)
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        try:
+            print(f"asr {version('asr')}")
+        except PackageNotFoundError:
+            print("asr, run from a checkout that is not installed")
+        raise typer.Exit
+
+
+@app.callback()
+def _global_options(
+    _version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and end.")
+    ] = False,
+    _debug: Annotated[bool, typer.Option(_DEBUG, help="Show tracebacks; may stand anywhere.")] = False,
+) -> None:
+    """Turn speech into text, offline, on a plain processor."""
+
+
+for _command in (transcribe, demo, evaluate, prepare, tokenizer, sentences, synthesize):
+    app.command()(_command)
+
+
+# What follows `train` belongs to LightningCLI, --help included.
+@app.command(
+    add_help_option=False,
+    context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []},
+)
+def train(context: typer.Context) -> None:
+    """Train a model: `asr train --config FILE`, or --help."""
+    from asr.training.command import train as run_training
+
+    try:
+        run_training(context.args)
+    except SystemExit as end:
+        # Lightning tidies up after ctrl-C and then ends with the status of a failure.
+        if isinstance(end.__context__, KeyboardInterrupt):
+            raise KeyboardInterrupt from end
+        raise
+
+
+@app.command()
+def export(
+    run: Annotated[Path, typer.Argument(help="The folder of a training, as given with --run.")],
+    out: Annotated[Path, typer.Argument(help="Folder for the bundle; one that is there is replaced.")],
+    average: Annotated[int, typer.Option(min=1, help="How many of the last checkpoints to average.")] = 5,
+    single_precision: Annotated[
+        bool, typer.Option("--single-precision", help="Keep 32 bits a weight; twice the size.")
+    ] = False,
+) -> None:
+    """Turn a training into a bundle, all that transcription needs."""
+    from asr.training.export import export_run
+
+    print(f"written: {export_run(run, out, average=average, half=not single_precision)}")
+
+
+@app.command()
+def mic(
+    device: Annotated[
+        str | None, typer.Option(metavar="D", help="Number or part of the name. [default: the system's]")
+    ] = None,
+    beam: Beam = None,
+    greedy: Greedy = False,
+    bundle: BundleFolder = None,
+) -> None:
+    """Print what a microphone hears; ctrl-C ends."""
+    from asr.apps.microphone import listen, microphone_blocks, show
+    from asr.runtime.transcriber import Transcriber
+
+    number = int(device) if device is not None and device.isdigit() else device
+    transcriber = Transcriber.from_bundle(bundle, width=chosen_width(beam, greedy))
+    listen(microphone_blocks(number, report=show), transcriber.transcribe, show)
+
+
+def run(application: typer.Typer, arguments: Sequence[str], name: str) -> int:
+    """Carry out one command line and return the exit status; nothing that a command raises leaves it."""
+    options = list(arguments[: arguments.index("--")] if "--" in arguments else arguments)
+    show_tracebacks(_DEBUG in options)
+    rest = [option for option in options if option != _DEBUG]
+    try:
+        status = _status_of(application, [*rest, *arguments[len(options) :]], name)
+        sys.stdout.flush()
+    except KeyboardInterrupt:
+        return 130
+    except Exception as error:
+        if not isinstance(error, BrokenPipeError):  # whoever reads has seen enough
+            complain(error)
+        # What is still in the buffer can go nowhere, and must not raise once more at the very end.
+        with suppress(OSError, ValueError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    return status
+
+
+def _status_of(application: typer.Typer, arguments: list[str], name: str) -> int:
+    try:
+        application(args=arguments, prog_name=name)
+    except SystemExit as end:
+        if isinstance(end.code, str):
+            print(end.code, file=sys.stderr)
+            return 1
+        return end.code or 0
+    return 0
+
+
+def main() -> None:
+    """The `asr` command."""
+    sys.exit(run(app, sys.argv[1:], "asr"))
+
+
+def transcribe_main() -> None:
+    """The `transcribe` command: `asr transcribe` under a shorter name."""
+    sys.exit(run(transcribe_app, sys.argv[1:], "transcribe"))
+
+
+if __name__ == "__main__":
+    main()

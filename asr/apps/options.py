@@ -1,0 +1,25 @@
+"""Options that several commands share."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Beam = Annotated[
+    int | None,
+    typer.Option("--beam", min=1, metavar="N", help="Search with N hypotheses. [default: as the bundle says]"),
+]
+Greedy = Annotated[
+    bool, typer.Option("--greedy", help="Take the likeliest token at each step: fastest, and a little less exact.")
+]
+BundleFolder = Annotated[
+    Path | None,
+    typer.Option("--bundle", metavar="DIR", help="The model. [default: the one in the package]"),
+]
+
+
+def chosen_width(beam: int | None, greedy: bool) -> int | None:
+    """The width of the search; None leaves it to the bundle."""
+    if greedy and beam is not None:
+        raise typer.BadParameter("--beam and --greedy exclude each other; give one of them")
+    return 1 if greedy else beam
