@@ -1,0 +1,157 @@
+"""The order of the layers, and that transcription needs no package of training."""
+
+import ast
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from conftest import ROOT
+
+# Each may import what stands before it in this list; parts of one row know nothing of each other.
+LAYERS = (
+    ("asr.errors",),
+    ("asr.audio", "asr.text"),
+    ("asr.bundle",),
+    ("asr.model",),
+    ("asr.data",),
+    ("asr.search",),
+    ("asr.runtime", "asr.evaluation"),
+    ("asr.training",),
+    ("asr.apps",),
+)
+HEIGHT = {part: height for height, row in enumerate(LAYERS) for part in row}
+NEVER = {("asr.training", "asr.runtime"), ("asr.runtime", "asr.training")}
+
+# What `pip install .` does not bring.
+TRAINING_ONLY = {
+    *("torch", "torchaudio", "lightning", "jsonargparse", "lhotse", "librosa", "jiwer", "tensorboard"),
+    *("onnx", "onnxscript", "safetensors", "matplotlib", "sounddevice", "scipy", "pandas", "sklearn"),
+}
+CORE = ("asr.errors", "asr.audio", "asr.text", "asr.bundle", "asr.search", "asr.runtime", "asr.model.settings")
+NOT_CORE = ("asr.audio.mfcc",)
+LONGEST = 400
+
+MODULES = {
+    ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path
+    for path in sorted((ROOT / "asr").rglob("*.py"))
+}
+
+
+def imported(path: Path, *, at_once: bool = False) -> set[str]:
+    """The modules that a file imports anywhere, or `at_once`: as soon as it is itself imported."""
+    found: set[str] = set()
+    waiting: list[ast.AST] = [ast.parse(path.read_text(encoding="utf-8"))]
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative imports hide where they lead"
+            assert node.module is not None
+            found |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
+        if at_once and isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            continue
+        if at_once and isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+            continue
+        waiting += ast.iter_child_nodes(node)
+    return found
+
+
+def part_of(module: str) -> str:
+    return ".".join(module.split(".")[:2])
+
+
+def within(module: str, parts: tuple[str, ...]) -> bool:
+    return any(module == part or module.startswith(f"{part}.") for part in parts)
+
+
+def test_every_module_belongs_to_a_layer() -> None:
+    assert len(MODULES) > 40
+    for module in MODULES:
+        assert module == "asr" or part_of(module) in HEIGHT, f"{module} has no place in LAYERS"
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_imports_lead_downward(module: str) -> None:
+    own = part_of(module)
+    for other in imported(MODULES[module]):
+        if other.partition(".")[0] != "asr":
+            continue
+        assert module != "asr", "the package itself imports nothing, so that every part can be had alone"
+        theirs = part_of(other)
+        assert theirs in HEIGHT, f"{module} imports {other}"
+        assert (own, theirs) not in NEVER, f"{module} imports {other}"
+        assert theirs == own or HEIGHT[theirs] < HEIGHT[own], f"{module} imports {other}, which is not below it"
+
+
+@pytest.mark.parametrize("module", [m for m in MODULES if within(m, CORE) and m not in NOT_CORE])
+def test_the_core_never_mentions_a_package_of_training(module: str) -> None:
+    packages = {name.partition(".")[0] for name in imported(MODULES[module])}
+    assert not packages & TRAINING_ONLY
+
+
+@pytest.mark.parametrize("module", [m for m in MODULES if within(m, ("asr.apps",))])
+def test_commands_import_what_they_need_when_they_run(module: str) -> None:
+    packages = {name.partition(".")[0] for name in imported(MODULES[module], at_once=True)}
+    assert not packages & TRAINING_ONLY
+
+
+def test_only_training_knows_lightning() -> None:
+    users = {m for m, path in MODULES.items() if any(n.partition(".")[0] == "lightning" for n in imported(path))}
+    assert users
+    assert {part_of(user) for user in users} == {"asr.training"}
+
+
+def test_nothing_is_imported_from_recipes() -> None:
+    sources = [*MODULES.values(), *(ROOT / "scripts").glob("*.py"), *(ROOT / "tests").glob("*.py")]
+    for path in sources:
+        assert not any(name.partition(".")[0] == "recipes" for name in imported(path)), path
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_files_can_be_read_in_one_sitting(module: str) -> None:
+    lines = len(MODULES[module].read_text(encoding="utf-8").splitlines())
+    assert lines <= LONGEST, f"{module} has {lines} lines, wanted {LONGEST} at most; part it by its nouns"
+
+
+WITHOUT_TRAINING = f"""
+import sys
+for package in {sorted(TRAINING_ONLY)!r}:
+    sys.modules[package] = None  # importing it raises ImportError
+from asr.apps.cli import main
+main()
+"""
+
+
+def run_without_training(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-W", "error", "-c", WITHOUT_TRAINING, *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=120)
+
+
+def test_transcription_needs_no_package_of_training(tiny_bundle: Path, tmp_path: Path) -> None:
+    recording = tmp_path / "a.wav"
+    soundfile.write(recording, np.random.default_rng(0).uniform(-0.5, 0.5, 8000), 16_000)
+    for options in (["--greedy"], ["--beam", "3"]):
+        done = run_without_training("transcribe", recording, "--json", "--bundle", tiny_bundle, *options)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert json.loads(done.stdout)["seconds"] == 0.5
+
+
+@pytest.mark.parametrize(
+    ("arguments", "advice"),
+    [
+        (["train", "--help"], "pip install 'asr[train]'"),
+        (["export", "run", "out"], "pip install 'asr[train]'"),
+        (["evaluate", "list.tsv"], "pip install 'asr[train]'"),
+        (["tokenizer", "out", "cuts.jsonl"], "pip install 'asr[train]'"),
+    ],
+)
+def test_other_commands_say_what_to_install(arguments: list[str], advice: str) -> None:
+    done = run_without_training(*arguments)
+    assert done.returncode == 1
+    assert advice in done.stderr
+    assert len(done.stderr.splitlines()) == 1
