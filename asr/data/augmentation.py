@@ -1,5 +1,6 @@
 """What happens to a wave on its way into training, so that the model meets more rooms, mouths and microphones."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -39,14 +40,15 @@ class AugmentationSettings:
             if not 0 <= getattr(self, name) <= 1:
                 raise SettingsError(f"augmentation: {name} is {getattr(self, name)}; it lies between 0 and 1")
         if not 0 <= self.speed < 0.5:
-            raise SettingsError(f"augmentation: speed is {self.speed}; it lies between 0 and 0.5")
-        if self.snr_db_low > self.snr_db_high:
+            raise SettingsError(f"augmentation: speed is {self.speed}; it is at least 0 and below 0.5")
+        if not -math.inf < self.snr_db_low <= self.snr_db_high < math.inf:
             raise SettingsError(
-                f"augmentation: snr_db_low {self.snr_db_low} is above snr_db_high {self.snr_db_high}; swap them"
+                f"augmentation: noise from snr_db_low {self.snr_db_low} to snr_db_high {self.snr_db_high}; "
+                "they are numbers of decibels, the low one not above the high one"
             )
         for name in ("gain_db", "edge_seconds", "ramp_epochs"):
-            if getattr(self, name) < 0:
-                raise SettingsError(f"augmentation: {name} is {getattr(self, name)}; it must not be below 0")
+            if not 0 <= getattr(self, name) < math.inf:
+                raise SettingsError(f"augmentation: {name} is {getattr(self, name)}; it is a number from 0 up")
 
     def strength(self, epoch: int) -> float:
         """From 0 in the first epoch to 1 after the ramp."""
@@ -69,10 +71,14 @@ def mix(wave: Wave, noise: Wave, snr_db: float) -> Wave:
 
     A silent wave, or silent noise, gives no ratio to keep: the wave comes back as it was.
     """
-    speech_power, noise_power = float(np.mean(wave**2)), float(np.mean(noise**2))
+    speech_power, noise_power = _power(wave), _power(noise)
     if speech_power <= 0 or noise_power <= 0:
         return wave
     return wave + noise * np.float32(np.sqrt(speech_power / noise_power * 10 ** (-snr_db / 10)))
+
+
+def _power(wave: Wave) -> float:
+    return float(np.mean(np.square(wave, dtype=np.float64))) if len(wave) else 0.0
 
 
 def fit(wave: Wave, length: int) -> Wave:
