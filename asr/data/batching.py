@@ -1,5 +1,6 @@
 """Which utterances meet in which batch: a pure function of the lengths, the settings, the seed and the epoch."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -16,9 +17,9 @@ Example = tuple[int, ...]
 class BatchSettings:
     """How an epoch is cut into batches.
 
-    ``seconds`` of audio a batch, padding counted; utterances of at most ``join_below_seconds`` are joined into strings
-    of up to ``join_most``, so that the model meets sequences and the batches are dense; ``background_share`` of the
-    examples hold noise or silence and an empty text.
+    ``seconds`` of audio a batch, padding counted, but not what augmentation adds; utterances of at most
+    ``join_below_seconds`` are joined into strings of up to ``join_most`` and ``join_seconds``, so that the model meets
+    sequences and the batches are dense; ``background_share`` of the examples hold noise or silence and an empty text.
     """
 
     seconds: float = 60.0
@@ -29,10 +30,15 @@ class BatchSettings:
 
     def __post_init__(self) -> None:
         """Refuse what gives no batches."""
-        if self.seconds <= 0 or self.join_most < 1 or self.join_seconds <= 0:
-            raise SettingsError("batches: seconds and join_seconds must be above 0, join_most at least 1")
+        for name in ("seconds", "join_seconds"):
+            if not 0 < getattr(self, name) < math.inf:
+                raise SettingsError(f"batches: {name} is {getattr(self, name)}; it is a number above 0")
+        if not 0 <= self.join_below_seconds < math.inf:
+            raise SettingsError(f"batches: join_below_seconds is {self.join_below_seconds}; it is a number from 0 up")
+        if self.join_most < 1:
+            raise SettingsError(f"batches: join_most is {self.join_most}; it is at least 1, which joins nothing")
         if not 0 <= self.background_share < 1:
-            raise SettingsError(f"batches: background_share is {self.background_share}; it lies between 0 and 1")
+            raise SettingsError(f"batches: background_share is {self.background_share}; it is at least 0 and below 1")
 
 
 def plan_epoch(

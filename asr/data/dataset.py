@@ -71,7 +71,7 @@ class SpeechDataset(Dataset[Batch]):
         rng = np.random.default_rng([self.seed, self.epoch, number])
         examples = self.plan[number]
         waves = [self._wave(example, rng) for example in examples]
-        texts = [" ".join(self.targets[i].text for i in example) for example in examples]
+        texts = [" ".join(self.targets[i].text for i in example if self.targets[i].text) for example in examples]
         tokens = [[token for i in example for token in self.targets[i].tokens] for example in examples]
         phonemes = [[phoneme for i in example for phoneme in self.targets[i].phonemes] for example in examples]
         ids = ["+".join(self.waves.utterances[i].id for i in example) for example in examples]

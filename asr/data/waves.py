@@ -5,10 +5,12 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 from numpy.typing import NDArray
+from rich.console import Console
 from rich.progress import track
 
 from asr.audio.load import SAMPLE_RATE
 from asr.data.manifest import Utterance, read_utterance
+from asr.errors import SettingsError
 
 _FULL_SCALE = 32_767.0
 
@@ -17,17 +19,23 @@ class Waves:
     """Waves by index. Decoding costs more than the features do, so what fits is kept as 16-bit samples.
 
     An hour takes 115 MB; the utterances beyond ``hold_hours`` are read from their files whenever they are asked for.
-    Raises AudioError for a recording that cannot be read.
+    ``what`` names them in the progress bar, shown on a terminal. Raises AudioError for a recording that cannot be read,
+    ManifestError for one that is shorter than its utterance.
     """
 
     def __init__(self, utterances: Sequence[Utterance], hold_hours: float, what: str) -> None:
+        if not 0 <= hold_hours < float("inf"):
+            raise SettingsError(f"data: hold_hours is {hold_hours}; it must not be below 0")
         self.utterances = utterances
         self._held: list[NDArray[np.int16] | None] = []
         self.lengths: list[int] = []
         budget = int(hold_hours * 3600 * SAMPLE_RATE)
         with ThreadPoolExecutor() as pool:
             waves = pool.map(_read_int16, utterances)
-            for wave in track(waves, description=f"Reading {what}", total=len(utterances), transient=True):
+            console = Console(stderr=True)
+            quiet = not console.is_terminal
+            title = f"Reading {what}"
+            for wave in track(waves, title, len(utterances), console=console, transient=True, disable=quiet):
                 self.lengths.append(len(wave))
                 budget -= len(wave)
                 self._held.append(wave if budget >= 0 else None)
