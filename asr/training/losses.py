@@ -1,5 +1,6 @@
 """What the model is asked to make small."""
 
+import math
 from dataclasses import dataclass
 
 from torch import Tensor
@@ -19,7 +20,8 @@ class LossWeights:
 
     def __post_init__(self) -> None:
         """Refuse weights under which nothing would be learnt."""
-        if min(self.decoder, self.ctc, self.phoneme) < 0 or self.decoder + self.ctc + self.phoneme <= 0:
+        weights = (self.decoder, self.ctc, self.phoneme)
+        if not (all(0 <= weight < math.inf for weight in weights) and sum(weights) > 0):
             raise SettingsError(f"loss: weights {self}; none may be below 0 and one must be above")
 
     def towards(self, end: "LossWeights", share: float) -> "LossWeights":
