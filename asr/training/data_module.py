@@ -1,7 +1,10 @@
 """The data of a run: manifests in, batches out."""
 
+import math
+import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import lightning
 import numpy as np
@@ -14,7 +17,7 @@ from asr.data.batching import BatchSettings, plan_epoch
 from asr.data.dataset import Batch, SpeechDataset, Targets
 from asr.data.manifest import Utterance, check_disjoint, read_manifest
 from asr.data.waves import Waves
-from asr.errors import ManifestError
+from asr.errors import SettingsError
 from asr.text.normaliser import Normaliser
 from asr.text.tokenizer import Tokenizer
 
@@ -26,6 +29,11 @@ class Source:
     manifest: Path
     weight: float = 1.0
 
+    def __post_init__(self) -> None:
+        """Refuse weights that count nothing."""
+        if not 0 <= self.weight < math.inf:
+            raise SettingsError(f"data: the weight of {self.manifest} is {self.weight}; it is a number from 0 up")
+
 
 class SpeechData(lightning.LightningDataModule):
     """Batches from manifests.
@@ -33,7 +41,9 @@ class SpeechData(lightning.LightningDataModule):
     ``train`` are sources with their weights; ``dev`` chooses the model; ``noise`` holds recordings without speech, for
     mixing and as examples of nothing said. Speakers may not be shared by train and dev. ``phonemes`` adds targets for
     the auxiliary phoneme loss: ``auto`` where espeak-ng is installed, ``on`` refuses to run without it, ``off``.
-    ``hold_hours`` of each split are kept decoded in memory. Raises ManifestError for lists that cannot be used.
+    ``hold_hours`` of each split are kept decoded in memory. Where several processes train together, each takes every
+    so-manieth batch of an epoch, and all of them read the whole dev set. Raises ManifestError for lists that cannot be
+    used, SettingsError for settings that cannot.
     """
 
     def __init__(
@@ -42,9 +52,9 @@ class SpeechData(lightning.LightningDataModule):
         train: list[Source],
         dev: list[Path],
         noise: list[Path] | None = None,
-        augmentation: AugmentationSettings | None = None,
-        batches: BatchSettings | None = None,
-        phonemes: str = "auto",
+        augmentation: AugmentationSettings = AugmentationSettings(),
+        batches: BatchSettings = BatchSettings(),
+        phonemes: Literal["auto", "on", "off"] | bool = "auto",
         join_ramp_epochs: float = 0.0,
         hold_hours: float = 100.0,
         workers: int = 1,
@@ -55,15 +65,20 @@ class SpeechData(lightning.LightningDataModule):
         self.sources = train
         self.dev = dev
         self.noise = noise or []
-        self.augmentation = augmentation or AugmentationSettings()
-        self.batches = batches or BatchSettings()
+        self.augmentation = augmentation
+        self.batches = batches
         self.join_ramp_epochs = join_ramp_epochs
         self.hold_hours = hold_hours
         self.workers = workers
         self.seed = seed
-        if phonemes not in ("auto", "on", "off"):
-            raise ManifestError(f"data: phonemes is {phonemes!r}; it is auto, on or off")
-        self.with_phonemes = phonemes == "on" or (phonemes == "auto" and pronunciation.available())
+        if not (train and dev):
+            raise SettingsError("data: train and dev each name at least one manifest")
+        if not 0 <= join_ramp_epochs < math.inf:
+            raise SettingsError(f"data: join_ramp_epochs is {join_ramp_epochs}; it is a number from 0 up")
+        if workers < 0 or seed < 0:
+            raise SettingsError(f"data: workers is {workers} and seed is {seed}; neither may be below 0")
+        # YAML reads a bare on or off as true or false.
+        self.with_phonemes = phonemes in ("on", True) or (phonemes == "auto" and pronunciation.available())
         self._ready = False
 
     def setup(self, stage: str | None = None) -> None:
@@ -125,7 +140,19 @@ class SpeechData(lightning.LightningDataModule):
             seed=self.seed,
             epoch=epoch,
         )
-        return DataLoader(dataset, batch_size=None, num_workers=self.workers)
+        if not plan:
+            raise SettingsError("data: an epoch has no batches: every weight is 0; raise one")
+        rank, ranks = (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
+        # Begun over where the last round is short, so that all processes make the same number of updates.
+        own = [(rank + first) % len(plan) for first in range(0, len(plan), ranks)]
+        return DataLoader(
+            dataset,
+            batch_size=None,
+            sampler=own,
+            num_workers=self.workers,
+            # Forked, workers share the recordings in memory; started afresh, each would be sent a copy every epoch.
+            multiprocessing_context="fork" if self.workers and sys.platform == "linux" else None,
+        )
 
     def val_dataloader(self) -> DataLoader[Batch]:
         """The dev set as it is: nothing joined, changed or added, and each utterance once."""

@@ -1,10 +1,12 @@
 """The model in training: losses, learning rate, and what is looked at on the way."""
 
+import math
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
 import lightning
+import numpy as np
 import torch
 import torchaudio
 from lightning.pytorch.loggers import TensorBoardLogger
@@ -39,6 +41,14 @@ class OptimiserSettings:
     total_updates: int = 0
     weight_decay: float = 0.01
 
+    def __post_init__(self) -> None:
+        """Refuse what learns nothing."""
+        if not 0 < self.peak_rate < math.inf:
+            raise SettingsError(f"optimiser: peak_rate is {self.peak_rate}; it is a number above 0")
+        for name in ("warmup_updates", "total_updates", "weight_decay"):
+            if not 0 <= getattr(self, name) < math.inf:
+                raise SettingsError(f"optimiser: {name} is {getattr(self, name)}; it is a number from 0 up")
+
 
 @dataclass(frozen=True)
 class LossSettings:
@@ -54,6 +64,13 @@ class LossSettings:
     label_smoothing: float = 0.1
     phoneme_layer: int = 4
 
+    def __post_init__(self) -> None:
+        """Refuse what cannot be computed; that the layer exists is the module's to check."""
+        if self.ramp_updates < 0:
+            raise SettingsError(f"loss: ramp_updates is {self.ramp_updates}; it is a number from 0 up")
+        if not 0 <= self.label_smoothing < 1:
+            raise SettingsError(f"loss: label_smoothing is {self.label_smoothing}; it is at least 0 and below 1")
+
 
 @dataclass(frozen=True)
 class SpecAugmentSettings:
@@ -63,6 +80,12 @@ class SpecAugmentSettings:
     bands: int = 15
     time_masks: int = 2
     frames: int = 20
+
+    def __post_init__(self) -> None:
+        """Refuse masks of negative number or size."""
+        for name in ("band_masks", "bands", "time_masks", "frames"):
+            if getattr(self, name) < 0:
+                raise SettingsError(f"spec_augment: {name} is {getattr(self, name)}; it is a number from 0 up")
 
 
 class SpeechModule(lightning.LightningModule):
@@ -76,22 +99,22 @@ class SpeechModule(lightning.LightningModule):
     def __init__(
         self,
         tokenizer: Path,
-        features: FeatureSettings | None = None,
-        model: ModelSettings | None = None,
-        optimiser: OptimiserSettings | None = None,
-        loss: LossSettings | None = None,
-        spec_augment: SpecAugmentSettings | None = None,
+        features: FeatureSettings = FeatureSettings(),
+        model: ModelSettings = ModelSettings(),
+        optimiser: OptimiserSettings = OptimiserSettings(),
+        loss: LossSettings = LossSettings(),
+        spec_augment: SpecAugmentSettings = SpecAugmentSettings(),
         decoded_at_most: int = 200,
         seed: int = 0,
     ) -> None:
         super().__init__()
         self.tokenizer = Tokenizer.load(tokenizer)
         self.normaliser = Normaliser()
-        self.features = features or FeatureSettings()
-        self.settings = model or ModelSettings()
-        self.optimiser = optimiser or OptimiserSettings()
-        self.loss = loss or LossSettings()
-        self.spec_augment = spec_augment or SpecAugmentSettings()
+        self.features = features
+        self.settings = model
+        self.optimiser = optimiser
+        self.loss = loss
+        self.spec_augment = spec_augment
         self.decoded_at_most = decoded_at_most
         self.seed = seed
         if not 1 <= self.loss.phoneme_layer <= self.settings.encoder_layers:
@@ -99,6 +122,8 @@ class SpeechModule(lightning.LightningModule):
                 f"loss: phoneme_layer is {self.loss.phoneme_layer}; the encoder has layers 1 to "
                 f"{self.settings.encoder_layers}"
             )
+        if decoded_at_most < 1 or seed < 0:
+            raise SettingsError(f"model: decoded_at_most is {decoded_at_most}, at least 1; seed is {seed}, from 0 up")
         torch.manual_seed(seed)
         self.mfcc = Mfcc(self.features)
         self.model = Seq2Seq(self.settings, self.features.dimension, self.tokenizer.vocabulary)
@@ -112,12 +137,19 @@ class SpeechModule(lightning.LightningModule):
         data = cast(SpeechData, self.trainer.datamodule)  # type: ignore[attr-defined]
         if data.tokenizer.digest != self.tokenizer.digest:
             raise SettingsError("model.tokenizer and data.tokenizer are different files; name the same one")
+        for weights in (self.loss.start, self.loss.end):
+            if not data.with_phonemes and weights.decoder + weights.ctc == 0:
+                raise SettingsError(
+                    f"loss: {weights} leaves the phonemes alone, and there are none (data.phonemes is off, or "
+                    "espeak-ng is not installed); raise decoder or ctc"
+                )
         if data.with_phonemes and self.phoneme_head is None:
             self.phoneme_head = nn.Linear(self.settings.d_model, 1 + len(PHONEMES))
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
-        """Set the generators for this update."""
-        torch.manual_seed(hash((self.seed, self.global_step, self.global_rank)) & 0x7FFFFFFF)
+        """Set the generators for this batch: of an update from several batches, each has draws of its own."""
+        draw = np.random.SeedSequence((self.seed, self.global_step, batch_idx, self.global_rank))
+        torch.manual_seed(int(draw.generate_state(1)[0]))
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """The weighted loss of a batch."""
@@ -141,9 +173,9 @@ class SpeechModule(lightning.LightningModule):
         )
         assert encoded.lengths is not None
         data = cast(SpeechData, self.trainer.datamodule)  # type: ignore[attr-defined]
-        every = -(-data.dev_size // max(1, self.decoded_at_most))
+        every = -(-data.dev_size // self.decoded_at_most)
         for row, steps in enumerate(encoded.lengths.tolist()):
-            name = batch.ids[row]
+            name = f"{batch_idx}.{row} {batch.ids[row]}"  # two manifests may use the same ids
             self._said[name] = batch.texts[row]
             self._heard[name] = self.tokenizer.decode(ctc_greedy(encoded.ctc_log_probs[row, :steps].cpu().numpy()))
             if len(self._said) % every == 0:
@@ -177,7 +209,10 @@ class SpeechModule(lightning.LightningModule):
             {"params": [p for p in trained if p.ndim <= 1], "weight_decay": 0.0},
         ]
         adam = torch.optim.AdamW(groups, lr=o.peak_rate, betas=(0.9, 0.98), eps=1e-8, fused=True)
-        total = o.total_updates or int(self.trainer.estimated_stepping_batches)
+        updates = o.total_updates or self.trainer.estimated_stepping_batches
+        if updates == math.inf:
+            raise SettingsError("optimiser: total_updates is 0, the run's, but the run has no end; set one of them")
+        total = int(updates)
         schedule = torch.optim.lr_scheduler.LambdaLR(adam, lambda step: warmup_cosine(step, o.warmup_updates, total))
         return {"optimizer": adam, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
@@ -189,6 +224,20 @@ class SpeechModule(lightning.LightningModule):
             "normaliser": self.normaliser.to_dict(),
             "tokenizer": self.tokenizer.model,
         }
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Refuse a checkpoint of another model, of which a tokenizer of the same size would be the silent case."""
+        saved = checkpoint.get("asr")
+        if saved is None:
+            raise SettingsError("the checkpoint is none of `asr train`'s; go on from one of a run's checkpoints")
+        pairs = {
+            "features": (FeatureSettings.from_dict(saved["features"]), self.features),
+            "model": (ModelSettings.from_dict(saved["model"]), self.settings),
+            "tokenizer": (Tokenizer(saved["tokenizer"]).digest, self.tokenizer.digest),
+        }
+        for name, (was, now) in pairs.items():
+            if was != now:
+                raise SettingsError(f"the checkpoint's {name} is {was}, the config's is {now}; they must be the same")
 
     def _losses(
         self, batch: Batch, features: Tensor, lengths: Tensor, smoothing: float
