@@ -8,7 +8,8 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
-PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+# Python compiles what it imports; with everything compiled, the core would take 211 MB instead of 178.
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile
 
 # The tests speak with the first two, decode with the third and look for a microphone with the last. Where they are
 # missing and cannot be installed, the tests that want them are skipped and say so.

@@ -84,7 +84,7 @@ def demo(
 
     paths = find_audio(folder)
     table = Table("file", "transcript", box=None, pad_edge=False)
-    for heading in ("confidence", "seconds of sound", "seconds taken"):
+    for heading in ("confidence", "sound", "taken"):
         table.add_column(heading, justify="right")
     sound = taken = 0.0
     for path in paths:
@@ -100,13 +100,13 @@ def demo(
             Text(printable(str(name))),
             transcript.text or "(nothing heard)",
             f"{transcript.confidence:.2f}",
-            f"{transcript.seconds:.2f}",
-            f"{seconds:.2f}",
+            f"{transcript.seconds:.2f} s",
+            f"{seconds:.2f} s",
         )
     heard = table.row_count
     if heard:
         table.add_section()
-        table.add_row("in all", f"{heard} recordings", "", f"{sound:.2f}", f"{taken:.2f}")
+        table.add_row("in all", f"{heard} recordings", "", f"{sound:.2f} s", f"{taken:.2f} s")
         Console(highlight=False).print(table)
         print(
             f"\nreal-time factor {taken / sound:.3f} (seconds taken for a second of sound); "
