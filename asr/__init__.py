@@ -1,0 +1,1 @@
+"""Offline speech recognition for your own voice commands: MFCC into a transformer, text out."""

@@ -1,4 +1,4 @@
-"""A folder that holds ``train.tsv``, ``dev.tsv`` and ``test.tsv``, or any of them, or ``all.tsv`` where nothing is split."""
+"""A folder that holds ``train.tsv``, ``dev.tsv`` and ``test.tsv``, some of them, or ``all.tsv`` with nothing split."""
 
 from pathlib import Path
 
@@ -17,7 +17,8 @@ def read_lists(folder: Path) -> dict[str, list[Utterance]]:
     lists = {split: folder / f"{split}.tsv" for split in SPLITS if (folder / f"{split}.tsv").is_file()}
     if not lists:
         raise ManifestError(
-            f"{folder}: found no list in it; wanted train.tsv, dev.tsv, test.tsv or all.tsv with the header path, speaker, text"
+            f"{folder}: found no list in it; wanted train.tsv, dev.tsv, test.tsv or all.tsv "
+            "with the header path, speaker, text"
         )
     splits = {split: read_manifest(path) for split, path in lists.items()}
     try:

@@ -1,0 +1,155 @@
+"""The bundle: a folder that is the whole model, read by the runtime and written by the export.
+
+``bundle.json`` names every file with its size and SHA-256, and holds all settings; nothing about a model is guessed
+from a name or a default. Nothing in a bundle is ever executed: weights are safetensors, graphs ONNX, settings JSON.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from asr.audio.features import FeatureSettings
+from asr.errors import BundleError, SettingsError
+from asr.text.normaliser import Normaliser
+from asr.text.tokenizer import Tokenizer
+
+FORMAT = "asr-bundle"
+VERSION = 1
+SETTINGS = "bundle.json"
+WEIGHTS = "weights.safetensors"
+ENCODER = "encoder.onnx"
+DECODER = "decoder.onnx"
+TOKENIZER = "tokenizer.model"
+FILES = (WEIGHTS, ENCODER, DECODER, TOKENIZER)
+DEFAULT_BUNDLE = Path(__file__).parent / "bundles" / "default"
+
+
+@dataclass(frozen=True)
+class DecodingSettings:
+    """How the bundle's model is best searched; chosen on a dev set, overridable on the command line."""
+
+    width: int = 4
+    ctc_weight: float = 0.3
+    length_penalty: float = 0.6
+
+    def __post_init__(self) -> None:
+        """Refuse what no search can do."""
+        if self.width < 1 or not 0 <= self.ctc_weight < 1 or self.length_penalty < 0:
+            raise SettingsError(
+                f"decoding: found {self}; wanted width from 1, ctc_weight from 0 to below 1, length_penalty from 0"
+            )
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A bundle's settings, checked, and where its files are."""
+
+    folder: Path
+    features: FeatureSettings
+    model: Mapping[str, Any]
+    normaliser: Normaliser
+    tokenizer: Tokenizer
+    decoding: DecodingSettings
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+    scores: Mapping[str, Any] = field(default_factory=dict)
+
+
+def read_bundle(folder: Path) -> Bundle:
+    """Read and check a bundle.
+
+    Raises BundleError for a folder that is no bundle, a file that is missing or was altered, or a format that is newer
+    than this version.
+    """
+    settings = _read_settings(folder)
+    if settings.get("format") != FORMAT:
+        raise BundleError(f"{folder / SETTINGS}: found the format {settings.get('format')!r}, wanted {FORMAT!r}")
+    if settings.get("version") != VERSION:
+        raise BundleError(
+            f"{folder}: found bundle format version {settings.get('version')!r}, this version of asr reads {VERSION}; "
+            "update asr, or export the model again"
+        )
+    listed = settings.get("files", {})
+    for name in FILES:
+        if name not in listed:
+            raise BundleError(f"{folder / SETTINGS}: lists no {name}; export the model again")
+        _check_file(folder / name, listed[name])
+    try:
+        return Bundle(
+            folder=folder,
+            features=FeatureSettings.from_dict(settings["features"]),
+            model=settings["model"],
+            normaliser=Normaliser.from_dict(settings["normaliser"]),
+            tokenizer=Tokenizer.load(folder / TOKENIZER),
+            decoding=DecodingSettings(**settings["decoding"]),
+            provenance=settings["provenance"],
+            scores=settings["scores"],
+        )
+    except (KeyError, TypeError, SettingsError) as error:
+        raise BundleError(f"{folder / SETTINGS}: the settings do not fit this version of asr ({error})") from error
+
+
+def write_bundle(bundle: Bundle, made: Path) -> None:
+    """Turn the folder ``made``, which holds the bundle's files, into the bundle at ``bundle.folder``.
+
+    The settings are written last, and the folder takes its name only when it is whole. A bundle that is already there
+    is replaced; any other folder is not touched. Raises BundleError.
+    """
+    target = bundle.folder
+    if target.exists() and not (target / SETTINGS).is_file():
+        raise BundleError(f"{target}: exists and is no bundle, so it is left alone; name another folder")
+    settings = {
+        "format": FORMAT,
+        "version": VERSION,
+        "files": {name: _describe(made / name) for name in FILES},
+        "features": bundle.features.to_dict(),
+        "model": dict(bundle.model),
+        "normaliser": bundle.normaliser.to_dict(),
+        "decoding": asdict(bundle.decoding),
+        "provenance": dict(bundle.provenance),
+        "scores": dict(bundle.scores),
+    }
+    (made / SETTINGS).write_text(json.dumps(settings, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    replaced = target.with_name(f".{target.name}.{os.getpid()}.old")
+    if target.exists():
+        for kept in target.iterdir():  # the model card and its pictures, written by people
+            if kept.name not in (*FILES, SETTINGS) and not (made / kept.name).exists():
+                shutil.move(kept, made / kept.name)
+        target.rename(replaced)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    made.rename(target)
+    shutil.rmtree(replaced, ignore_errors=True)
+
+
+def _read_settings(folder: Path) -> dict[str, Any]:
+    path = folder / SETTINGS
+    if not path.is_file():
+        found = "no such folder" if not folder.exists() else "not a folder" if not folder.is_dir() else f"no {SETTINGS}"
+        raise BundleError(f"{folder}: found {found}, wanted a bundle as `asr export` writes it")
+    try:
+        settings = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise BundleError(f"{path}: cannot be read ({error}); export the model again") from error
+    if not isinstance(settings, dict):
+        raise BundleError(f"{path}: found a {type(settings).__name__}, wanted settings by name; export the model again")
+    return settings
+
+
+def _check_file(path: Path, listed: Mapping[str, Any]) -> None:
+    if not path.is_file():
+        raise BundleError(f"{path}: the file is missing; copy the whole bundle again")
+    found = _describe(path)
+    if found != listed:
+        raise BundleError(
+            f"{path}: found {found['bytes']} bytes with SHA-256 {found['sha256'][:12]}…, wanted "
+            f"{listed.get('bytes')} bytes with {str(listed.get('sha256'))[:12]}…; copy the whole bundle again"
+        )
+
+
+def _describe(path: Path) -> dict[str, Any]:
+    with path.open("rb") as file:
+        return {"bytes": path.stat().st_size, "sha256": hashlib.file_digest(file, "sha256").hexdigest()}

@@ -1,0 +1,54 @@
+"""Wave in, transcript out: a pure function of the bundle and the wave."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from asr.bundle import DEFAULT_BUNDLE, Bundle, read_bundle
+from asr.errors import AudioError
+from asr.runtime.endpoint import split_at_pauses
+from asr.runtime.graphs import Graphs
+from asr.runtime.transcript import Transcript, join, transcript_of
+from asr.search.beam import beam
+from asr.search.limits import MINIMUM_TOKENS, TOKENS_PER_SECOND, max_tokens
+
+LONGEST_SECONDS = 20.0
+"""Longer recordings are cut at their quietest moments: the model has not met longer utterances in training."""
+
+
+class Transcriber:
+    """A loaded model."""
+
+    def __init__(self, bundle: Bundle, *, width: int | None = None, threads: int = 0) -> None:
+        self.bundle = bundle
+        self.decoding = bundle.decoding if width is None else replace(bundle.decoding, width=width)
+        self._graphs = Graphs(bundle, threads)
+
+    @classmethod
+    def from_bundle(cls, folder: Path | None = None, *, width: int | None = None, threads: int = 0) -> "Transcriber":
+        """Load the bundle in ``folder``, or the default one; ``width`` 1 searches greedily.
+
+        Raises BundleError for a bundle that cannot be used, SettingsError for a width below 1.
+        """
+        return cls(read_bundle(folder or DEFAULT_BUNDLE), width=width, threads=threads)
+
+    def transcribe(self, wave: NDArray[np.float32]) -> Transcript:
+        """What is said in a mono wave (N,), float32 in [-1, 1] at 16 kHz, of any length."""
+        if wave.ndim != 1 or wave.dtype != np.float32:
+            raise AudioError(f"wave: found shape {wave.shape} of {wave.dtype}, wanted (N,) of float32; see load_audio")
+        return join([self._utterance(wave[start:end]) for start, end in split_at_pauses(wave, LONGEST_SECONDS)])
+
+    def _utterance(self, wave: NDArray[np.float32]) -> Transcript:
+        seconds = len(wave) / self.bundle.features.sample_rate
+        heard = self._graphs.encode(wave)
+        best = beam(
+            self._graphs.stepper(heard),
+            width=self.decoding.width,
+            max_tokens=max_tokens(seconds, TOKENS_PER_SECOND, MINIMUM_TOKENS),
+            length_penalty=self.decoding.length_penalty,
+            ctc_log_probs=heard.ctc_log_probs,
+            ctc_weight=self.decoding.ctc_weight,
+        )[0]
+        return transcript_of(best, self.bundle.tokenizer, seconds)
