@@ -1,5 +1,6 @@
 """Which utterances meet in which batch, and what the batches hold."""
 
+import io
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
@@ -11,6 +12,7 @@ import soundfile
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from rich.console import Console
 
 from asr.audio.load import SAMPLE_RATE
 from asr.data.augmentation import AugmentationSettings
@@ -260,6 +262,16 @@ def test_recordings_that_are_not_held_are_read_again_and_are_the_same(utterances
     for waves, index in ((read, 0), (partly, 5)):
         with pytest.raises(AudioError):
             waves[index]
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_reading_shows_a_bar_on_a_terminal_only(
+    terminal: bool, utterances: list[Utterance], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown = io.StringIO()
+    monkeypatch.setattr("asr.data.waves.Console", lambda stderr: Console(file=shown, force_terminal=terminal))
+    Waves(utterances, 1.0, "training set")
+    assert ("Reading training set" in shown.getvalue()) is terminal
 
 
 @pytest.mark.parametrize("hours", [-1.0, float("nan")])
