@@ -1,18 +1,36 @@
 #!/bin/sh
-# From the commands to speech. No voice of the dev and test sets is in the training set. Takes about six minutes on two
-# cores and wants espeak-ng and flite (apt-get install espeak-ng flite).
-#   usage: recipes/commands/run.sh FOLDER [LIST ...]
-# FOLDER is for the speech. The words of the lists (.tsv with the header path, speaker, text), or else those of the
-# commands, are mixed into the training text, so that it cannot be guessed.
+# The default model, from the corpora to a scored bundle. Wants espeak-ng and flite (apt-get install espeak-ng flite);
+# about two hours on two cores without a GPU, of which speech synthesis takes ten minutes.
+#   usage: recipes/commands/run.sh CORPORA
+# CORPORA holds the folders speech_commands, speechocean762, english_ccc, precise (each with a train.tsv, some with a
+# dev.tsv: path, speaker, text) and the noises noise_esc10, noise_ccc_maskers, noise_mycroft (each with an all.tsv).
+# Run from the root of a checkout with `asr` on the path. What is there already is kept: an interrupted run goes on.
 set -eu
+if [ $# -ne 1 ]; then sed -n '2,8p' "$0" >&2; exit 2; fi
 here=$(cd "$(dirname "$0")" && pwd)
-if [ $# -eq 0 ]; then sed -n '2,6p' "$0" >&2; exit 2; fi
-out=$1
-shift
-mkdir -p "$out"
+out=data/synthetic
 
+for name in speech_commands speechocean762 english_ccc precise noise_esc10 noise_ccc_maskers noise_mycroft; do
+  asr prepare tsv "$1/$name" "data/$name"
+done
+
+# No voice of the dev and test sets is in the training set. The words of the corpora are mixed into the text that is
+# spoken, so that it cannot be guessed.
+mkdir -p "$out"
 asr synthesize "$here/founding.txt" "$out/founding_dev" --utterances 160 --voices dev --seed 1 --jobs 2
 asr synthesize "$here/founding.txt" "$out/founding_test" --utterances 160 --voices test --seed 2 --jobs 2
 asr synthesize "$here/commands.txt" "$out/commands_dev" --utterances 300 --voices dev --seed 3 --jobs 2
-asr sentences "$here/commands.txt" "$out/train_texts.txt" --count 14000 --seed 4 "$@"
+asr sentences "$here/commands.txt" "$out/train_texts.txt" --count 14000 --seed 4 \
+  "$1/speech_commands/train.tsv" "$1/speechocean762/train.tsv" "$1/english_ccc/train.tsv" "$1/precise/train.tsv"
 asr synthesize "$out/train_texts.txt" "$out/train" --utterances 14000 --voices train --seed 4 --jobs 2
+
+asr tokenizer data/commands/tokenizer.model --vocabulary 300 \
+  "$1/speech_commands/train.tsv" "$1/speechocean762/train.tsv" "$1/english_ccc/train.tsv" "$1/precise/train.tsv" \
+  "$out/train_texts.txt"
+if [ -e runs/commands/checkpoints/last.ckpt ]; then go_on="--ckpt_path last"; else go_on=; fi
+asr train --config recipes/commands/train.yaml $go_on
+asr export runs/commands runs/commands/bundle
+for set in speechocean762/cuts_dev.jsonl.gz speech_commands/cuts_dev.jsonl.gz \
+  synthetic/commands_dev/manifest.tsv synthetic/founding_dev/manifest.tsv; do
+  asr evaluate "data/$set" --bundle runs/commands/bundle --out "runs/commands/reports/$(dirname "$set")"
+done
