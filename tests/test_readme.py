@@ -1,0 +1,100 @@
+"""Every command of the README, run as it stands there, in a copy of what a person who arrives has."""
+
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+ROOT = Path(__file__).resolve().parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+# The Makefile's targets run this suite and cannot be run by it; .ci/run runs the one, the release check the other.
+# The installs have been made when a test runs.
+NOT_HERE = ("make demo", "make test", "pip install '.[mic]'", "pip install '.[train]'")
+
+# A person trains for ten minutes; here it is enough that the same command goes through.
+SHORTER = (
+    "--trainer.max_epochs 1 --model.model.d_model 32 --model.model.feedforward 32 --model.optimiser.warmup_updates 2"
+)
+
+
+def commands() -> list[str]:
+    blocks = re.findall(r"^```sh\n(.*?)^```", README, flags=re.MULTILINE | re.DOTALL)
+    return [line.partition("  #")[0].strip() for block in blocks for line in block.splitlines() if line.strip()]
+
+
+def make_digits(folder: Path) -> None:
+    """A miniature of the published layout: a tone a digit, for four speakers of three splits."""
+    recordings = folder / "recordings"
+    recordings.mkdir(parents=True)
+    time = np.arange(6_000) / 8_000
+    for number, speaker in enumerate(("jackson", "lucas", "theo", "george")):
+        for digit in range(10):
+            tone = 0.3 * np.sin(2 * np.pi * (200 + 150 * digit + 20 * number) * time)
+            soundfile.write(recordings / f"{digit}_{speaker}_0.wav", tone, 8_000)
+
+
+def check_commands(chosen: list[str], folder: Path) -> None:
+    program = Path(sys.executable).parent
+    path = f"{program}{os.pathsep}{os.environ['PATH']}"
+    for command in chosen:
+        shorter = f"{command} {SHORTER}" if command.startswith("asr train") else command
+        done = subprocess.run(
+            shorter,
+            shell=True,
+            cwd=folder,
+            env={**os.environ, "PATH": path},
+            capture_output=True,
+            text=True,
+            timeout=300,
+        )
+        if command == "asr mic":  # a machine without a microphone says so in a line
+            assert done.returncode == 0 or re.fullmatch(r"asr: .+\n", done.stderr), done.stderr
+        else:
+            assert done.returncode == 0, f"{command}: {done.stderr}"
+
+
+@pytest.fixture(scope="module")
+def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("checkout")
+    for name in ("recipes", "scripts", "asr"):
+        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+    make_digits(folder / "free-spoken-digit-dataset")
+    return folder
+
+
+def test_the_readme_has_commands_and_the_makefile_its_targets() -> None:
+    assert len(commands()) >= 15
+    assert set(NOT_HERE) <= set(commands())
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    assert {"demo:", "test:"} <= {line.split(" ")[0] for line in makefile.splitlines()}
+
+
+@pytest.mark.slow
+def test_every_command_goes_through(checkout: Path) -> None:
+    chosen = [command for command in commands() if command not in NOT_HERE]
+    assert {shlex.split(command)[0] for command in chosen} >= {"asr", "transcribe", "python"}
+    check_commands(chosen, checkout)
+
+
+def test_the_python_example_runs(checkout: Path) -> None:
+    (example,) = re.findall(r"^```python\n(.*?)^```", README, flags=re.MULTILINE | re.DOTALL)
+    done = subprocess.run([sys.executable, "-c", example], cwd=checkout, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert re.search(r"\d\.\d+$", done.stdout.strip())
+
+
+def test_the_files_it_names_are_there() -> None:
+    named = re.findall(r"\]\(([^)#:]+)\)|^\| `([^`]+)`", README, flags=re.MULTILINE)
+    places = [place for pair in named for place in pair if place]
+    assert len(places) > 5
+    for place in places:
+        for part in place.split("`, `"):
+            assert (ROOT / part).exists(), part
