@@ -8,7 +8,7 @@ import torch
 from torch.nn import functional
 
 from asr.errors import SettingsError
-from asr.text.tokenizer import PAD
+from asr.text.special import PAD
 from asr.training.losses import LossWeights, cross_entropy, ctc
 from asr.training.schedule import warmup_cosine
 

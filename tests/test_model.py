@@ -19,7 +19,7 @@ from asr.model.stepper import TorchStepper
 from asr.search.beam import beam
 from asr.search.ctc import ctc_log_prob
 from asr.search.greedy import greedy
-from asr.text.tokenizer import BOS, EOS
+from asr.text.special import BOS, EOS
 
 WIDTH, VOCABULARY = 5, 11
 SMALL = ModelSettings(d_model=24, heads=3, feedforward=40, encoder_layers=3, decoder_layers=2, stack=4, dropout=0.1)

@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from asr.errors import BundleError, SettingsError
-from asr.text.tokenizer import BOS, EOS, PAD, SMALLEST, SPECIAL, UNK, WORD_START, Tokenizer
+from asr.text.special import BOS, EOS, PAD, SPECIAL, UNK
+from asr.text.tokenizer import SMALLEST, WORD_START, Tokenizer
 
 TEXTS = [
     "find my files",

@@ -80,11 +80,16 @@ def export(
     single_precision: Annotated[
         bool, typer.Option("--single-precision", help="Keep 32 bits a weight; twice the size.")
     ] = False,
+    beam: Annotated[int, typer.Option(min=1, help="Width of the bundle's own search.")] = 4,
+    ctc_weight: Annotated[float, typer.Option(help="Share of CTC in its scores, from 0 to below 1.")] = 0.3,
+    length_penalty: Annotated[float, typer.Option(help="Its length normalisation; 0 is none.")] = 0.6,
 ) -> None:
     """Turn a training into a bundle, all that transcription needs."""
+    from asr.bundle import DecodingSettings
     from asr.training.export import export_run
 
-    print(f"written: {export_run(run, out, average=average, half=not single_precision)}")
+    decoding = DecodingSettings(beam, ctc_weight, length_penalty)
+    print(f"written: {export_run(run, out, average=average, half=not single_precision, decoding=decoding)}")
 
 
 @app.command()

@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 from asr.errors import AsrError, SettingsError
 from asr.search.ctc import PrefixScorer
 from asr.search.hypothesis import Hypothesis, length_divisor
-from asr.search.stepper import BOS, EOS, State, Stepper, next_log_probs
+from asr.search.stepper import State, Stepper, next_log_probs
+from asr.text.special import BOS, EOS
 
 
 def beam(

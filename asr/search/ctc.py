@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from asr.errors import AsrError
-from asr.search.stepper import PAD, checked_log_probs
+from asr.search.stepper import checked_log_probs
+from asr.text.special import PAD
 
 BLANK = PAD
 # Sums in the linear domain below this may have lost terms to underflow, and are done again with logarithms.

@@ -4,7 +4,8 @@ import numpy as np
 
 from asr.errors import SettingsError
 from asr.search.hypothesis import Hypothesis
-from asr.search.stepper import BOS, EOS, State, Stepper, next_log_probs
+from asr.search.stepper import State, Stepper, next_log_probs
+from asr.text.special import BOS, EOS
 
 
 def greedy(stepper: Stepper[State], *, max_tokens: int) -> Hypothesis:

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from asr.errors import AsrError
+from asr.text.special import BOS, EOS, PAD, UNK
 
-PAD, UNK, BOS, EOS = range(4)
 NEVER_EMITTED = (PAD, UNK, BOS)
 # Rounding in a float32 log-softmax may lift a certain token a little above zero; logits go far beyond this.
 _ROUNDING = 1e-3

@@ -8,9 +8,8 @@ from pathlib import Path
 import sentencepiece
 
 from asr.errors import BundleError, SettingsError
+from asr.text.special import BOS, EOS, PAD, SPECIAL, UNK
 
-PAD, UNK, BOS, EOS = 0, 1, 2, 3
-SPECIAL = (PAD, UNK, BOS, EOS)
 WORD_START = "\N{LOWER ONE EIGHTH BLOCK}"
 ALPHABET = "abcdefghijklmnopqrstuvwxyz'"
 SMALLEST = len(SPECIAL) + len(WORD_START + ALPHABET)

@@ -63,7 +63,7 @@ class DecoderGraph(nn.Module):
 
 
 def export_run(
-    run: Path, out: Path, *, average: int = 5, half: bool = True, provenance: Mapping[str, Any] | None = None
+    run: Path, out: Path, *, average: int = 5, half: bool = True, decoding: DecodingSettings | None = None
 ) -> Path:
     """Write the bundle of a run's last ``average`` checkpoints, weights in half precision unless ``half`` is off.
 
@@ -89,7 +89,7 @@ def export_run(
         model=settings.to_dict(),
         normaliser=Normaliser.from_dict(plain["normaliser"]),
         tokenizer=tokenizer,
-        decoding=DecodingSettings(),
+        decoding=decoding or DecodingSettings(),
         provenance={
             "checkpoints": [path.name for path in paths],
             "updates": int(checkpoints[-1]["global_step"]),
@@ -98,7 +98,6 @@ def export_run(
             "commit": _commit(),
             "asr": version("asr"),
             "torch": torch.__version__,
-            **(provenance or {}),
         },
     )
     out.parent.mkdir(parents=True, exist_ok=True)

@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from asr.errors import SettingsError
-from asr.text.tokenizer import PAD
+from asr.text.special import PAD
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,8 @@ from asr.search.ctc import ctc_greedy
 from asr.search.greedy import greedy
 from asr.search.limits import MINIMUM_TOKENS, TOKENS_PER_SECOND, max_tokens
 from asr.text.normaliser import Normaliser
-from asr.text.tokenizer import BOS, EOS, PAD, Tokenizer
+from asr.text.special import BOS, EOS, PAD
+from asr.text.tokenizer import Tokenizer
 from asr.training.data_module import SpeechData
 from asr.training.losses import LossWeights, cross_entropy, ctc
 from asr.training.schedule import warmup_cosine
