@@ -128,6 +128,7 @@ def test_batches_are_dense_and_come_in_no_order() -> None:
     lengths, sources = corpus(600)
     plan = plan_epoch(lengths, sources, [1, 1, 1], PLAIN, 0, 0)
     sizes = [[example_length(example, lengths) for example in batch] for batch in plan]
+    assert all(max(row) * len(row) <= 20 * SAMPLE_RATE for row in sizes), "in whatever order they are filled"
     padded = sum(max(row) * len(row) for row in sizes)
     assert padded < 1.15 * sum(map(sum, sizes))
     longest = [max(row) for row in sizes]
