@@ -179,6 +179,7 @@ def test_a_resumed_run_equals_the_straight_one(
     arguments: list[str],
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     begin = SpeechModule.on_train_batch_start
 
@@ -215,7 +216,7 @@ def test_a_resumed_run_equals_the_straight_one(
 
     assert re.search(r"minutes_left=\d", shown.err + shown.out), "the bar estimates the whole run"
     for noise in ("litlogger", "args parameter", "LeafSpec"):
-        assert noise not in shown.err + shown.out
+        assert noise not in shown.err + shown.out + caplog.text
 
 
 def test_a_new_run_does_not_mix_with_an_older_one(straight: Path, arguments: list[str]) -> None:
