@@ -37,6 +37,7 @@ class Encoder(nn.Module):
         super().__init__()
         self.settings = settings
         self.projection = nn.Linear(feature_dim * settings.stack, settings.d_model)
+        self.input_norm = nn.LayerNorm(settings.d_model)
         self.dropout = nn.Dropout(settings.dropout)
         self.layers = nn.ModuleList(EncoderLayer(settings) for _ in range(settings.encoder_layers))
         self.norm = nn.LayerNorm(settings.d_model)
@@ -53,7 +54,10 @@ class Encoder(nn.Module):
         stacked = torch.unflatten(whole, 1, (-1, stack)).flatten(2)
         # Without the factor the positions, of length √(D/2), drown what was said.
         x = self.projection(stacked) * math.sqrt(self.settings.d_model)
-        x = self.dropout(x + sinusoidal_positions(0, x.shape[1], self.settings.d_model, x.device).to(x.dtype))
+        x = x + sinusoidal_positions(0, x.shape[1], self.settings.d_model, x.device).to(x.dtype)
+        # And without this norm the sum is so long that what the layers add to it hardly counts for the first thousands
+        # of updates: a digit model needed half as many with it.
+        x = self.dropout(self.input_norm(x))
         lengths = mask = tapped = None
         if feature_lengths is not None:
             lengths = (feature_lengths + stack - 1) // stack
