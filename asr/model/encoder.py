@@ -55,8 +55,8 @@ class Encoder(nn.Module):
         # Without the factor the positions, of length √(D/2), drown what was said.
         x = self.projection(stacked) * math.sqrt(self.settings.d_model)
         x = x + sinusoidal_positions(0, x.shape[1], self.settings.d_model, x.device).to(x.dtype)
-        # And without this norm the sum is so long that what the layers add to it hardly counts for the first thousands
-        # of updates: a digit model needed half as many with it.
+        # And without this norm the sum is so long that what the layers add to it hardly counts at first: on digits the
+        # phoneme loss after 150 updates was 2.5 without it and 2.0 with it.
         x = self.dropout(self.input_norm(x))
         lengths = mask = tapped = None
         if feature_lengths is not None:
