@@ -279,3 +279,13 @@ def test_reading_shows_a_bar_on_a_terminal_only(
 def test_hours_to_hold_that_are_no_amount_are_refused(utterances: list[Utterance], hours: float) -> None:
     with pytest.raises(SettingsError, match="hold_hours"):
         Waves(utterances, hours, "test")
+
+
+def test_background_meets_speech() -> None:
+    """Alone in a batch, examples without a token would have a loss as large as all others together."""
+    lengths = [int(seconds * SAMPLE_RATE) for seconds in np.linspace(1, 6, 400)]
+    settings = BatchSettings(seconds=30, join_most=1, background_share=0.05)
+    plan = plan_epoch(lengths, [0] * 400, [1.0], settings, seed=0, epoch=0)
+    background = [sum(not example for example in batch) / len(batch) for batch in plan]
+    assert sum(not example for batch in plan for example in batch) >= 20
+    assert max(background) <= 0.5

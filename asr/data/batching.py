@@ -105,8 +105,10 @@ def _pack(
 ) -> list[list[Example]]:
     """Neighbours in length share a batch, then the batches are shuffled."""
     size = np.array([example_length(example, lengths) for example in examples])
-    # A little noise in the order, so that the same utterances do not meet in every epoch.
-    order = np.argsort(size * rng.uniform(0.9, 1.1, len(size)), kind="stable")
+    # A little noise in the order, so that the same utterances do not meet in every epoch. Background goes anywhere: a
+    # batch of nothing else has no tokens to share its CTC loss, which then outweighs all others.
+    place = np.where([not example for example in examples], rng.permutation(size), size)
+    order = np.argsort(place * rng.uniform(0.9, 1.1, len(size)), kind="stable")
     batches: list[list[Example]] = []
     batch: list[Example] = []
     longest = 0
