@@ -210,7 +210,7 @@ def test_the_whole_model_is_that_of_torch(model, batch):
     row, frames = 0, int(FRAMES[0])
     stacked = nn.functional.pad(features[row, :frames], (0, 0, 0, 3)).reshape(1, 10, SMALL.stack * WIDTH)
     x = root * model.encoder.projection(stacked) + sinusoidal_positions(0, 10, SMALL.d_model)
-    memory = encoder(x)
+    memory = encoder(model.encoder.input_norm(x))
     y = root * model.decoder.embedding(tokens[row : row + 1]) + sinusoidal_positions(0, 7, SMALL.d_model)
     logits = model.decoder.output(decoder(y, memory, tgt_mask=~torch.ones(7, 7, dtype=torch.bool).tril()))
 
