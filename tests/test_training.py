@@ -396,7 +396,7 @@ OTHER_VALUES: dict[str, Any] = {
     "model.loss": LossSettings(
         module.LossWeights(0.1, 0.2, 0.3), module.LossWeights(0.4, 0.6, 0.8), 10, 0.05, phoneme_layer=2
     ),
-    "model.spec_augment": SpecAugmentSettings(1, 3, 4, 5),
+    "model.spec_augment": SpecAugmentSettings(2, 3, 4, 5, 6),
 }
 
 
@@ -553,26 +553,26 @@ def speech_module(data: Path, **changes: Any) -> SpeechModule:
 
 
 def test_masks_differ_by_row_and_hold_to_their_size(data: Path) -> None:
-    settings = SpecAugmentSettings(band_masks=1, bands=15, time_masks=1, frames=20)
+    settings = SpecAugmentSettings(coefficient_masks=1, coefficients=15, time_masks=1, frames=20)
     torch.manual_seed(0)
-    masked = speech_module(data, spec_augment=settings)._mask(torch.ones(64, 80, 100))
-    assert masked.shape == (64, 80, 100)
+    masked = speech_module(data, spec_augment=settings)._mask(torch.ones(64, 100, 40))
+    assert masked.shape == (64, 100, 40)
     assert set(masked.unique().tolist()) == {0.0, 1.0}
-    bands = (masked == 0).all(dim=2).sum(dim=1)
-    frames = (masked == 0).all(dim=1).sum(dim=1)
-    assert len(set(bands.tolist())) > 5
+    coefficients = (masked == 0).all(dim=1).sum(dim=1)
+    frames = (masked == 0).all(dim=2).sum(dim=1)
+    assert len(set(coefficients.tolist())) > 5
     assert len(set(frames.tolist())) > 5
-    assert 10 <= bands.max() <= 15
+    assert 10 <= coefficients.max() <= 15
     assert 12 <= frames.max() <= 20
     gone = (masked == 0).sum(dim=(1, 2))
-    assert torch.equal(gone, bands * 100 + frames * 80 - bands * frames), "whole bands and whole frames"
-    short = speech_module(data, spec_augment=settings)._mask(torch.ones(64, 80, 8))
-    assert (short == 0).all(dim=1).sum(dim=1).max() <= 4, "at most half of a short batch"
+    assert torch.equal(gone, coefficients * 100 + frames * 40 - coefficients * frames), "all of a frame or coefficient"
+    short = speech_module(data, spec_augment=settings)._mask(torch.ones(64, 8, 40))
+    assert (short == 0).all(dim=2).sum(dim=1).max() <= 4, "at most half of a short batch"
 
 
 @pytest.mark.parametrize("settings", [SpecAugmentSettings(0, 15, 0, 20), SpecAugmentSettings(2, 0, 2, 0)])
 def test_masks_have_their_switches(data: Path, settings: SpecAugmentSettings) -> None:
-    assert speech_module(data, spec_augment=settings)._mask(torch.ones(8, 80, 100)).min() == 1
+    assert speech_module(data, spec_augment=settings)._mask(torch.ones(8, 100, 40)).min() == 1
 
 
 def test_a_batch_of_silence_has_finite_losses(data: Path) -> None:

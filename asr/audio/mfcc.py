@@ -1,6 +1,5 @@
 """MFCC on the batch's device (torchaudio), and the same numbers as a graph that ONNX can hold."""
 
-from collections.abc import Callable
 from typing import cast
 
 import torch
@@ -36,24 +35,13 @@ class Mfcc(nn.Module):
             },
         )
 
-    def forward(
-        self, waves: Tensor, lengths: Tensor, alter: Callable[[Tensor], Tensor] | None = None
-    ) -> tuple[Tensor, Tensor]:
-        """Features of float32 waves in [-1, 1]; frames beyond a row's own length are zero.
-
-        ``alter`` may change the log-mel spectrogram (B, bands, T), centred on each row's mean, before the cosine
-        transform: the place for masks.
-        """
+    def forward(self, waves: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+        """Features of float32 waves in [-1, 1]; frames beyond a row's own length are zero."""
         frames = 1 + lengths // self.settings.hop_length
         # In single precision whatever runs around it: under bf16 autocast the products with filter bank and DCT put
         # the features a hundredth of their size off those of the runtime.
         with torch.autocast(waves.device.type, enabled=False):
-            log_mel = self.log_mel(waves)
-            if alter is not None:
-                valid = torch.arange(log_mel.shape[2], device=frames.device) < frames.unsqueeze(1)
-                mean = (log_mel * valid.unsqueeze(1)).sum(dim=2, keepdim=True) / frames.view(-1, 1, 1)
-                log_mel = alter(log_mel - mean)
-            coefficients = log_mel.transpose(1, 2) @ cast(Tensor, self.transform.dct_mat)
+            coefficients = self.log_mel(waves).transpose(1, 2) @ cast(Tensor, self.transform.dct_mat)
             return normalise(with_deltas(coefficients, frames, self.settings.deltas), frames, self.settings), frames
 
     def log_mel(self, waves: Tensor) -> Tensor:

@@ -75,16 +75,22 @@ class LossSettings:
 
 @dataclass(frozen=True)
 class SpecAugmentSettings:
-    """Masks on the log-mel bands (Park et al., 2019), before the cosine transform mixes them: count and widest."""
+    """Masks on the normalised MFCC, after SpecAugment (Park et al., 2019): how many, and how wide at most.
 
-    band_masks: int = 2
-    bands: int = 15
+    They hide coefficients and stretches of time. Masks on the mel bands, as in the paper, would reach every coefficient
+    through the cosine transform: with them neither head learnt digits in 500 updates, without them both did in 150.
+    They begin at ``from_update``, when there is something to make harder.
+    """
+
+    coefficient_masks: int = 1
+    coefficients: int = 6
     time_masks: int = 2
-    frames: int = 20
+    frames: int = 8
+    from_update: int = 2000
 
     def __post_init__(self) -> None:
         """Refuse masks of negative number or size."""
-        for name in ("band_masks", "bands", "time_masks", "frames"):
+        for name in ("coefficient_masks", "coefficients", "time_masks", "frames", "from_update"):
             if getattr(self, name) < 0:
                 raise SettingsError(f"spec_augment: {name} is {getattr(self, name)}; it is a number from 0 up")
 
@@ -154,7 +160,9 @@ class SpeechModule(lightning.LightningModule):
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """The weighted loss of a batch."""
-        features, lengths = self.mfcc(batch.waves, batch.wave_lengths, self._mask)
+        features, lengths = self.mfcc(batch.waves, batch.wave_lengths)
+        if self.global_step >= self.spec_augment.from_update:
+            features = self._mask(features)
         losses = self._losses(batch, features, lengths, self.loss.label_smoothing)[1]
         weights = self.loss.start.towards(self.loss.end, self.global_step / max(1, self.loss.ramp_updates))
         total = weights.decoder * losses["decoder"] + weights.ctc * losses["ctc"]
@@ -259,11 +267,11 @@ class SpeechModule(lightning.LightningModule):
             losses["phoneme"] = ctc(log_probs, encoded.lengths, batch.phonemes, batch.phoneme_lengths)
         return encoded, losses
 
-    def _mask(self, log_mel: Tensor) -> Tensor:
-        """SpecAugment on log-mel (B, bands, T) with mean 0 a band, so that a masked place holds the mean."""
+    def _mask(self, features: Tensor) -> Tensor:
+        """Features (B, T, F) with places set to 0, the mean of each coefficient; other places in each row."""
         s = self.spec_augment
-        masked = log_mel.unsqueeze(1)
-        for count, widest, axis in ((s.band_masks, s.bands, 2), (s.time_masks, s.frames, 3)):
+        masked = features.unsqueeze(1)
+        for count, widest, axis in ((s.time_masks, s.frames, 2), (s.coefficient_masks, s.coefficients, 3)):
             for _ in range(count if widest else 0):
                 masked = torchaudio.functional.mask_along_axis_iid(masked, widest, 0.0, axis, p=0.5)
         return masked.squeeze(1)
