@@ -67,8 +67,8 @@ def plan_epoch(
 
 
 def example_length(example: Example, lengths: Sequence[int]) -> int:
-    """Samples of an example before augmentation; background takes the two seconds of a common command."""
-    return sum(lengths[index] for index in example) if example else 2 * SAMPLE_RATE
+    """Samples of an example before augmentation; background has none of its own, but fills what its batch leaves it."""
+    return sum(lengths[index] for index in example)
 
 
 def _join(
@@ -107,8 +107,8 @@ def _pack(
     size = np.array([example_length(example, lengths) for example in examples])
     # A little noise in the order, so that the same utterances do not meet in every epoch. Background goes anywhere: a
     # batch of nothing else has no tokens to share its CTC loss, which then outweighs all others.
-    place = np.where([not example for example in examples], rng.permutation(size), size)
-    order = np.argsort(place * rng.uniform(0.9, 1.1, len(size)), kind="stable")
+    size = np.where([not example for example in examples], rng.permutation(size), size)
+    order = np.argsort(size * rng.uniform(0.9, 1.1, len(size)), kind="stable")
     batches: list[list[Example]] = []
     batch: list[Example] = []
     longest = 0

@@ -16,6 +16,7 @@ from asr.data.batching import Example, example_length
 from asr.data.waves import Waves
 
 _LONGEST_JOIN_GAP = 0.2  # seconds; the clips bring silence of their own
+_LONE_BACKGROUND = 2 * SAMPLE_RATE  # samples, where no speech gives the measure
 
 
 class Batch(NamedTuple):
@@ -70,7 +71,8 @@ class SpeechDataset(Dataset[Batch]):
         """Batch ``number`` of the epoch."""
         rng = np.random.default_rng([self.seed, self.epoch, number])
         examples = self.plan[number]
-        waves = [self._wave(example, rng) for example in examples]
+        room = max(example_length(example, self.waves.lengths) for example in examples) or _LONE_BACKGROUND
+        waves = [self._wave(example, room, rng) for example in examples]
         texts = [" ".join(self.targets[i].text for i in example if self.targets[i].text) for example in examples]
         tokens = [[token for i in example for token in self.targets[i].tokens] for example in examples]
         phonemes = [[phoneme for i in example for phoneme in self.targets[i].phonemes] for example in examples]
@@ -79,7 +81,7 @@ class SpeechDataset(Dataset[Batch]):
             ids, texts, *_padded(waves, torch.float32), *_padded(tokens, torch.int64), *_padded(phonemes, torch.int64)
         )
 
-    def _wave(self, example: Example, rng: np.random.Generator) -> NDArray[np.float32]:
+    def _wave(self, example: Example, room: int, rng: np.random.Generator) -> NDArray[np.float32]:
         if example:
             parts: list[NDArray[np.float32]] = []
             for index in example:
@@ -87,14 +89,14 @@ class SpeechDataset(Dataset[Batch]):
                 parts += [np.zeros(gap, dtype=np.float32), self.waves[index]]
             wave = np.concatenate(parts)
         else:
-            wave = self._background(rng)
+            wave = self._background(room, rng)
         if self.augmentation is None:
             return wave
         return augment(wave, self.noises, self.augmentation, self.augmentation.strength(self.epoch), rng)
 
-    def _background(self, rng: np.random.Generator) -> NDArray[np.float32]:
-        """Noise, or as often nothing at all, for which the right transcript is empty."""
-        length = int(example_length((), self.waves.lengths) * rng.uniform(0.25, 1.5))
+    def _background(self, room: int, rng: np.random.Generator) -> NDArray[np.float32]:
+        """Noise, or now and then nothing at all, for which the right transcript is empty; at most ``room`` samples."""
+        length = int(room * rng.uniform(0.25, 1.0))
         if not self.noises or rng.random() < 0.3:
             return np.zeros(length, dtype=np.float32)
         return excerpt(self.noises, length, rng)
