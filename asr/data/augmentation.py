@@ -100,7 +100,9 @@ def augment(
     if settings.speed and strength:
         wave = change_speed(wave, 1.0 + strength * settings.speed * float(rng.uniform(-1, 1)))
     if settings.edge_seconds:
-        before, after = (rng.uniform(0, settings.edge_seconds, 2) * SAMPLE_RATE).astype(int)
+        # A third of the ends stay as they are: recordings cut close have another mean to be normalised by.
+        drawn = rng.uniform(-0.5 * settings.edge_seconds, settings.edge_seconds, 2)
+        before, after = (np.maximum(drawn, 0) * SAMPLE_RATE).astype(int)
         wave = np.pad(wave, (before, after))
     if noises and rng.random() < strength * settings.noise_probability:
         low = settings.snr_db_high - strength * (settings.snr_db_high - settings.snr_db_low)
