@@ -1,0 +1,312 @@
+"""Pictures of what the model makes of a recording, and of how a training went; needs the [train] extra."""
+
+import argparse
+import csv
+import math
+import sys
+import textwrap
+from collections import defaultdict
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+import numpy as np
+import torch
+from matplotlib import rc_context
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator, PercentFormatter
+from numpy.typing import NDArray
+from torch import Tensor
+
+from asr.audio.load import SAMPLE_RATE, load_audio
+from asr.audio.mfcc import Mfcc
+from asr.bundle import DEFAULT_BUNDLE, Bundle, read_bundle
+from asr.errors import AsrError
+from asr.model.saved import load_model
+from asr.model.seq2seq import Encoded, Seq2Seq
+from asr.model.stepper import TorchStepper
+from asr.runtime.transcriber import LONGEST_SECONDS
+from asr.runtime.transcript import Transcript, transcript_of
+from asr.search.beam import beam
+from asr.search.limits import MINIMUM_TOKENS, TOKENS_PER_SECOND, max_tokens
+from asr.text.tokenizer import BOS, PAD, WORD_START
+
+Floats = NDArray[np.float32]
+
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")  # told apart by all eyes: Okabe and Ito
+BLANK = "#dcdcdc"
+STYLE = {
+    "font.size": 10,
+    "axes.titlesize": 10,
+    "axes.titlelocation": "left",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "legend.frameon": False,
+}
+WIDTH_INCHES, DOTS_PER_INCH = 10, 100
+NAMED_FROM = 0.15  # a piece that CTC never gives more is not named
+MOST_ROWS = 60  # pieces that have room beside the attention
+
+
+@dataclass(frozen=True)
+class Look:
+    """What the model makes of one recording."""
+
+    wave: Floats  # (N,)
+    features: Floats  # (T, F)
+    ctc: Floats  # (S, V), probabilities
+    attention: Floats  # (U, S), of the query that gives piece u
+    pieces: list[str]  # (V,)
+    transcript: Transcript
+
+
+def look(bundle: Bundle, wave: Floats) -> Look:
+    """Transcribe a wave (N,) in torch, and keep what the parts say on the way."""
+    model = load_model(bundle)
+    with torch.no_grad():
+        features, _ = Mfcc(bundle.features)(torch.from_numpy(wave)[None], torch.tensor([len(wave)]))
+        encoded = model.encode(features)
+        seconds = len(wave) / SAMPLE_RATE
+        best = beam(
+            TorchStepper(model, encoded.memory),
+            max_tokens=max_tokens(seconds, TOKENS_PER_SECOND, MINIMUM_TOKENS),
+            ctc_log_probs=encoded.ctc_log_probs[0].numpy(),
+            **asdict(bundle.decoding),
+        )[0]
+        attention = cross_attention(model, encoded, torch.tensor([[BOS, *best.tokens]]))
+    return Look(
+        wave,
+        features[0].numpy(),
+        encoded.ctc_log_probs[0].exp().numpy(),
+        attention.mean(dim=0).numpy(),
+        [written(bundle.tokenizer.piece(token)) for token in range(bundle.tokenizer.vocabulary)],
+        transcript_of(best, bundle.tokenizer, seconds),
+    )
+
+
+def written(piece: str) -> str:
+    """A piece in signs that every font draws well; an underscore says that it begins a word."""
+    return piece.replace(WORD_START, "_")
+
+
+def cross_attention(model: Seq2Seq, encoded: Encoded, tokens: Tensor) -> Tensor:
+    """How much of its attention each head of the last decoder layer gives each step: tokens (1, U) → (H, U, S).
+
+    The fused attention of torch keeps its weights to itself, so they are made again from its queries and keys.
+    """
+    cross = model.decoder.layers[-1].cross
+    caught: dict[str, Tensor] = {}
+
+    def catch(name: str) -> Any:
+        def hook(_module: torch.nn.Module, _inputs: Any, output: Tensor) -> None:
+            caught[name] = output.unflatten(-1, (cross.heads, -1)).transpose(1, 2)[0]  # (H, U or S, D/H)
+
+        return getattr(cross, name).register_forward_hook(hook)
+
+    hooks = [catch("query"), catch("key")]
+    try:
+        model.decode(encoded, tokens)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    scale = 1 / math.sqrt(caught["query"].shape[-1])
+    return (caught["query"] @ caught["key"].transpose(1, 2) * scale).softmax(dim=-1)
+
+
+def draw_look(seen: Look, bundle: Bundle, name: str) -> Figure:
+    """Waveform, features, CTC and attention under one another, on one axis of time."""
+    rows = len(seen.attention)
+    tall = min(0.2 * rows + 0.5, 9.0)
+    heights = [1.1, 1.9, 1.9, max(tall, 1.4)]
+    figure = Figure((WIDTH_INCHES, sum(heights) + 1.2), dpi=DOTS_PER_INCH, layout="constrained")
+    axes = figure.subplots(4, 1, sharex=True, height_ratios=heights)
+    hop = bundle.features.hop_length / SAMPLE_RATE
+    step = hop * int(bundle.model["stack"])
+    words = "   ".join(f"{word.text}\N{NO-BREAK SPACE}{word.confidence:.0%}" for word in seen.transcript.words)
+    figure.suptitle(textwrap.fill(words or "no words heard", 85), fontsize=14, fontweight="bold")
+    draw_wave(axes[0], seen.wave, name)
+    shown = axes[1].imshow(
+        seen.features.T, extent=extent(len(seen.features), hop, hop, seen.features.shape[1]), **IMAGE
+    )
+    shown.set_clim(-2.5, 2.5)
+    axes[1].invert_yaxis()
+    axes[1].set(ylabel="coefficient", title="MFCC, each coefficient with mean 0 and variance 1")
+    bar(figure, axes[1], shown, "deviations")
+    draw_ctc(axes[2], seen, np.arange(len(seen.ctc) + 1) * step - hop / 2)
+    shown = axes[3].imshow(seen.attention, extent=extent(seen.attention.shape[1], step, hop, rows), **IMAGE)
+    every = math.ceil(rows / MOST_ROWS)
+    shown.set_clim(0, None)
+    axes[3].set_yticks(range(0, rows, every), [*map(written, seen.transcript.tokens), "end"][:rows:every])
+    axes[3].set(ylabel="piece", title="Cross-attention of the decoder (last layer, mean of the heads)")
+    bar(figure, axes[3], shown, "weight")
+    axes[3].set(xlabel="time (s)", xlim=(0, max(seen.transcript.seconds, step)))
+    return figure
+
+
+IMAGE: dict[str, Any] = {"aspect": "auto", "interpolation": "nearest", "cmap": "viridis"}
+
+
+ABOVE: dict[str, Any] = {"loc": "lower right", "bbox_to_anchor": (1, 1), "borderaxespad": 0}
+
+
+def extent(columns: int, wide: float, hop: float, rows: int) -> tuple[float, float, float, float]:
+    """Where an image of (rows, columns) lies: a frame is centred on its hop, and row 0 is on top."""
+    return -hop / 2, columns * wide - hop / 2, rows - 0.5, -0.5
+
+
+def bar(figure: Figure, axis: Axes, shown: Any, label: str) -> None:
+    """A colour bar beside an image that leaves the image as wide as its neighbours."""
+    figure.colorbar(shown, cax=axis.inset_axes((1.012, 0, 0.012, 1)), label=label)
+
+
+def draw_wave(axis: Axes, wave: Floats, name: str) -> None:
+    """The wave (N,)."""
+    axis.plot(np.arange(len(wave)) / SAMPLE_RATE, wave, color=COLOURS[0], linewidth=0.5)
+    peak = max(float(np.abs(wave).max()), 1e-3) * 1.05
+    axis.set(ylim=(-peak, peak), ylabel="amplitude\n(full scale 1)")
+    axis.set_title(name, parse_math=False)  # a dollar in it begins no formula
+
+
+def draw_ctc(axis: Axes, seen: Look, edges: NDArray[np.float64]) -> None:
+    """Probability of each piece over the steps between edges (S + 1,) in seconds; a piece is named at its peaks."""
+    axis.stairs(seen.ctc[:, PAD], edges, fill=True, color=BLANK, label="blank: no new piece")
+    heard = seen.ctc.copy()
+    heard[:, PAD] = 0
+    best = heard.argmax(axis=1)
+    found = [token for token in np.argsort(heard.argmax(axis=0), kind="stable") if heard[:, token].max() >= NAMED_FROM]
+    for number, token in enumerate(found):
+        colour = COLOURS[number % len(COLOURS)]
+        axis.stairs(heard[:, token], edges, color=colour, linewidth=1.6)
+        around = np.pad(heard[:, token], 1)
+        peaks = (around[1:-1] > around[:-2]) & (around[1:-1] >= around[2:]) & (best == token)
+        for at in np.flatnonzero(peaks & (heard[:, token] >= NAMED_FROM)):
+            axis.annotate(
+                seen.pieces[token],
+                ((edges[at] + edges[at + 1]) / 2, heard[at, token]),
+                xytext=(0, 3),
+                textcoords="offset points",
+                ha="center",
+                color=colour,
+                fontweight="bold",
+            )
+    axis.set(ylim=(0, 1.18), yticks=[0, 0.5, 1], ylabel="probability", title="CTC: when the encoder hears each piece")
+    axis.legend(**ABOVE)
+
+
+Metrics = dict[str, dict[int, float]]  # by name, then by update
+
+
+def read_metrics(run: Path) -> Metrics:
+    """All that a run logged, its resumptions joined. Raises AsrError where there is nothing.
+
+    A resumed run goes over the updates since its checkpoint again; what was logged there before counts no more.
+    """
+    paths = sorted(run.glob("csv/version_*/metrics.csv"), key=lambda path: int(path.parent.name.partition("_")[2]))
+    merged: Metrics = defaultdict(dict)
+    for path in paths:
+        with path.open(newline="", encoding="utf-8") as file:
+            rows = [row for row in csv.DictReader(file) if row.get("step")]
+        first = min((int(row["step"]) for row in rows), default=0)
+        for name, curve in merged.items():
+            merged[name] = {step: value for step, value in curve.items() if step < first}
+        for row in rows:
+            for name in row.keys() - {"step", "epoch"}:
+                if row[name]:
+                    merged[name][int(row["step"])] = float(row[name])
+    if not any(merged.values()):
+        raise AsrError(f"{run}: found no csv/version_*/metrics.csv with numbers, wanted the folder of an `asr train`")
+    return {name: dict(sorted(curve.items())) for name, curve in merged.items() if curve}
+
+
+LOSSES = {"decoder": "decoder (cross-entropy)", "ctc": "CTC", "phoneme": "CTC of phonemes"}
+MOST_WER = 1.2  # shown
+SCORES = {"dev/wer": "decoder, greedy", "dev/ctc_wer": "CTC, best path"}
+
+
+def draw_training(metrics: Metrics) -> Figure:
+    """Losses, word error rates and learning rate over the updates."""
+    figure = Figure((WIDTH_INCHES, 8), dpi=DOTS_PER_INCH, layout="constrained")
+    losses, scores, rate = figure.subplots(3, 1, sharex=True, height_ratios=[3, 3, 1.3])
+    # The total is left out: its weights move during a training, so its curve says little.
+    for (name, label), colour in zip(LOSSES.items(), COLOURS, strict=False):
+        curve(losses, metrics.get(f"train/{name}"), color=colour, linewidth=1, alpha=0.6, label=f"{label}, train")
+        curve(losses, metrics.get(f"dev/{name}"), color=colour, marker="o", markersize=4, label=f"{label}, dev")
+    losses.set(yscale="log", ylabel="loss (nats per token)", title="Losses")
+    losses.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    losses.yaxis.set_minor_locator(NullLocator())
+    losses.yaxis.set_major_formatter("{x:g}")
+    if losses.lines:
+        losses.legend(loc="upper right", ncols=3)
+    for (name, label), colour, marker in zip(SCORES.items(), COLOURS, "os", strict=False):
+        if name in metrics:
+            best = min(metrics[name], key=lambda step: metrics[name][step])
+            label += f": best {metrics[name][best]:.1%} at {best + 1}"
+        curve(scores, metrics.get(name), color=colour, marker=marker, markersize=4, label=label)
+    highest = max((value for name in SCORES for value in metrics.get(name, {}).values()), default=1.0)
+    # A decoder that has just begun may run on and on: those points would press all others flat.
+    scores.set(ylim=(0, max(1.05 * min(highest, MOST_WER), 0.05)), ylabel="WER", title="Word error rate on dev")
+    if highest > MOST_WER:
+        scores.set_title(f"Word error rate on dev, up to {highest:.0%}")
+    scores.yaxis.set_major_formatter(PercentFormatter(1.0))
+    if scores.lines:
+        scores.legend(ncols=2, **ABOVE)
+    else:
+        scores.text(0.5, 0.5, "dev has not been read yet", transform=scores.transAxes, ha="center", color="#666666")
+    rates = {tuple(found.items()): None for name, found in metrics.items() if name.startswith("lr-")}
+    for number, points in enumerate(rates):
+        thousandths = {step: 1000 * value for step, value in points}
+        curve(rate, thousandths, color=COLOURS[number % len(COLOURS)], linewidth=1.6)
+    rate.set(ylim=(0, None), ylabel="rate (1/1000)", xlabel="updates", title="Learning rate")
+    rate.xaxis.set_major_locator(MaxNLocator(integer=True))
+    rate.set_xlim(left=0)
+    for axis in (losses, scores, rate):
+        axis.grid(color="#dddddd", linewidth=0.6)
+        axis.set_axisbelow(True)
+    return figure
+
+
+def curve(axis: Axes, points: dict[int, float] | None, **style: Any) -> None:
+    """A line through the points, if there are any; logged steps count from 0, updates from 1."""
+    if points:
+        axis.plot([step + 1 for step in points], list(points.values()), **style)
+
+
+def main() -> int:
+    """Draw; the exit status."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    kinds = parser.add_subparsers(dest="kind", required=True)
+    recording = kinds.add_parser("recording", help="what the model makes of a recording")
+    recording.add_argument("source", type=Path, metavar="FILE", help=f"a recording of at most {LONGEST_SECONDS:g} s")
+    recording.add_argument("--bundle", type=Path, default=DEFAULT_BUNDLE, help="folder of the model")
+    training = kinds.add_parser("training", help="the curves of a training")
+    training.add_argument("source", type=Path, metavar="RUN", help="the folder given to `asr train` as run")
+    for kind in (recording, training):
+        kind.add_argument("out", type=Path, metavar="OUT.png", help="the picture; one that is there is replaced")
+    options = parser.parse_args()
+    try:
+        if options.out.suffix.lower() != ".png":
+            raise AsrError(f"{options.out}: found a name that does not end in .png, wanted one that does; rename it")
+        with rc_context(STYLE):
+            if options.kind == "recording":
+                bundle, wave = read_bundle(options.bundle), load_audio(options.source)
+                if len(wave) > LONGEST_SECONDS * SAMPLE_RATE:
+                    raise AsrError(
+                        f"{options.source}: found {len(wave) / SAMPLE_RATE:.1f} s, wanted at most "
+                        f"{LONGEST_SECONDS:g} s, which the model hears in one piece; cut it"
+                    )
+                seen = look(bundle, wave)
+                figure, said = draw_look(seen, bundle, options.source.name), seen.transcript.text
+            else:
+                figure, said = draw_training(read_metrics(options.source)), f"training {options.source.name}"
+            figure.savefig(options.out, metadata={"Description": said})
+    except (AsrError, OSError) as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
