@@ -19,6 +19,7 @@ from asr.bundle import DEFAULT_BUNDLE, read_bundle
 from asr.data.manifest import read_manifest, read_utterance
 from asr.evaluation.scoring import score
 from asr.runtime.graphs import Graphs
+from asr.runtime.transcriber import in_silence
 from asr.search.beam import beam
 from asr.search.limits import MINIMUM_TOKENS, TOKENS_PER_SECOND, max_tokens
 
@@ -42,7 +43,7 @@ def main() -> None:
     texts: dict[tuple[float, float], dict[str, str]] = {pair: {} for pair in pairs}
     for utterance in track(utterances, description="Searching"):
         wave = read_utterance(utterance)
-        heard = graphs.encode(wave)
+        heard = graphs.encode(in_silence(wave, bundle.decoding.margin_seconds))
         cap = max_tokens(len(wave) / bundle.features.sample_rate, TOKENS_PER_SECOND, MINIMUM_TOKENS)
         for weight, penalty in pairs:
             best = beam(

@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -118,6 +119,25 @@ def test_long_recordings_are_heard_in_parts(tiny_bundle: Path) -> None:
     assert transcript.seconds == pytest.approx(1.5 * LONGEST_SECONDS)
     assert abs(len(transcript.tokens) - len(join(parts).tokens)) <= 10
     assert transcript.words
+
+
+def test_an_utterance_is_heard_in_silence(tiny_bundle: Path) -> None:
+    """The margin is part of what the model hears, and not of what is reported or of how much text is allowed."""
+    wave, margin = noise(SAMPLE_RATE, seed=5), np.zeros(SAMPLE_RATE // 4, np.float32)
+    transcriber = Transcriber.from_bundle(tiny_bundle)
+    graphs, bundle = Graphs(transcriber.bundle), transcriber.bundle
+    heard = graphs.encode(np.concatenate([margin, wave, margin]))
+    best = beam(
+        graphs.stepper(heard),
+        width=bundle.decoding.width,
+        max_tokens=15,
+        length_penalty=bundle.decoding.length_penalty,
+        ctc_log_probs=heard.ctc_log_probs,
+        ctc_weight=bundle.decoding.ctc_weight,
+    )[0]
+    assert transcriber.transcribe(wave) == transcript_of(best, bundle.tokenizer, 1.0)
+    none = replace(bundle, decoding=replace(bundle.decoding, margin_seconds=0.0))
+    assert Transcriber(none).transcribe(wave) != transcriber.transcribe(wave)
 
 
 def test_only_a_mono_float_wave_is_taken(tiny_bundle: Path) -> None:

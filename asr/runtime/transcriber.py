@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from asr.audio.load import SAMPLE_RATE
 from asr.bundle import DEFAULT_BUNDLE, Bundle, read_bundle
 from asr.errors import AudioError
 from asr.runtime.endpoint import split_at_pauses
@@ -16,6 +17,11 @@ from asr.search.limits import MINIMUM_TOKENS, TOKENS_PER_SECOND, max_tokens
 
 LONGEST_SECONDS = 20.0
 """Longer recordings are cut at their quietest moments: the model has not met longer utterances in training."""
+
+
+def in_silence(wave: NDArray[np.float32], seconds: float) -> NDArray[np.float32]:
+    """The wave (N,) at 16 kHz with that much silence before and after it."""
+    return np.pad(wave, round(seconds * SAMPLE_RATE))
 
 
 class Transcriber:
@@ -42,7 +48,7 @@ class Transcriber:
 
     def _utterance(self, wave: NDArray[np.float32]) -> Transcript:
         seconds = len(wave) / self.bundle.features.sample_rate
-        heard = self._graphs.encode(wave)
+        heard = self._graphs.encode(in_silence(wave, self.decoding.margin_seconds))
         best = beam(
             self._graphs.stepper(heard),
             width=self.decoding.width,

@@ -1,0 +1,55 @@
+"""The bundle that ships: that it is whole, small, says where it comes from, and obeys the founding sentences."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from asr.audio.load import SAMPLE_RATE, load_audio
+from asr.bundle import DEFAULT_BUNDLE, read_bundle
+from asr.data.manifest import read_manifest
+from asr.data.synthesis import find_voices, speak, split_voices
+from asr.evaluation.scoring import score
+from asr.runtime.transcriber import Transcriber
+
+ROOT = Path(__file__).resolve().parents[1]
+FOUNDING = (ROOT / "recipes" / "commands" / "founding.txt").read_text(encoding="utf-8").splitlines()
+
+
+@pytest.fixture(scope="module")
+def transcriber() -> Transcriber:
+    return Transcriber.from_bundle()
+
+
+def test_it_is_whole_small_and_says_where_it_comes_from() -> None:
+    bundle = read_bundle(DEFAULT_BUNDLE)
+    assert sum(path.stat().st_size for path in DEFAULT_BUNDLE.iterdir()) <= 15_000_000
+    assert bundle.provenance["commit"]
+    assert "data/speech_commands" in bundle.provenance["config"]
+    assert (DEFAULT_BUNDLE / "MODEL_CARD.md").is_file()
+
+
+@pytest.mark.parametrize("seconds", [0.0, 0.01, 1.0, 5.0])
+def test_silence_is_an_empty_transcript(transcriber: Transcriber, seconds: float) -> None:
+    assert transcriber.transcribe(np.zeros(int(seconds * SAMPLE_RATE), np.float32)).text == ""
+
+
+def test_the_founding_sentences_in_voices_never_trained_on(transcriber: Transcriber) -> None:
+    voices = split_voices(find_voices())["test"]
+    if not voices:
+        pytest.skip("no speech synthesiser is installed: apt-get install espeak-ng flite")
+    plain = [voice for voice in voices if voice.engine == "flite"] + [v for v in voices if v.name.startswith("en-us+")]
+    assert len(FOUNDING) == 8
+    for sentence in FOUNDING:
+        for voice in plain[:3]:
+            assert transcriber.transcribe(speak(sentence, voice)).text == sentence, voice
+
+
+def test_people_are_understood_better_than_not(transcriber: Transcriber) -> None:
+    """Real recordings of strangers: the samples, five of them of people who say words that were hardly trained on."""
+    utterances = read_manifest(ROOT / "recipes" / "commands" / "samples" / "transcripts.tsv")
+    heard = {u.id: transcriber.transcribe(load_audio(u.path)).text for u in utterances}
+    said = {u.id: u.text for u in utterances}
+    report = score(said, heard, normaliser=transcriber.bundle.normaliser, bootstrap=1)
+    assert report.wer is not None
+    assert report.wer.value < 0.5
