@@ -17,6 +17,7 @@ done
 # No voice of the dev and test sets is in the training set. The words of the corpora are mixed into the text that is
 # spoken, so that it cannot be guessed.
 mkdir -p "$out"
+asr synthesize "$here/founding.txt" "$out/founding_train" --utterances 800 --voices train --seed 5 --jobs 2
 asr synthesize "$here/founding.txt" "$out/founding_dev" --utterances 160 --voices dev --seed 1 --jobs 2
 asr synthesize "$here/founding.txt" "$out/founding_test" --utterances 160 --voices test --seed 2 --jobs 2
 asr synthesize "$here/commands.txt" "$out/commands_dev" --utterances 300 --voices dev --seed 3 --jobs 2
