@@ -53,6 +53,10 @@ class DecodingSettings:
         if not 0 <= self.margin_seconds <= 5:
             raise SettingsError(f"decoding: margin_seconds is {self.margin_seconds}; wanted 0 to 5")
 
+    def of_search(self) -> dict[str, Any]:
+        """Those that are arguments of ``asr.search.beam.beam``."""
+        return {"width": self.width, "ctc_weight": self.ctc_weight, "length_penalty": self.length_penalty}
+
 
 @dataclass(frozen=True)
 class Bundle:

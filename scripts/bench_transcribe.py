@@ -12,7 +12,7 @@ os.environ["OMP_NUM_THREADS"] = "1"  # read when numpy and torch are imported
 import argparse
 import sys
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from datetime import date
 from importlib import import_module, util
 from pathlib import Path
@@ -36,7 +36,7 @@ from asr.model.saved import load_model
 from asr.model.stepper import TorchStepper
 from asr.runtime.endpoint import split_at_pauses
 from asr.runtime.graphs import Graphs
-from asr.runtime.transcriber import LONGEST_SECONDS, Transcriber
+from asr.runtime.transcriber import LONGEST_SECONDS, Transcriber, in_silence
 from asr.search.beam import beam
 from asr.search.limits import MINIMUM_TOKENS, TOKENS_PER_SECOND, max_tokens
 from asr.search.stepper import Stepper
@@ -62,7 +62,7 @@ def search(stepper: Stepper[Any], ctc: Floats, wave: Floats, decoding: DecodingS
         stepper,
         max_tokens=max_tokens(len(wave) / SAMPLE_RATE, TOKENS_PER_SECOND, MINIMUM_TOKENS),
         ctc_log_probs=ctc,
-        **asdict(decoding),
+        **decoding.of_search(),
     )
 
 
@@ -112,7 +112,9 @@ def parts_of(folder: Path, paths: list[Path], waves: list[Floats]) -> list[Part]
     """All that is measured."""
     bundle = read_bundle(folder)
     graphs, model, mfcc = Graphs(bundle, threads=1), load_model(bundle), Mfcc(bundle.features)
-    pieces = [wave[start:end] for wave in waves for start, end in split_at_pauses(wave, LONGEST_SECONDS)]
+    margin = bundle.decoding.margin_seconds
+    spans = [(wave, span) for wave in waves for span in split_at_pauses(wave, LONGEST_SECONDS)]
+    pieces = [in_silence(wave[start:end], margin) for wave, (start, end) in spans]
     heard = [graphs.encode(piece) for piece in pieces]
 
     def encode_in_torch(piece: Floats) -> tuple[TorchStepper, Floats]:

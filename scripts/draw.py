@@ -6,7 +6,7 @@ import math
 import sys
 import textwrap
 from collections import defaultdict
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +28,7 @@ from asr.errors import AsrError
 from asr.model.saved import load_model
 from asr.model.seq2seq import Encoded, Seq2Seq
 from asr.model.stepper import TorchStepper
-from asr.runtime.transcriber import LONGEST_SECONDS
+from asr.runtime.transcriber import LONGEST_SECONDS, in_silence
 from asr.runtime.transcript import Transcript, transcript_of
 from asr.search.beam import beam
 from asr.search.limits import MINIMUM_TOKENS, TOKENS_PER_SECOND, max_tokens
@@ -66,15 +66,16 @@ class Look:
 def look(bundle: Bundle, wave: Floats) -> Look:
     """Transcribe a wave (N,) in torch, and keep what the parts say on the way."""
     model = load_model(bundle)
+    seconds = len(wave) / SAMPLE_RATE
+    wave = in_silence(wave, bundle.decoding.margin_seconds)  # as the transcriber hears it
     with torch.no_grad():
         features, _ = Mfcc(bundle.features)(torch.from_numpy(wave)[None], torch.tensor([len(wave)]))
         encoded = model.encode(features)
-        seconds = len(wave) / SAMPLE_RATE
         best = beam(
             TorchStepper(model, encoded.memory),
             max_tokens=max_tokens(seconds, TOKENS_PER_SECOND, MINIMUM_TOKENS),
             ctc_log_probs=encoded.ctc_log_probs[0].numpy(),
-            **asdict(bundle.decoding),
+            **bundle.decoding.of_search(),
         )[0]
         attention = cross_attention(model, encoded, torch.tensor([[BOS, *best.tokens]]))
     return Look(
@@ -142,7 +143,7 @@ def draw_look(seen: Look, bundle: Bundle, name: str) -> Figure:
     axes[3].set_yticks(range(0, rows, every), [*map(written, seen.transcript.tokens), "end"][:rows:every])
     axes[3].set(ylabel="piece", title="Cross-attention of the decoder (last layer, mean of the heads)")
     bar(figure, axes[3], shown, "weight")
-    axes[3].set(xlabel="time (s)", xlim=(0, max(seen.transcript.seconds, step)))
+    axes[3].set(xlabel="time (s)", xlim=(0, max(len(seen.wave) / SAMPLE_RATE, step)))
     return figure
 
 

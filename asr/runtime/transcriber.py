@@ -51,10 +51,8 @@ class Transcriber:
         heard = self._graphs.encode(in_silence(wave, self.decoding.margin_seconds))
         best = beam(
             self._graphs.stepper(heard),
-            width=self.decoding.width,
             max_tokens=max_tokens(seconds, TOKENS_PER_SECOND, MINIMUM_TOKENS),
-            length_penalty=self.decoding.length_penalty,
             ctc_log_probs=heard.ctc_log_probs,
-            ctc_weight=self.decoding.ctc_weight,
+            **self.decoding.of_search(),
         )[0]
         return transcript_of(best, self.bundle.tokenizer, seconds)
