@@ -46,7 +46,7 @@ def test_every_corpus_has_a_miniature_here() -> None:
 @pytest.mark.parametrize("name", sorted(CORPORA))
 def test_splits_are_whole_and_share_no_speaker(name: str, tmp_path: Path) -> None:
     TREES[name](tmp_path)
-    splits = CORPORA[name](tmp_path)
+    splits = CORPORA[name].read(tmp_path).splits
     assert list(splits) == ["train", "dev", "test"]
     check_disjoint(splits)
     everything = [utterance for utterances in splits.values() for utterance in utterances]
@@ -68,13 +68,13 @@ def test_wrong_folder_is_named_with_what_was_wanted(name: str, content: str, tmp
     if content == "other":
         record(folder / "speech.wav")
     with pytest.raises(ManifestError, match=r"corpus.*wanted") as caught:
-        CORPORA[name](folder)
+        CORPORA[name].read(folder)
     assert "\n" not in str(caught.value)
 
 
 def test_digits_are_read_by_their_names(tmp_path: Path) -> None:
     digits_tree(tmp_path)
-    splits = read_digits(tmp_path)
+    splits = read_digits(tmp_path).splits
     assert [(u.id, u.speaker, u.text) for u in splits["train"]] == [
         ("recordings/0_jackson_2.wav", "jackson", "zero"),
         ("recordings/0_jackson_3.flac", "jackson", "zero"),
@@ -94,7 +94,7 @@ def test_digits_are_read_by_their_names(tmp_path: Path) -> None:
 
 def test_partial_copy_of_the_digits_has_fewer_splits(tmp_path: Path) -> None:
     record(tmp_path / "recordings" / "8_theo_0.wav")
-    assert {split: len(utterances) for split, utterances in read_digits(tmp_path).items()} == {"dev": 1}
+    assert {split: len(utterances) for split, utterances in read_digits(tmp_path).splits.items()} == {"dev": 1}
 
 
 def test_names_that_do_not_fit_are_listed_a_few_at_a_time(tmp_path: Path) -> None:
@@ -121,7 +121,7 @@ def test_empty_recordings_folder_is_refused(tmp_path: Path) -> None:
 def test_lists_may_be_any_of_the_three(tmp_path: Path) -> None:
     lists_tree(tmp_path)
     (tmp_path / "test.tsv").unlink()
-    splits = read_lists(tmp_path)
+    splits = read_lists(tmp_path).splits
     assert [(split, [u.speaker for u in utterances]) for split, utterances in splits.items()] == [
         ("train", ["anna"]),
         ("dev", ["ben"]),
@@ -137,11 +137,11 @@ def test_lists_that_share_a_speaker_are_refused(tmp_path: Path) -> None:
 
 def test_real_digits(corpora: Path) -> None:
     """The copy at hand lacks the test speakers."""
-    splits = read_digits(corpora / "fsdd")
+    splits = read_digits(corpora / "fsdd").splits
     assert {split: len(utterances) for split, utterances in splits.items()} == {"train": 1500, "dev": 500}
     assert {utterance.speaker for utterance in splits["dev"]} == {"theo"}
     for utterances in splits.values():
         assert {utterance.text for utterance in utterances} == set(WORDS)
-    listed = read_lists(corpora / "fsdd")
+    listed = read_lists(corpora / "fsdd").splits
     for split, utterances in splits.items():
         assert {(u.id, u.speaker, u.text) for u in utterances} == {(u.id, u.speaker, u.text) for u in listed[split]}

@@ -30,7 +30,7 @@ def prepare(
         near = difflib.get_close_matches(name, CORPORA, n=1)
         advice = f"did you mean {near[0]}?" if near else f"wanted one of {', '.join(sorted(CORPORA))}"
         raise SettingsError(f"corpus {name!r} is not known; {advice}")
-    splits = CORPORA[name](source)
+    splits = CORPORA[name].read(source).splits
     check_disjoint(splits)
     out.mkdir(parents=True, exist_ok=True)
     table = Table("split", box=None, pad_edge=False)

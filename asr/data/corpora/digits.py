@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 
 from asr.audio.load import find_audio
+from asr.data.corpora.corpus import Corpus, Reading
 from asr.data.manifest import Utterance
 from asr.errors import AudioError, ManifestError
 
@@ -19,7 +20,7 @@ _NAME = re.compile(r"([0-9])_([A-Za-z]+)_([0-9]+)")
 _NAMED_AT_MOST = 3
 
 
-def read_digits(folder: Path) -> dict[str, list[Utterance]]:
+def read_digits(folder: Path) -> Reading:
     """The spoken digits of each split: dev is theo, test is george and yweweler, train is everybody else.
 
     A partial copy will do. Ids are paths below ``folder``, such as ``recordings/7_theo_12.wav``.
@@ -54,9 +55,18 @@ def read_digits(folder: Path) -> dict[str, list[Utterance]]:
     splits: dict[str, list[Utterance]] = {"train": [], "dev": [], "test": []}
     for _, utterance in sorted(found.items()):
         splits[SPLIT_OF_SPEAKER.get(utterance.speaker.lower(), "train")].append(utterance)
-    return {split: utterances for split, utterances in splits.items() if utterances}
+    return Reading({split: utterances for split, utterances in splits.items() if utterances})
 
 
 def _some(names: list[str]) -> str:
     listed = ", ".join(names[:_NAMED_AT_MOST])
     return listed if len(names) <= _NAMED_AT_MOST else f"{listed} and {len(names) - _NAMED_AT_MOST} more"
+
+
+DIGITS = Corpus(
+    title="Free Spoken Digit Dataset",
+    url="https://github.com/Jakobovski/free-spoken-digit-dataset",
+    licence="CC BY-SA 4.0",
+    layout="recordings/{digit}_{speaker}_{n}.wav",
+    read=read_digits,
+)

@@ -2,13 +2,14 @@
 
 from pathlib import Path
 
-from asr.data.manifest import Utterance, check_disjoint, read_manifest
+from asr.data.corpora.corpus import Corpus, Reading
+from asr.data.manifest import check_disjoint, read_manifest
 from asr.errors import ManifestError
 
 SPLITS = ("train", "dev", "test", "all")
 
 
-def read_lists(folder: Path) -> dict[str, list[Utterance]]:
+def read_lists(folder: Path) -> Reading:
     """The utterances of each list that is there.
 
     Raises:
@@ -25,4 +26,13 @@ def read_lists(folder: Path) -> dict[str, list[Utterance]]:
         check_disjoint(splits)
     except ManifestError as error:
         raise ManifestError(f"{folder}: {error}") from error
-    return splits
+    return Reading(splits)
+
+
+LISTS = Corpus(
+    title="A corpus of one's own",
+    url="",
+    licence="its owner's",
+    layout="train.tsv, dev.tsv and test.tsv, some of them, or all.tsv, with the header path, speaker, text",
+    read=read_lists,
+)
