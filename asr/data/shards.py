@@ -1,0 +1,146 @@
+"""Recordings packed by the thousand: Lhotse Shar, which a disk or a network reads from front to back.
+
+A shard is two files: ``recording.000003.tar`` with an audio file and its description for each utterance, and
+``cuts.000003.jsonl.gz`` with what is said in them. Both are written under other names and then renamed, the cuts last:
+where the cuts are present, the shard is whole. ``lhotse.CutSet.from_shar(in_dir=...)`` reads such a folder. It takes
+every file there for a part of a shard, by what stands before the first dot of its name; so all that lies beside the
+shards is called ``cuts.`` something, which it passes over unless it ends as a list of cuts does.
+"""
+
+import gzip
+import io
+import json
+import os
+import re
+import tarfile
+from collections.abc import Iterable
+from pathlib import Path, PurePosixPath
+from typing import Any, Final
+from urllib.parse import quote
+
+import numpy as np
+from numpy.typing import NDArray
+
+from asr.audio.load import SAMPLE_RATE
+from asr.data.encoding import Form, encode
+from asr.data.manifest import Utterance
+from asr.errors import ManifestError
+
+ID: Final = "utterance"
+"""Where a cut keeps the utterance's id if no file in a tar can be called so."""
+
+_NAMES = re.compile(r"(?:cuts\.(\d+)\.jsonl\.gz|recording\.(\d+)\.tar)")
+
+
+def cuts_name(number: int) -> str:
+    """The name of a shard's list."""
+    return f"cuts.{number:06d}.jsonl.gz"
+
+
+def audio_name(number: int) -> str:
+    """The name of a shard's archive."""
+    return f"recording.{number:06d}.tar"
+
+
+def finished_shards(folder: Path) -> set[int]:
+    """The numbers of the shards that are whole; none where there is no such folder."""
+    lists, archives = _numbers(folder)
+    return lists & archives
+
+
+def lone_lists(folder: Path) -> set[int]:
+    """The numbers of the lists whose archive is missing: not what a killed writer leaves, but somebody's loss."""
+    lists, archives = _numbers(folder)
+    return lists - archives
+
+
+def write_shard(
+    folder: Path, number: int, items: Iterable[tuple[Utterance, NDArray[np.float32]]], *, form: Form
+) -> Path:
+    """Write one shard, in place of one that is there, and return its list.
+
+    ``items`` are utterances, each with its own sound alone: wave (N,), float32 in [-1, 1] at 16 kHz. They are taken one
+    at a time, so a generator needs little memory. The same items give the same bytes. Of an utterance the id, the
+    speaker and the text are kept; its path and its place in it belong to where the wave came from.
+
+    Raises:
+        ManifestError: there are no items, an id comes twice, a wave is empty, or a file cannot be written. Whatever
+            the items raise passes through. Then there is no such shard, and nothing unfinished is left.
+    """
+    listed, archive = folder / cuts_name(number), folder / audio_name(number)
+    unfinished = folder / f"cuts.{number:06d}.{os.getpid()}.list", folder / f"cuts.{number:06d}.{os.getpid()}.audio"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with unfinished[0].open("wb") as list_file, unfinished[1].open("wb") as audio_file:
+            # Neither a time nor a name of its own, so that the same lines give the same bytes.
+            with (
+                gzip.GzipFile("", "wb", fileobj=list_file, mtime=0) as lines,
+                tarfile.open(fileobj=audio_file, mode="w") as tar,
+            ):
+                taken: set[str] = set()
+                for utterance, wave in items:
+                    name = _member_name(utterance.id)
+                    if name in taken:
+                        raise ManifestError(f"{listed}: the id {utterance.id!r} comes twice; ids are unique")
+                    if not len(wave):
+                        raise ManifestError(f"{listed}: utterance {utterance.id!r} has no samples; leave it out")
+                    taken.add(name)
+                    recording = _recording(name, len(wave))
+                    _add(tar, f"{name}.{form}", encode(wave, form))
+                    _add(tar, f"{name}.json", f"{json.dumps(recording)}\n".encode())
+                    lines.write(f"{json.dumps(_cut(name, utterance, recording))}\n".encode())
+            if not taken:
+                raise ManifestError(f"{listed}: there are no utterances to write; wanted at least one")
+            for file in (list_file, audio_file):
+                file.flush()
+                os.fsync(file.fileno())  # or after a power cut the names may stand for empty files
+        listed.unlink(missing_ok=True)  # it would describe the new archive wrongly
+        unfinished[1].replace(archive)
+        unfinished[0].replace(listed)
+    except OSError as error:
+        raise ManifestError(f"{listed}: cannot be written: {error}; free space or choose another folder") from error
+    finally:
+        for path in unfinished:
+            path.unlink(missing_ok=True)
+    return listed
+
+
+def _numbers(folder: Path) -> tuple[set[int], set[int]]:
+    found: tuple[set[int], set[int]] = set(), set()
+    for path in folder.iterdir() if folder.is_dir() else ():
+        if match := _NAMES.fullmatch(path.name):
+            kind = 0 if match[1] else 1
+            found[kind].add(int(match[1] or match[2]))
+    return found
+
+
+def _member_name(identity: str) -> str:
+    """The utterance's id where it can be the name of a file in a tar as Lhotse reads it; else percent-encoded."""
+    path = PurePosixPath(f"{identity}.flac")
+    plain = str(path.parent / path.stem) == identity and not identity.startswith("/") and "\0" not in identity
+    return identity if plain else quote(identity, safe="").replace(".", "%2E")
+
+
+def _recording(name: str, samples: int) -> dict[str, Any]:
+    return {
+        "id": name,
+        "sources": [{"type": "shar", "channels": [0], "source": ""}],
+        "sampling_rate": SAMPLE_RATE,
+        "num_samples": samples,
+        "duration": samples / SAMPLE_RATE,
+        "channel_ids": [0],
+    }
+
+
+def _cut(name: str, utterance: Utterance, recording: dict[str, Any]) -> dict[str, Any]:
+    """A cut of the whole recording, as Lhotse writes it; Lhotse itself would bring torch into every writer."""
+    whole = {"start": 0, "duration": recording["duration"], "channel": 0}
+    spoken = {"id": name, "recording_id": name, **whole, "text": utterance.text, "speaker": utterance.speaker}
+    custom = {} if name == utterance.id else {"custom": {ID: utterance.id}}
+    return {"id": name, **whole, "supervisions": [spoken], "recording": recording, **custom, "type": "MonoCut"}
+
+
+def _add(tar: tarfile.TarFile, name: str, content: bytes) -> None:
+    header = tarfile.TarInfo(name)  # dated 1970, owned by nobody
+    header.size = len(content)
+    tar.addfile(header, io.BytesIO(content))
