@@ -13,7 +13,7 @@ import json
 import os
 import re
 import tarfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
 from typing import Any, Final
 from urllib.parse import quote
@@ -22,14 +22,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from asr.audio.load import SAMPLE_RATE
+from asr.data.cuts import UTTERANCE_ID, Member, read_cuts
 from asr.data.encoding import Form, encode
-from asr.data.manifest import Utterance
+from asr.data.utterance import Utterance, some
 from asr.errors import ManifestError
 
-ID: Final = "utterance"
-"""Where a cut keeps the utterance's id if no file in a tar can be called so."""
-
-_NAMES = re.compile(r"(?:cuts\.(\d+)\.jsonl\.gz|recording\.(\d+)\.tar)")
+_NAMES: Final = re.compile(r"(?:cuts\.(\d+)\.jsonl\.gz|recording\.(\d+)\.tar)")
 
 
 def cuts_name(number: int) -> str:
@@ -48,10 +46,61 @@ def finished_shards(folder: Path) -> set[int]:
     return lists & archives
 
 
-def lone_lists(folder: Path) -> set[int]:
-    """The numbers of the lists whose archive is missing: not what a killed writer leaves, but somebody's loss."""
+def read_shards(folder: Path) -> Iterator[tuple[tuple[Path, int], Utterance]]:
+    """The utterances of all shards in a folder, in the order of their numbers, each with its list and its line there.
+
+    They point to the bytes of their audio, none of which is read. An archive without a list is passed over.
+
+    Raises:
+        ManifestError: there is no shard, a list has no archive, or the two do not belong together.
+        OSError, EOFError, zlib.error, tarfile.TarError, UnicodeDecodeError: a file cannot be read.
+    """
     lists, archives = _numbers(folder)
-    return lists - archives
+    if not lists:
+        raise ManifestError(
+            f"{folder}: found a folder without shards, wanted a .tsv, .jsonl or .jsonl.gz file, or a folder with "
+            f"{cuts_name(0)} and {audio_name(0)}"
+        )
+    # What a killed writer leaves is the other half; this is a loss.
+    if lost := [audio_name(number) for number in sorted(lists - archives)]:
+        raise ManifestError(
+            f"{folder}: {len(lost)} of {len(lists)} shards have no audio: {some(lost)} missing; "
+            "copy them there, or remove their lists"
+        )
+    for number in sorted(lists):
+        listed, archive = folder / cuts_name(number), folder / audio_name(number)
+        with tarfile.open(archive, "r:") as tar:
+            members = read_members(tar, archive)
+            for line, utterance in read_cuts(listed, members):
+                yield (listed, line), utterance
+            if (more := next(members, None)) is not None:
+                raise ManifestError(
+                    f"{archive}: holds {more.name!r}, which {listed.name} does not list; copy the shard again"
+                )
+
+
+def read_members(tar: tarfile.TarFile, archive: Path) -> Iterator[Member]:
+    """The audio files of a shard's tar, each followed there by its description, which is passed over.
+
+    Raises:
+        ManifestError: the tar is not that of a shard.
+        tarfile.TarError: it is cut short or damaged.
+    """
+    audio: tarfile.TarInfo | None = None
+    for entry in tar:
+        if audio is None:
+            audio = entry
+            continue
+        name = audio.name.rpartition(".")[0]
+        if entry.name != f"{name}.json" or not audio.isfile():
+            raise ManifestError(
+                f"{archive}: found {audio.name!r} and {entry.name!r} together, wanted audio and its description, "
+                "as Lhotse Shar has them"
+            )
+        yield Member(name, archive, audio.offset_data, audio.size)
+        audio = None
+    if audio is not None:
+        raise ManifestError(f"{archive}: ends after {audio.name!r}, wanted its description too; copy the shard again")
 
 
 def write_shard(
@@ -136,7 +185,7 @@ def _cut(name: str, utterance: Utterance, recording: dict[str, Any]) -> dict[str
     """A cut of the whole recording, as Lhotse writes it; Lhotse itself would bring torch into every writer."""
     whole = {"start": 0, "duration": recording["duration"], "channel": 0}
     spoken = {"id": name, "recording_id": name, **whole, "text": utterance.text, "speaker": utterance.speaker}
-    custom = {} if name == utterance.id else {"custom": {ID: utterance.id}}
+    custom = {} if name == utterance.id else {"custom": {UTTERANCE_ID: utterance.id}}
     return {"id": name, **whole, "supervisions": [spoken], "recording": recording, **custom, "type": "MonoCut"}
 
 

@@ -1,0 +1,205 @@
+"""Utterances in Lhotse's cut sets."""
+
+import gzip
+import json
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+import soundfile
+
+from asr.data.utterance import NOBODY, Utterance, some
+from asr.errors import ManifestError
+
+CUT_SUFFIXES: Final = (".jsonl", ".jsonl.gz")
+UTTERANCE_ID: Final = "utterance"
+"""Where a cut keeps the utterance's id if it cannot have that id itself: no file in a tar can be called so."""
+
+_TO_THE_END: Final = "to_the_end"  # marks the cuts that were written from utterances without a duration
+
+
+class Member(NamedTuple):
+    """Audio inside a tar: the id of its cut, and the place of its bytes."""
+
+    name: str
+    archive: Path
+    offset: int
+    size: int
+
+
+def read_cuts(path: Path, members: Iterator[Member] | None = None) -> Iterator[tuple[int, Utterance]]:
+    """The utterances of a cut set, each with the number of its line.
+
+    Their audio is in files; or, if ``members`` are given, it is those, one for each cut in the same order.
+
+    Raises:
+        ManifestError: Lhotse is not installed, or a line does not describe a stretch of a recording.
+        OSError, EOFError, zlib.error, UnicodeDecodeError: the list cannot be read.
+    """
+    lhotse = _lhotse(path)
+    with gzip.open(path, "rt", encoding="utf-8") if path.suffix == ".gz" else path.open(encoding="utf-8") as file:
+        for number, line in enumerate(file, start=1):
+            if not line.strip():
+                continue
+            try:
+                utterance = _utterance(lhotse, line, members)
+            except ManifestError as error:
+                raise ManifestError(f"{path}:{number}: {error}") from None
+            yield number, utterance
+
+
+def write_cuts(utterances: Iterable[Utterance], path: Path) -> None:
+    """Writes the utterances as a Lhotse cut set (``.jsonl`` or ``.jsonl.gz``); reading it back gives the same.
+
+    The file appears whole or not at all. Paths are written as they are.
+
+    Raises:
+        ManifestError: the name has another ending, there are no utterances or an id comes twice, or a recording
+            is packed in a tar, cannot be read or ends before its utterance starts, or the file cannot be written.
+    """
+    if not path.name.endswith(CUT_SUFFIXES):
+        raise ManifestError(f"{path}: wanted a name that ends in {' or '.join(CUT_SUFFIXES)}")
+    lhotse = _lhotse(path)
+    recordings: dict[Path, Any] = {}
+    cuts: dict[str, Any] = {}
+    for utterance in utterances:
+        if utterance.id in cuts:
+            raise ManifestError(f"{path}: the id {utterance.id!r} comes twice; ids are unique")
+        if utterance.packed is not None:
+            raise ManifestError(
+                f"{path}: utterance {utterance.id!r} is packed in {utterance.path}, and a cut set lists files; "
+                "use the folder of shards itself as the manifest, or write shards"
+            )
+        if utterance.path not in recordings:
+            recordings[utterance.path] = _recording(lhotse, utterance.path)
+        cuts[utterance.id] = _cut(lhotse, utterance, recordings[utterance.path])
+    if not cuts:
+        raise ManifestError(f"{path}: there are no utterances to write; wanted at least one")
+    # The same ending, because Lhotse tells the format by it.
+    unfinished = path.with_name(f".{os.getpid()}.{path.name}")
+    try:
+        lhotse.CutSet.from_cuts(cuts.values()).to_file(unfinished)
+        unfinished.replace(path)
+    except OSError as error:
+        raise ManifestError(f"{path}: cannot be written: {error}") from None
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+def _utterance(lhotse: Any, line: str, members: Iterator[Member] | None) -> Utterance:
+    """The utterance that one line of a cut set describes; it takes the next of the members."""
+    try:
+        cut = lhotse.serialization.deserialize_item(json.loads(line))
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ManifestError(f"found no Lhotse cut ({type(error).__name__}: {error}), wanted one") from None
+    if not isinstance(cut, lhotse.MonoCut | lhotse.MultiCut):
+        raise ManifestError(f"found a {type(cut).__name__}, wanted a MonoCut or MultiCut")
+    recording = cut.recording
+    if recording is None:
+        raise ManifestError(f"cut {cut.id!r} has no recording, only features; wanted one with its audio")
+    kinds = [source.type for source in recording.sources]
+    if kinds != ["file" if members is None else "shar"]:
+        wanted = "one file; save the cuts with CutSet.save_audios first" if members is None else "it in the shard's tar"
+        raise ManifestError(f"cut {cut.id!r} keeps its audio as {some(kinds)}; wanted {wanted}")
+    changes = [
+        change["name"] if isinstance(change, dict) else type(change).__name__ for change in recording.transforms or ()
+    ]
+    if any(change != "Resample" for change in changes):
+        raise ManifestError(
+            f"cut {cut.id!r} is changed as it is read ({some(changes)}); wanted the recording as it is; "
+            "save the cuts with CutSet.save_audios first"
+        )
+    channels = [cut.channel] if isinstance(cut.channel, int) else list(cut.channel)
+    if sorted(channels) != sorted(recording.channel_ids):
+        raise ManifestError(
+            f"cut {cut.id!r} takes channels {channels} of {list(recording.channel_ids)}; wanted all of them; "
+            "save the cuts with CutSet.save_audios first"
+        )
+    if len(cut.supervisions) != 1 or cut.supervisions[0].text is None:
+        raise ManifestError(
+            f"cut {cut.id!r} has {len(cut.supervisions)} supervisions, wanted one with a text (empty for silence); "
+            "CutSet.trim_to_supervisions makes such cuts"
+        )
+    spoken = cut.supervisions[0]
+    custom = cut.custom or {}
+    member = None if members is None else _member(members, cut.id)
+    return Utterance(
+        id=cut.id if member is None else str(custom.get(UTTERANCE_ID, cut.id)),
+        path=Path(recording.sources[0].source) if member is None else member.archive,
+        speaker=spoken.speaker or NOBODY,
+        text=spoken.text,
+        start=float(cut.start),
+        duration=None if custom.get(_TO_THE_END, False) else float(cut.duration),
+        packed=None if member is None else (member.offset, member.size),
+    )
+
+
+def _member(members: Iterator[Member], name: str) -> Member:
+    """The next of the members, which must be the cut's."""
+    member = next(members, None)
+    if member is None:
+        raise ManifestError(f"cut {name!r} has no audio: the shard's tar ends before it; copy the shard again")
+    if member.name != name:
+        raise ManifestError(
+            f"cut {name!r} meets the audio of {member.name!r} in {member.archive}; wanted its own, in the same order; "
+            "copy the shard again"
+        )
+    return member
+
+
+def _recording(lhotse: Any, path: Path) -> Any:
+    try:
+        info = soundfile.info(path)
+    except (soundfile.SoundFileError, OSError) as error:
+        raise ManifestError(f"{path}: cannot be read as audio: {error}") from None
+    channels = list(range(info.channels))
+    return lhotse.Recording(
+        id=str(path),
+        sources=[lhotse.audio.AudioSource(type="file", channels=channels, source=str(path))],
+        sampling_rate=info.samplerate,
+        num_samples=info.frames,
+        duration=info.frames / info.samplerate,
+        channel_ids=channels,
+    )
+
+
+def _cut(lhotse: Any, utterance: Utterance, recording: Any) -> Any:
+    duration = utterance.duration
+    if duration is None:
+        duration = recording.duration - utterance.start
+    if duration <= 0:
+        raise ManifestError(
+            f"{utterance.path}: utterance {utterance.id!r} starts at {utterance.start:g} s, "
+            f"but the recording has {recording.duration:g} s"
+        )
+    channels = recording.channel_ids
+    spoken = lhotse.SupervisionSegment(
+        id=utterance.id,
+        recording_id=recording.id,
+        start=0.0,
+        duration=duration,
+        channel=channels[0] if len(channels) == 1 else channels,
+        text=utterance.text,
+        speaker=utterance.speaker,
+    )
+    kind = lhotse.MonoCut if len(channels) == 1 else lhotse.MultiCut
+    return kind(
+        id=utterance.id,
+        start=utterance.start,
+        duration=duration,
+        channel=spoken.channel,
+        supervisions=[spoken],
+        recording=recording,
+        custom={_TO_THE_END: True} if utterance.duration is None else None,
+    )
+
+
+def _lhotse(path: Path) -> Any:
+    try:
+        import lhotse  # here, because it takes seconds to import and is not installed for transcription alone
+    except ImportError:
+        raise ManifestError(
+            f"{path}: cut sets need Lhotse, which is not installed; pip install 'asr[train]', or use a .tsv list"
+        ) from None
+    return lhotse
