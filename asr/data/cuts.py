@@ -20,30 +20,29 @@ _TO_THE_END: Final = "to_the_end"  # marks the cuts that were written from utter
 
 
 class Member(NamedTuple):
-    """Audio inside a tar: the id of its cut, and the place of its bytes."""
+    """Audio inside a tar: the id of its cut, the place of its bytes, and these themselves where they were asked for."""
 
     name: str
     archive: Path
     offset: int
     size: int
+    content: bytes = b""
 
 
-def read_cuts(path: Path, members: Iterator[Member] | None = None) -> Iterator[tuple[int, Utterance]]:
-    """The utterances of a cut set, each with the number of its line.
-
-    Their audio is in files; or, if ``members`` are given, it is those, one for each cut in the same order.
+def read_cuts(path: Path) -> Iterator[tuple[int, Utterance]]:
+    """The utterances of a cut set whose audio is in files, each with the number of its line.
 
     Raises:
         ManifestError: Lhotse is not installed, or a line does not describe a stretch of a recording.
         OSError, EOFError, zlib.error, UnicodeDecodeError: the list cannot be read.
     """
-    lhotse = _lhotse(path)
+    _lhotse(path)
     with gzip.open(path, "rt", encoding="utf-8") if path.suffix == ".gz" else path.open(encoding="utf-8") as file:
         for number, line in enumerate(file, start=1):
             if not line.strip():
                 continue
             try:
-                utterance = _utterance(lhotse, line, members)
+                utterance = parse_cut(line)
             except ManifestError as error:
                 raise ManifestError(f"{path}:{number}: {error}") from None
             yield number, utterance
@@ -87,8 +86,14 @@ def write_cuts(utterances: Iterable[Utterance], path: Path) -> None:
         unfinished.unlink(missing_ok=True)
 
 
-def _utterance(lhotse: Any, line: str, members: Iterator[Member] | None) -> Utterance:
-    """The utterance that one line of a cut set describes; it takes the next of the members."""
+def parse_cut(line: str, member: Member | None = None) -> Utterance:
+    """The utterance that one line of a cut set describes; its audio is in a file, or is the member of a shard.
+
+    Raises:
+        ManifestError: the line does not describe a stretch of a recording, or another than the member.
+    """
+    import lhotse
+
     try:
         cut = lhotse.serialization.deserialize_item(json.loads(line))
     except (ValueError, KeyError, TypeError, AttributeError) as error:
@@ -99,8 +104,8 @@ def _utterance(lhotse: Any, line: str, members: Iterator[Member] | None) -> Utte
     if recording is None:
         raise ManifestError(f"cut {cut.id!r} has no recording, only features; wanted one with its audio")
     kinds = [source.type for source in recording.sources]
-    if kinds != ["file" if members is None else "shar"]:
-        wanted = "one file; save the cuts with CutSet.save_audios first" if members is None else "it in the shard's tar"
+    if kinds != ["file" if member is None else "shar"]:
+        wanted = "one file; save the cuts with CutSet.save_audios first" if member is None else "it in the shard's tar"
         raise ManifestError(f"cut {cut.id!r} keeps its audio as {some(kinds)}; wanted {wanted}")
     changes = [
         change["name"] if isinstance(change, dict) else type(change).__name__ for change in recording.transforms or ()
@@ -122,8 +127,12 @@ def _utterance(lhotse: Any, line: str, members: Iterator[Member] | None) -> Utte
             "CutSet.trim_to_supervisions makes such cuts"
         )
     spoken = cut.supervisions[0]
+    if member is not None and member.name != cut.id:
+        raise ManifestError(
+            f"cut {cut.id!r} meets the audio of {member.name!r} in {member.archive}; wanted its own; "
+            "copy the shard again"
+        )
     custom = cut.custom or {}
-    member = None if members is None else _member(members, cut.id)
     return Utterance(
         id=cut.id if member is None else str(custom.get(UTTERANCE_ID, cut.id)),
         path=Path(recording.sources[0].source) if member is None else member.archive,
@@ -133,19 +142,6 @@ def _utterance(lhotse: Any, line: str, members: Iterator[Member] | None) -> Utte
         duration=None if custom.get(_TO_THE_END, False) else float(cut.duration),
         packed=None if member is None else (member.offset, member.size),
     )
-
-
-def _member(members: Iterator[Member], name: str) -> Member:
-    """The next of the members, which must be the cut's."""
-    member = next(members, None)
-    if member is None:
-        raise ManifestError(f"cut {name!r} has no audio: the shard's tar ends before it; copy the shard again")
-    if member.name != name:
-        raise ManifestError(
-            f"cut {name!r} meets the audio of {member.name!r} in {member.archive}; wanted its own, in the same order; "
-            "copy the shard again"
-        )
-    return member
 
 
 def _recording(lhotse: Any, path: Path) -> Any:

@@ -89,7 +89,15 @@ def read_utterance(utterance: Utterance) -> NDArray[np.float32]:
         AudioError: the recording cannot be read.
         ManifestError: the recording ends before the utterance does.
     """
-    wave = load_audio(utterance.path) if utterance.packed is None else _load_packed(utterance)
+    return cut_out(utterance, load_audio(utterance.path) if utterance.packed is None else _load_packed(utterance))
+
+
+def cut_out(utterance: Utterance, wave: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The utterance's part of its recording, given the whole: wave (N,) at 16 kHz, not copied.
+
+    Raises:
+        ManifestError: the recording ends before the utterance does.
+    """
     seconds = len(wave) / SAMPLE_RATE
     end = seconds if utterance.duration is None else utterance.start + utterance.duration
     if end > seconds + _LEEWAY or (utterance.start > 0 and utterance.start >= seconds):

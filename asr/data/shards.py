@@ -22,12 +22,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from asr.audio.load import SAMPLE_RATE
-from asr.data.cuts import UTTERANCE_ID, Member, read_cuts
+from asr.data.cuts import UTTERANCE_ID, Member, parse_cut
 from asr.data.encoding import Form, encode
 from asr.data.utterance import Utterance, some
 from asr.errors import ManifestError
 
 _NAMES: Final = re.compile(r"(?:cuts\.(\d+)\.jsonl\.gz|recording\.(\d+)\.tar)")
+_UNFINISHED: Final = re.compile(r"cuts\.\d+\.\d+\.(?:list|audio)")
 
 
 def cuts_name(number: int) -> str:
@@ -38,6 +39,13 @@ def cuts_name(number: int) -> str:
 def audio_name(number: int) -> str:
     """The name of a shard's archive."""
     return f"recording.{number:06d}.tar"
+
+
+def remove_unfinished(folder: Path) -> None:
+    """Remove the files that killed writers left; a writer that is still at work there fails."""
+    for path in folder.glob("cuts.*"):
+        if _UNFINISHED.fullmatch(path.name):
+            path.unlink(missing_ok=True)
 
 
 def finished_shards(folder: Path) -> set[int]:
@@ -69,27 +77,57 @@ def read_shards(folder: Path) -> Iterator[tuple[tuple[Path, int], Utterance]]:
         )
     for number in sorted(lists):
         listed, archive = folder / cuts_name(number), folder / audio_name(number)
-        with tarfile.open(archive, "r:") as tar:
-            members = read_members(tar, archive)
-            for line, utterance in read_cuts(listed, members):
+        with gzip.open(listed, "rt", encoding="utf-8") as lines, tarfile.open(archive, "r:") as tar:
+            for line, utterance, _ in pair(str(listed), lines, read_members(tar, archive)):
                 yield (listed, line), utterance
-            if (more := next(members, None)) is not None:
-                raise ManifestError(
-                    f"{archive}: holds {more.name!r}, which {listed.name} does not list; copy the shard again"
-                )
 
 
-def read_members(tar: tarfile.TarFile, archive: Path) -> Iterator[Member]:
+def pair(
+    listed: str, lines: Iterable[str], members: Iterator[Member], start: int = 0
+) -> Iterator[tuple[int, Utterance, Member]]:
+    """What a shard's list and its archive say together: the number of the line, the utterance, and its audio.
+
+    ``listed`` is the list's name for messages; the first ``start`` utterances are passed over.
+
+    Raises:
+        ManifestError: the two do not belong together, or a line is malformed.
+    """
+    position = 0
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
+        member = next(members, None)
+        if member is None:
+            raise ManifestError(f"{listed}:{number}: its audio is missing, the shard's tar ends; copy the shard again")
+        position += 1
+        if position <= start:
+            continue
+        try:
+            utterance = parse_cut(line, member)
+        except ManifestError as error:
+            raise ManifestError(f"{listed}:{number}: {error}") from None
+        yield number, utterance, member
+    if (more := next(members, None)) is not None:
+        raise ManifestError(f"{listed}: {more.name!r} in {more.archive} is not listed; copy the shard again")
+
+
+def read_members(tar: tarfile.TarFile, archive: Path, load_from: int | None = None) -> Iterator[Member]:
     """The audio files of a shard's tar, each followed there by its description, which is passed over.
+
+    Of the first ``load_from``, or of all if it is None, only the places are told; the others come with their bytes.
 
     Raises:
         ManifestError: the tar is not that of a shard.
         tarfile.TarError: it is cut short or damaged.
     """
     audio: tarfile.TarInfo | None = None
+    content = b""
+    position = 0
     for entry in tar:
         if audio is None:
             audio = entry
+            file = tar.extractfile(entry) if load_from is not None and position >= load_from else None
+            content = b"" if file is None else file.read()
             continue
         name = audio.name.rpartition(".")[0]
         if entry.name != f"{name}.json" or not audio.isfile():
@@ -97,8 +135,9 @@ def read_members(tar: tarfile.TarFile, archive: Path) -> Iterator[Member]:
                 f"{archive}: found {audio.name!r} and {entry.name!r} together, wanted audio and its description, "
                 "as Lhotse Shar has them"
             )
-        yield Member(name, archive, audio.offset_data, audio.size)
+        yield Member(name, archive, audio.offset_data, audio.size, content)
         audio = None
+        position += 1
     if audio is not None:
         raise ManifestError(f"{archive}: ends after {audio.name!r}, wanted its description too; copy the shard again")
 
