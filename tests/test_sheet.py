@@ -109,7 +109,7 @@ def test_markdown_holds_every_number() -> None:
     assert ["split", *FACTS] in rows
     for name, part in (("train", SHEET.splits["train"]), ("dev", SHEET.splits["dev"]), ("all", SHEET.whole)):
         assert [name, *facts(part)] in rows
-    assert ["44100 Hz", "2"] in rows
+    assert ["44,100 Hz", "2"] in rows
     for label, count in zip(SHEET.whole.lengths.labels("s"), SHEET.whole.lengths.counts, strict=True):
         assert [label, str(count)] in rows
     for line in ("# Six", "* licence: CC0", "* source: x.org", "* digest: ab12"):

@@ -18,6 +18,7 @@ from typing import Annotated
 import typer
 
 from asr.apps.corpus import prepare, sentences, synthesize, tokenizer
+from asr.apps.data import data_app
 from asr.apps.evaluate import evaluate
 from asr.apps.failures import complain, show_tracebacks
 from asr.apps.options import Beam, BundleFolder, Greedy, chosen_width
@@ -52,6 +53,8 @@ def _global_options(
 
 for _command in (transcribe, demo, evaluate, prepare, tokenizer, sentences, synthesize):
     app.command()(_command)
+
+app.add_typer(data_app, name="data")
 
 
 # What follows `train` belongs to LightningCLI, --help included.

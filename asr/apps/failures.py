@@ -8,7 +8,7 @@ from asr.errors import AsrError
 
 EXTRAS: Final = {
     "train": "torch torchaudio lightning jsonargparse lhotse librosa jiwer tensorboard onnx onnxscript safetensors "
-    "matplotlib",
+    "matplotlib jinja2",
     "mic": "sounddevice",
 }
 """The packages that each extra brings; a core install is without them."""

@@ -51,7 +51,7 @@ class Part:
     ``speakers`` are those with a name; ``unnamed`` counts the utterances without one, ``without_words`` those in which
     nothing is said. ``texts`` are the distinct ones and ``vocabulary`` the distinct words, both after normalisation.
     ``lengths`` are in seconds, ``speaking_rates`` in characters of the normalised text (spaces too) a second, of the
-    utterances with words. ``sample_rates`` maps Hz to a number of utterances.
+    utterances with words. ``sample_rates`` maps Hz, or 0 where it is not known, to a number of utterances.
     """
 
     utterances: int
@@ -68,6 +68,10 @@ class Part:
     lengths: Histogram
     speaking_rates: Histogram
     sample_rates: Mapping[int, int]
+
+    def rate_labels(self) -> dict[str, int]:
+        """The sample rates as they are written."""
+        return {f"{rate:,} Hz" if rate else "not known": count for rate, count in self.sample_rates.items()}
 
 
 @dataclass(frozen=True)
@@ -106,7 +110,7 @@ class Sheet:
                 "Speaking rate (characters a second)",
                 dict(zip(self.whole.speaking_rates.labels("/s"), self.whole.speaking_rates.counts, strict=True)),
             ),
-            ("Sample rate", {f"{rate} Hz": count for rate, count in self.whole.sample_rates.items()}),
+            ("Sample rate", self.whole.rate_labels()),
         ):
             lines += ["", *_table([title, "utterances"], [[name, f"{count:,}"] for name, count in table.items()])]
         return "\n".join(lines) + "\n"
@@ -152,7 +156,7 @@ def describe(
     Args:
         utterances: those of all splits, one after the other.
         durations: seconds of each.
-        rates: sample rate in Hz of the file of each.
+        rates: sample rate in Hz of the file of each, 0 where it is not known.
         splits: name of the split of each; left out where nothing is split.
         title: what the page is headed.
         licence: of the data.
