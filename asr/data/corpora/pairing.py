@@ -169,6 +169,8 @@ def pair(
 ) -> Reading:
     """What has both a recording and a transcript under the same key, which becomes its id, in the order of the keys.
 
+    Whether a recording can be decoded is not looked at.
+
     Raises:
         ManifestError: nothing has both.
     """
@@ -182,8 +184,6 @@ def pair(
             lines.append(f"{transcript.place}: found no text for {key}")
         elif not transcript.speaker:
             lines.append(f"{transcript.place}: found no speaker of {key}")
-        elif not path.stat().st_size:
-            lines.append(f"{path.relative_to(folder).as_posix()}: found an empty file (0 bytes)")
         else:
             splits[transcript.split].append(Utterance(key, path, transcript.speaker, transcript.text))
     lines += [
