@@ -12,20 +12,24 @@ import typer
 from asr.apps.evaluate import default_folder
 from asr.apps.failures import complain, printable
 from asr.apps.files import write_whole
+from asr.apps.shard import shard
 from asr.errors import AudioError, ManifestError
 
 if TYPE_CHECKING:
     from asr.data.faults import Judge
     from asr.data.survey import Survey
 
-data_app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Look at lists of recordings.")
+data_app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Look at lists of recordings, and pack them.")
 
 _NAMED_AT_MOST = 10
 
 
 @data_app.callback()
 def _group() -> None:
-    """Look at lists of recordings."""
+    """Look at lists of recordings, and pack them."""
+
+
+data_app.command()(shard)
 
 
 @data_app.command()

@@ -7,7 +7,7 @@ from typing import Final
 from asr.errors import AsrError
 
 EXTRAS: Final = {
-    "train": "torch torchaudio lightning jsonargparse lhotse librosa jiwer tensorboard onnx onnxscript safetensors "
+    "train": "torch torchaudio lightning jsonargparse lhotse fsspec librosa jiwer tensorboard onnx onnxscript safetensors "
     "matplotlib jinja2",
     "mic": "sounddevice",
 }

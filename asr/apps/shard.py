@@ -1,0 +1,53 @@
+"""`asr data shard`: a list of recordings to shards, for corpora that are too large to be kept as single files."""
+
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+class Form(StrEnum):
+    """How the audio is kept."""
+
+    opus = "opus"
+    flac = "flac"
+
+
+def shard(
+    cuts: Annotated[
+        Path, typer.Argument(help="A manifest: .tsv, .jsonl, .jsonl.gz, or a folder of shards to pack anew.")
+    ],
+    out: Annotated[Path, typer.Argument(help="Folder for the shards; empty, or what an interrupted run left.")],
+    form: Annotated[
+        Form, typer.Option(help="opus: a tenth of the size, what is heard stays; flac: every bit of 16 stays.")
+    ] = Form.opus,
+    per_shard: Annotated[int, typer.Option(min=1, help="Utterances a shard.")] = 1000,
+    seed: Annotated[int, typer.Option(min=0, help="Another number gives another order.")] = 0,
+    jobs: Annotated[int | None, typer.Option(min=1, help="How many to write at a time. [default: one a core]")] = None,
+    bad_share: Annotated[
+        float, typer.Option(min=0.0, max=1.0, help="Share of utterances that may be unreadable before it stops.")
+    ] = 0.05,
+) -> None:
+    """Pack recordings into Lhotse Shar: audio by the thousand in tar files, in random order.
+
+    A training reads such a folder from front to back, from a disk, a web server or an object store. What cannot be read
+    is left out, counted and listed in cuts.left_out.txt; an interrupted run goes on where it was. Exit status: 0 when
+    all could be packed, 1 when some were left out, or when it had to stop.
+    """
+    from asr.data.manifest import read_manifest
+    from asr.data.packing import LEFT_OUT, pack, some
+
+    packed = pack(
+        read_manifest(cuts), out, form=form.value, per_shard=per_shard, seed=seed, jobs=jobs, bad_share=bad_share
+    )
+    made, lost = packed.folder, packed.left_out
+    print(f"written: {out}, {made.utterances} utterances, {made.seconds / 3600:.2f} hours, {len(made.shards)} shards")
+    if lost:
+        print(
+            f"asr: {len(lost)} of {made.utterances + len(lost)} utterances left out, they cannot be read: "
+            f"{some(lost)}; all are listed in {out / LEFT_OUT}",
+            file=sys.stderr,
+        )
+        raise typer.Exit(1)

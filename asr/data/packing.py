@@ -1,0 +1,224 @@
+"""A list of recordings packed into shards, in random order, by as many threads as there are cores."""
+
+import gzip
+import hashlib
+import itertools
+import json
+import os
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import astuple, dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from asr.data.cuts import UTTERANCE_ID
+from asr.data.encoding import Form
+from asr.data.index import ShardFolder, write_index
+from asr.data.manifest import read_utterance
+from asr.data.shards import cuts_name, finished_shards, remove_unfinished, write_shard
+from asr.data.utterance import Utterance
+from asr.errors import AsrError, AudioError, ManifestError, SettingsError
+
+PLAN: Final = "cuts.plan.json"
+LEFT_OUT: Final = "cuts.left_out.txt"
+
+_FORMAT: Final = 1
+_NAMED_AT_MOST: Final = 3
+
+Item = tuple[Utterance, NDArray[np.float32]]
+
+
+@dataclass(frozen=True)
+class Packing:
+    """The shards that there are now, and a line on each utterance that is in none because it cannot be read."""
+
+    folder: ShardFolder
+    left_out: tuple[str, ...]
+
+
+class _Stopped(Exception):
+    """Another thread failed, or the person has seen enough."""
+
+
+def pack(
+    utterances: Sequence[Utterance],
+    out: Path,
+    *,
+    form: Form = "opus",
+    per_shard: int = 1000,
+    seed: int = 0,
+    jobs: int | None = None,
+    bad_share: float = 0.05,
+) -> Packing:
+    """Write the utterances as shards into the folder ``out``, with an index and a list of what was left out.
+
+    They are put in random order once, so that reading a shard from front to back is a random sample. The same arguments
+    give the same files, whatever ``jobs``; a run that was killed goes on with the shards that are missing. A progress
+    bar shows on a terminal.
+
+    Args:
+        utterances: with recordings in files or in other shards.
+        out: made where needed; empty, or holding a part of the same.
+        form: how the audio is kept.
+        per_shard: utterances a shard, from 1 up.
+        seed: draws the order.
+        jobs: threads, as many as there are cores when left out.
+        bad_share: the share of utterances, 0 to 1, that may be unreadable before it stops.
+
+    Raises:
+        ManifestError: the folder holds something else, or an id comes twice, or a file cannot be written.
+        SettingsError: ``per_shard`` or ``jobs`` is below 1.
+        AsrError: more than ``bad_share`` cannot be read, or nothing can; shards that are finished stay.
+    """
+    jobs = jobs or os.cpu_count() or 1
+    if per_shard < 1 or jobs < 1:
+        raise SettingsError(f"{per_shard} utterances a shard by {jobs} jobs; wanted 1 or more of each")
+    if twice := len(utterances) - len({utterance.id for utterance in utterances}):
+        raise ManifestError(f"{out}: {twice} of the utterances have an id that came before; ids are unique")
+    _claim(out, _plan(utterances, form, per_shard, seed))
+    remove_unfinished(out)
+    order = np.random.default_rng(seed).permutation(len(utterances))
+    shares = [order[start : start + per_shard] for start in range(0, len(order), per_shard)]
+    finished = finished_shards(out)
+    left_out: dict[int, list[str]] = {}
+    stop = threading.Event()
+    progress = Progress(
+        TextColumn("Packing utterances"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        console=(console := Console(stderr=True)),
+        transient=True,
+        disable=not console.is_terminal,
+    )
+    with progress, ThreadPoolExecutor(jobs) as pool:
+        task = progress.add_task("", total=len(utterances))
+
+        def write(number: int) -> tuple[int, list[str]]:
+            share = [utterances[index] for index in shares[number]]
+            if number in finished:
+                progress.advance(task, len(share))
+                return number, _missing(out / cuts_name(number), share)
+            bad: list[str] = []
+            items = _items(share, bad, stop, lambda: progress.advance(task))
+            if (first := next(items, None)) is not None:
+                write_shard(out, number, itertools.chain([first], items), form=form)
+            return number, bad
+
+        futures = [pool.submit(write, number) for number in range(len(shares))]
+        try:
+            for future in as_completed(futures):
+                number, bad = future.result()
+                left_out[number] = bad
+                _check_share(left_out, len(utterances), bad_share, out)
+        except BaseException:
+            stop.set()
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+    lines = tuple(line for number in sorted(left_out) for line in left_out[number])
+    if len(lines) == len(utterances):
+        raise AsrError(f"{out}: none of {len(lines)} utterances can be read: {some(lines)}; mend the list")
+    try:
+        (out / LEFT_OUT).write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+    except OSError as error:
+        raise ManifestError(f"{out / LEFT_OUT}: cannot be written: {error}") from error
+    return Packing(write_index(out), lines)
+
+
+def some(lines: Sequence[str]) -> str:
+    """The first few, and how many more there are."""
+    more = len(lines) - _NAMED_AT_MOST
+    return "; ".join(lines[:_NAMED_AT_MOST]) + (f"; and {more} more" if more > 0 else "")
+
+
+def _items(
+    share: Sequence[Utterance], bad: list[str], stop: threading.Event, advance: Callable[[], None]
+) -> Iterator[Item]:
+    for utterance in share:
+        if stop.is_set():
+            raise _Stopped
+        try:
+            wave = read_utterance(utterance)
+            if not len(wave):
+                raise ManifestError(f"{utterance.path}: utterance {utterance.id!r} has no samples")
+        except (AudioError, ManifestError) as error:
+            bad.append(_line(utterance, error))
+        else:
+            yield utterance, wave
+        advance()
+
+
+def _missing(listed: Path, share: Sequence[Utterance]) -> list[str]:
+    """A line on each utterance that a finished shard lacks, the same as when it was written."""
+    with gzip.open(listed, "rb") as lines:
+        cuts = [json.loads(line) for line in lines]
+    there = {(cut.get("custom") or {}).get(UTTERANCE_ID, cut["id"]) for cut in cuts}
+    bad: list[str] = []
+    for utterance in share:
+        if utterance.id not in there:
+            try:
+                read_utterance(utterance)
+            except (AudioError, ManifestError) as error:
+                bad.append(_line(utterance, error))
+            else:
+                bad.append(
+                    f"{utterance.id}: could not be read when {listed.name} was written; remove that to try again"
+                )
+    return bad
+
+
+def _line(utterance: Utterance, error: AsrError) -> str:
+    return f"{utterance.id}: {' '.join(str(error).split())}"
+
+
+def _check_share(left_out: dict[int, list[str]], total: int, bad_share: float, out: Path) -> None:
+    lines = [line for bad in left_out.values() for line in bad]
+    if len(lines) > bad_share * total:
+        raise AsrError(
+            f"{out}: {len(lines)} of {total} utterances cannot be read so far; wanted {bad_share:g} of all at most: "
+            f"{some(lines)}; mend them and begin anew in another folder, or allow more with --bad-share and go on here"
+        )
+
+
+def _plan(utterances: Sequence[Utterance], form: Form, per_shard: int, seed: int) -> dict[str, Any]:
+    digest = hashlib.sha256()
+    for utterance in utterances:
+        digest.update(json.dumps([str(part) for part in astuple(utterance)]).encode())
+    settings = {"form": form, "per_shard": per_shard, "seed": seed, "utterances": len(utterances)}
+    return {"format": _FORMAT, **settings, "sha256": digest.hexdigest()}
+
+
+def _claim(out: Path, plan: dict[str, Any]) -> None:
+    """Note in the folder what it is for; refuse one that is for something else."""
+    unfinished = out / f"{PLAN}.{os.getpid()}"
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        if (out / PLAN).exists():
+            try:
+                found = json.loads((out / PLAN).read_bytes())
+            except ValueError:
+                found = None
+            if found != plan:
+                raise ManifestError(
+                    f"{out}: found shards of another list or with other settings, wanted the {plan['utterances']} "
+                    f"utterances of this one as {plan['form']}, {plan['per_shard']} a shard, seed {plan['seed']}; "
+                    "choose another folder, or remove this one"
+                )
+            return
+        if others := sorted(path.name for path in out.iterdir() if not path.name.startswith(f"{PLAN}.")):
+            raise ManifestError(
+                f"{out}: found {others[0]!r} in it, wanted an empty folder or one with a part of these shards; "
+                "choose another"
+            )
+        unfinished.write_text(json.dumps(plan) + "\n", encoding="utf-8")
+        unfinished.replace(out / PLAN)
+    except OSError as error:
+        raise ManifestError(f"{out}: cannot be written: {error}; choose another folder") from error
+    finally:
+        unfinished.unlink(missing_ok=True)
