@@ -58,6 +58,7 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> TinyModel:
             "model": settings.to_dict(),
             "normaliser": Normaliser().to_dict(),
             "tokenizer": tokenizer.model,
+            "margin_seconds": 0.25,
         },
     }
     torch.save(checkpoint, run / "checkpoints" / "step=1.ckpt")

@@ -1,10 +1,12 @@
 """Which utterances meet in which batch, and what the batches hold."""
 
 import io
+import itertools
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,14 +17,15 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from asr.audio.load import SAMPLE_RATE
-from asr.data.augmentation import AugmentationSettings
-from asr.data.batching import BatchSettings, Example, example_length, plan_epoch
-from asr.data.dataset import Batch, SpeechDataset, Targets
+from asr.data.augmentation import AugmentationSettings, Augmenter
+from asr.data.batching import BatchSettings, Example, batches, join, plan_epoch, rows_of
+from asr.data.dataset import Batch, Changes, SpeechDataset, Targets
 from asr.data.manifest import Utterance
 from asr.data.waves import Waves
 from asr.errors import AudioError, SettingsError
 
 PLAIN = BatchSettings(seconds=20.0, background_share=0.0)
+Plan = Sequence[Sequence[Example[int]]]
 
 
 def corpus(count: int = 300, sources: int = 3, seed: int = 0) -> tuple[list[int], list[int]]:
@@ -31,12 +34,17 @@ def corpus(count: int = 300, sources: int = 3, seed: int = 0) -> tuple[list[int]
     return (rng.uniform(0.3, 6.0, count) * SAMPLE_RATE).astype(int).tolist(), rng.integers(sources, size=count).tolist()
 
 
-def said(plan: Sequence[Sequence[Example]]) -> Counter[int]:
-    return Counter(index for batch in plan for example in batch for index in example)
+def said(plan: Plan) -> Counter[int]:
+    return Counter(index for batch in plan for example in batch for index in example.parts)
 
 
-def examples(plan: Sequence[Sequence[Example]]) -> list[Example]:
+def examples(plan: Plan) -> list[Example[int]]:
     return [example for batch in plan for example in batch]
+
+
+def seconds(batch: Sequence[Example[int]]) -> float:
+    """How long a batch is, padding counted."""
+    return max(example.duration for example in batch) * len(batch)
 
 
 def test_a_plan_is_a_pure_function() -> None:
@@ -52,31 +60,40 @@ def test_a_plan_is_a_pure_function() -> None:
 
 
 @given(
-    seconds=st.lists(st.floats(0.0, 12.0), max_size=40),
+    lasting=st.lists(st.floats(0.0, 12.0), max_size=40),
     weights=st.lists(st.integers(0, 3), min_size=3, max_size=3),
     limit=st.floats(0.5, 30.0),
     most=st.integers(1, 6),
     strength=st.floats(0.0, 1.0),
     share=st.floats(0.0, 0.9),
     epoch=st.integers(0, 5),
+    processes=st.integers(1, 3),
 )
 def test_nothing_is_lost_and_nothing_overflows(
-    seconds: list[float], weights: list[int], limit: float, most: int, strength: float, share: float, epoch: int
+    lasting: list[float],
+    weights: list[int],
+    limit: float,
+    most: int,
+    strength: float,
+    share: float,
+    epoch: int,
+    processes: int,
 ) -> None:
-    lengths = [round(s * SAMPLE_RATE) for s in seconds]
+    lengths = [round(s * SAMPLE_RATE) for s in lasting]
     sources = [i % 3 for i in range(len(lengths))]
     settings = BatchSettings(seconds=limit, join_most=most, background_share=share)
-    plan = plan_epoch(lengths, sources, weights, settings, 0, epoch, strength)
+    plan = plan_epoch(lengths, sources, weights, settings, 0, epoch, join_strength=strength, processes=processes)
     assert said(plan) == Counter({i: weights[s] for i, s in enumerate(sources) if weights[s]})
     for batch in plan:
-        longest = max(example_length(example, lengths) for example in batch)
-        assert len(batch) == 1 or longest * len(batch) <= limit * SAMPLE_RATE
+        assert len(batch) == 1 or seconds(batch) <= limit * processes
         for example in batch:
-            assert len({sources[i] for i in example}) <= 1
-            if len(example) > 1:
-                assert len(example) <= most
-                assert sum(lengths[i] for i in example) <= settings.join_seconds * SAMPLE_RATE
-                assert all(lengths[i] <= settings.join_below_seconds * SAMPLE_RATE for i in example)
+            assert len({sources[i] for i in example.parts}) <= 1
+            if example.parts:
+                assert example.duration == pytest.approx(sum(lengths[i] for i in example.parts) / SAMPLE_RATE)
+            if len(example.parts) > 1:
+                assert len(example.parts) <= most
+                assert example.duration <= settings.join_seconds
+                assert all(lengths[i] <= settings.join_below_seconds * SAMPLE_RATE for i in example.parts)
 
 
 def test_a_fractional_weight_holds_on_average() -> None:
@@ -98,14 +115,14 @@ def test_weights_of_0_give_no_batches() -> None:
 
 def test_an_utterance_longer_than_a_batch_stands_alone() -> None:
     plan = plan_epoch([50 * SAMPLE_RATE, SAMPLE_RATE], [0, 0], [1], PLAIN, 0, 0)
-    assert sorted(examples(plan)) == [(0,), (1,)]
+    assert sorted(example.parts for example in examples(plan)) == [(0,), (1,)]
     assert len(plan) == 2
 
 
 def test_short_utterances_are_joined_in_every_size() -> None:
     lengths = [SAMPLE_RATE] * 400
     plan = plan_epoch(lengths, [0] * 400, [1], replace(PLAIN, join_most=4), 0, 0)
-    sizes = Counter(map(len, examples(plan)))
+    sizes = Counter(len(example.parts) for example in examples(plan))
     assert set(sizes) == {1, 2, 3, 4}
     assert min(sizes.values()) > 20
 
@@ -114,23 +131,22 @@ def test_short_utterances_are_joined_in_every_size() -> None:
 def test_join_strength_shortens_the_strings(strength: float, most: int) -> None:
     lengths = [SAMPLE_RATE] * 300
     plan = plan_epoch(lengths, [0] * 300, [1], PLAIN, 0, 0, join_strength=strength)
-    assert max(map(len, examples(plan))) == most
+    assert max(len(example.parts) for example in examples(plan)) == most
 
 
 @pytest.mark.parametrize("share", [0.0, 0.03, 0.5])
 def test_background_has_its_share(share: float) -> None:
     lengths, sources = corpus()
     found = examples(plan_epoch(lengths, sources, [1, 1, 1], replace(PLAIN, background_share=share), 0, 0))
-    assert found.count(()) / len(found) == pytest.approx(share, abs=0.005)
+    assert sum(not example.parts for example in found) / len(found) == pytest.approx(share, abs=0.005)
 
 
 def test_batches_are_dense_and_come_in_no_order() -> None:
     lengths, sources = corpus(600)
     plan = plan_epoch(lengths, sources, [1, 1, 1], PLAIN, 0, 0)
-    sizes = [[example_length(example, lengths) for example in batch] for batch in plan]
-    assert all(max(row) * len(row) <= 20 * SAMPLE_RATE for row in sizes), "in whatever order they are filled"
-    padded = sum(max(row) * len(row) for row in sizes)
-    assert padded < 1.15 * sum(map(sum, sizes))
+    sizes = [[example.duration for example in batch] for batch in plan]
+    assert sum(map(seconds, plan)) < 1.15 * sum(map(sum, sizes))
+    assert len(plan) < 1.3 * sum(map(sum, sizes)) / 20
     longest = [max(row) for row in sizes]
     assert abs(np.corrcoef(longest, range(len(longest)))[0, 1]) < 0.4
 
@@ -166,7 +182,16 @@ def utterances(tmp_path: Path) -> list[Utterance]:
 
 
 def targets(count: int = 6) -> list[Targets]:
-    return [Targets(f"word{n}", (10 + n, 20 + n), (30 + n,)) for n in range(count)]
+    return [Targets(f"u{n}", f"word{n}", (10 + n, 20 + n), (30 + n,)) for n in range(count)]
+
+
+def example(*parts: int) -> Example[int]:
+    """Of one second, whatever its parts; only background goes by it."""
+    return Example(parts, 1.0)
+
+
+def dataset_of(utterances: list[Utterance], *batch: Example[int], **options: Any) -> SpeechDataset:
+    return SpeechDataset(Waves(utterances, 1.0, "test"), targets(), [batch], **options)
 
 
 def equal(one: Batch, other: Batch) -> bool:
@@ -174,8 +199,7 @@ def equal(one: Batch, other: Batch) -> bool:
 
 
 def test_a_batch_holds_the_recordings_padded_with_zeros(utterances: list[Utterance]) -> None:
-    waves = Waves(utterances, 1.0, "test")
-    batch = SpeechDataset(waves, targets(), [[(0,), (5,)]])[0]
+    batch = dataset_of(utterances, example(0), example(5))[0]
     assert batch.wave_lengths.tolist() == [3200, 11200]
     assert batch.waves.shape == (2, 11200)
     assert batch.waves.dtype == torch.float32
@@ -188,7 +212,7 @@ def test_a_batch_holds_the_recordings_padded_with_zeros(utterances: list[Utteran
 
 def test_a_joined_example_is_its_parts_one_after_the_other(utterances: list[Utterance]) -> None:
     waves = Waves(utterances, 1.0, "test")
-    batch = SpeechDataset(waves, targets(), [[(2, 0, 1), (3,)]])[0]
+    batch = SpeechDataset(waves, targets(), [[example(2, 0, 1), example(3)]])[0]
     assert batch.texts == ["word2 word0 word1", "word3"]
     assert batch.ids == ["u2+u0+u1", "u3"]
     assert batch.tokens.tolist() == [[12, 22, 10, 20, 11, 21], [13, 23, 0, 0, 0, 0]]
@@ -203,14 +227,13 @@ def test_a_joined_example_is_its_parts_one_after_the_other(utterances: list[Utte
 
 
 def test_what_says_nothing_leaves_no_gap_in_the_text(utterances: list[Utterance]) -> None:
-    silent = [Targets("", (), ()), *targets()[1:]]
-    assert SpeechDataset(Waves(utterances, 1.0, "test"), silent, [[(0, 1, 0)]])[0].texts == ["word1"]
+    silent = [Targets("u0", "", (), ()), *targets()[1:]]
+    assert SpeechDataset(Waves(utterances, 1.0, "test"), silent, [[example(0, 1, 0)]])[0].texts == ["word1"]
 
 
 def test_background_says_nothing(utterances: list[Utterance]) -> None:
-    waves = Waves(utterances, 1.0, "test")
     noise = np.full(4000, 0.25, dtype=np.float32)
-    batch = SpeechDataset(waves, targets(), [[()] * 60], noises=[noise])[0]
+    batch = dataset_of(utterances, *[example()] * 60, noises=[noise])[0]
     assert set(batch.texts) == {""}
     assert batch.tokens.shape == (60, 0)
     assert batch.token_lengths.tolist() == [0] * 60
@@ -218,17 +241,18 @@ def test_background_says_nothing(utterances: list[Utterance]) -> None:
     assert set(loud) == {0.0, 0.25}
     assert 30 < loud.count(0.25) < 55, "silence now and then"
     assert len(set(batch.wave_lengths.tolist())) > 50
-    assert SpeechDataset(waves, targets(), [[()] * 20])[0].waves.abs().max() == 0
+    assert batch.wave_lengths.max() <= SAMPLE_RATE
+    assert dataset_of(utterances, *[example()] * 20)[0].waves.abs().max() == 0
 
 
 def test_the_same_number_gives_the_same_batch_whoever_asks_and_when(utterances: list[Utterance]) -> None:
     waves = Waves(utterances, 1.0, "test")
-    plan = [[(0,), (1, 2)], [(3,), ()], [(4, 5)]]
+    plan = [[example(0), example(1, 2)], [example(3), example()], [example(4, 5)]]
     noises = [np.random.default_rng(1).standard_normal(9000, dtype=np.float32)]
 
     def dataset(seed: int = 0, epoch: int = 3) -> SpeechDataset:
-        full = AugmentationSettings(ramp_epochs=0)
-        return SpeechDataset(waves, targets(), plan, noises=noises, augmentation=full, seed=seed, epoch=epoch)
+        changes = Changes(Augmenter(AugmentationSettings(), noises), 1.0)
+        return SpeechDataset(waves, targets(), plan, noises=noises, changes=changes, seed=seed, epoch=epoch)
 
     one, other = dataset(), dataset()
     forward = [one[number] for number in range(3)]
@@ -239,14 +263,51 @@ def test_the_same_number_gives_the_same_batch_whoever_asks_and_when(utterances: 
     assert not equal(dataset(seed=1)[0], forward[0])
 
 
-def test_the_epoch_sets_how_strong_the_augmentation_is(utterances: list[Utterance]) -> None:
-    waves = Waves(utterances, 1.0, "test")
-    calm = AugmentationSettings(edge_seconds=0.0, ramp_epochs=4)
-    lengths = [
-        SpeechDataset(waves, targets(), [[(5,)]], augmentation=calm, epoch=epoch)[0].wave_lengths[0] for epoch in (0, 4)
+@pytest.mark.parametrize("processes", [2, 3])
+def test_several_processes_have_the_rows_of_one(processes: int, utterances: list[Utterance]) -> None:
+    """Each row as it is in the whole batch, changes included: it does not hang on who makes it."""
+    rows = [Example((0, 3), 0.7), Example((5,), 0.7), Example((), 1.0), Example((1,), 0.3), Example((4, 2), 1.0)]
+    noises = [np.random.default_rng(1).standard_normal(9000, dtype=np.float32)]
+    changes = Changes(Augmenter(AugmentationSettings(), noises), 1.0)
+    whole = dataset_of(utterances, *rows, noises=noises, changes=changes)[0]
+    found: list[str] = []
+    for process in range(processes):
+        own = dataset_of(utterances, *rows, noises=noises, changes=changes, process=process, processes=processes)[0]
+        for row, name in enumerate(own.ids):
+            there = whole.ids.index(name)
+            length = int(own.wave_lengths[row])
+            assert length == whole.wave_lengths[there]
+            torch.testing.assert_close(own.waves[row, :length], whole.waves[there, :length], rtol=0, atol=1e-6)
+            assert own.texts[row] == whole.texts[there]
+        found += own.ids
+    assert sorted(found) == sorted(whole.ids)
+
+
+def test_processes_share_a_batch_evenly_and_none_goes_without() -> None:
+    lasting = [3.0, 1.0, 2.0, 5.0, 4.0]
+    batch = [Example((n,), duration) for n, duration in enumerate(lasting)]
+    shares = [rows_of(batch, process, 2) for process in range(2)]
+    assert shares == [[(1, batch[1]), (0, batch[0]), (3, batch[3])], [(2, batch[2]), (4, batch[4])]]
+    assert [rows_of(batch[:2], process, 5) for process in range(5)] == [
+        [(number, batch[number])] for number in (1, 0, 1, 0, 1)
     ]
-    assert lengths[0] == 11200
-    assert lengths[1] != 11200
+
+
+def test_examples_may_be_without_end() -> None:
+    """Batches begin before the last example is known, and each example is asked for once, in order."""
+    asked: list[int] = []
+
+    def words() -> Iterator[int]:
+        for number in itertools.count():
+            asked.append(number)
+            yield number
+
+    rng = np.random.default_rng(0)
+    endless = join(words(), lambda number: 0.5 + number % 7, lambda number: number % 2, PLAIN, 1.0, rng)
+    made = list(itertools.islice(batches(endless, PLAIN, rng), 50))
+    assert len(made) == 50
+    assert max(said(made).values()) == 1
+    assert asked == list(range(len(asked)))
 
 
 def test_recordings_that_are_not_held_are_read_again_and_are_the_same(utterances: list[Utterance]) -> None:
@@ -286,6 +347,6 @@ def test_background_meets_speech() -> None:
     lengths = [int(seconds * SAMPLE_RATE) for seconds in np.linspace(1, 6, 400)]
     settings = BatchSettings(seconds=30, join_most=1, background_share=0.05)
     plan = plan_epoch(lengths, [0] * 400, [1.0], settings, seed=0, epoch=0)
-    background = [sum(not example for example in batch) / len(batch) for batch in plan]
-    assert sum(not example for batch in plan for example in batch) >= 20
+    background = [sum(not example.parts for example in batch) / len(batch) for batch in plan]
+    assert sum(not example.parts for example in examples(plan)) >= 20
     assert max(background) <= 0.5

@@ -1,7 +1,6 @@
 """Real trainings of a tiny model on words of tones, through the command."""
 
 import csv
-import math
 import os
 import re
 import subprocess
@@ -161,7 +160,7 @@ def test_a_checkpoint_holds_what_export_needs(straight: Path, data: Path) -> Non
     saved = last(straight)["asr"]
     assert saved["tokenizer"] == (data / "tokenizer.model").read_bytes()
     assert saved["model"]["d_model"] == 32
-    assert set(saved) == {"features", "model", "normaliser", "tokenizer"}
+    assert set(saved) == {"features", "model", "normaliser", "tokenizer", "margin_seconds"}
 
 
 def test_the_loss_falls_and_keeps_to_its_curve(straight: Path) -> None:
@@ -170,8 +169,8 @@ def test_the_loss_falls_and_keeps_to_its_curve(straight: Path) -> None:
     assert np.mean(loss[-4:]) < 0.6 * np.mean(loss[:2])
     assert dev[-1] < dev[0]
     # Seen on 2026-11-22 with torch 2.11 on a CPU. Others round otherwise, which is far from a change of the sums.
-    assert loss[0] == pytest.approx(8.6999, rel=1e-3)
-    assert loss[4::4] == pytest.approx([5.239, 2.403, 1.619, 1.673], rel=0.03)
+    assert loss[0] == pytest.approx(11.2313, rel=1e-3)
+    assert loss[4::4] == pytest.approx([5.964, 3.016, 2.206], rel=0.03)
 
 
 def test_a_resumed_run_equals_the_straight_one(
@@ -267,26 +266,56 @@ def test_every_dev_utterance_counts_and_every_batch_has_draws_of_its_own(
     monkeypatch.setattr(SpeechModule, "training_step", noted)
     train(["--config", written(settings, tmp_path)])
     assert scored == [8, 8]
-    assert len(drawn) >= 4
+    assert len(drawn) >= 3
     assert len(set(drawn)) == len(drawn)
 
 
-@pytest.mark.slow
-def test_several_processes_share_an_epoch_quietly(settings: dict[str, Any], straight: Path, tmp_path: Path) -> None:
-    settings["trainer"] |= {"max_epochs": 1, "devices": 2, "strategy": "ddp"}
-    program = tmp_path / "program.py"
-    program.write_text("import sys\nfrom asr.training.command import train\ntrain(sys.argv[1:])\n")
-    done = subprocess.run(
-        [sys.executable, str(program), "--config", written(settings, tmp_path)],
+def trained_apart(settings: dict[str, Any], folder: Path, first: str = "") -> subprocess.CompletedProcess[str]:
+    """A training in a program of its own, which begins with the line ``first``."""
+    program = folder / "program.py"
+    program.write_text(f"import sys\nfrom asr.training.command import train\n{first}\ntrain(sys.argv[1:])\n")
+    return subprocess.run(
+        [sys.executable, str(program), "--config", written(settings, folder)],
         capture_output=True,
         text=True,
         timeout=300,
         env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
     )
+
+
+@pytest.mark.slow
+def test_several_processes_share_an_epoch_quietly(settings: dict[str, Any], tmp_path: Path) -> None:
+    settings["trainer"] |= {"max_epochs": 1, "devices": 2, "strategy": "ddp"}
+    done = trained_apart(settings, tmp_path)
     assert done.returncode == 0, done.stderr
     assert "sync_dist" not in done.stderr
-    alone = min(last(straight)["global_step"], *(int(p.stem[5:]) for p in (straight / CHECKPOINTS).glob("step=*")))
-    assert last(Path(settings["run"]))["global_step"] == math.ceil(alone / 2)
+    assert last(Path(settings["run"]))["global_step"] > 0
+
+
+@pytest.mark.slow
+def test_two_processes_make_the_model_of_one_with_batches_twice_as_long(
+    settings: dict[str, Any], tmp_path: Path
+) -> None:
+    """In double precision, where nothing but a fault makes a difference."""
+    settings["model"]["model"]["dropout"] = 0.0
+    settings["model"]["spec_augment"] = {"coefficient_masks": 0, "time_masks": 0}
+    settings["trainer"] |= {"max_epochs": 2, "precision": "64-true"}
+    kept = {}
+    for processes in (1, 2):
+        settings["run"] = str(tmp_path / f"run{processes}")
+        settings["data"]["batches"]["seconds"] = 12.0 / processes
+        settings["trainer"] |= {"devices": processes, "strategy": "ddp" if processes > 1 else "auto"}
+        done = trained_apart(settings, tmp_path)
+        assert done.returncode == 0, done.stderr
+        kept[processes] = last(Path(settings["run"]))
+    assert kept[1]["global_step"] == kept[2]["global_step"] > 4
+    moved = 0
+    for name, weight in kept[1]["state_dict"].items():
+        torch.testing.assert_close(kept[2]["state_dict"][name], weight, rtol=1e-6, atol=1e-7, msg=name)
+        moved += weight.is_floating_point()
+    assert moved > 10
+    dev = [logged(tmp_path / f"run{processes}", "dev/decoder") for processes in (1, 2)]
+    assert dev[0] == pytest.approx(dev[1])
 
 
 # Settings
@@ -390,7 +419,10 @@ def test_a_speaker_in_train_and_dev_is_refused(data: Path, settings: dict[str, A
 
 
 OTHER_VALUES: dict[str, Any] = {
-    "data.augmentation": AugmentationSettings(0.05, 3.0, 0.2, 1.0, 9.0, 0.3, 0.1, 2.0),
+    "data.augmentation": AugmentationSettings(
+        *(0.05, 3.0, 0.2, 1.0, 9.0, 0.3, 0.1, 2.0),
+        *(0.15, 0.2, 0.4, 0.6, 0.7, 5.0, 1e-3),
+    ),
     "data.batches": BatchSettings(7.0, 1.0, 2, 3.0, 0.1),
     "model.optimiser": OptimiserSettings(2e-3, 3, 40, 0.05),
     "model.loss": LossSettings(
@@ -501,9 +533,8 @@ def speech_data(data: Path, **changes: Any) -> SpeechData:
         tokenizer=data / "tokenizer.model",
         train=[Source(data / "train.tsv", weight=3)],
         dev=[data / "dev.tsv"],
-        batches=BatchSettings(seconds=5.0),
         phonemes="off",
-        **{"workers": 0, **changes},
+        **{"workers": 0, "batches": BatchSettings(seconds=5.0), **changes},
     )
     made.setup()
     return made
@@ -523,24 +554,49 @@ def test_batches_do_not_depend_on_the_workers(data: Path) -> None:
     assert all(same(a, b) for a, b in zip(alone, helped, strict=True))
 
 
-@pytest.mark.parametrize("ranks", [2, 3])
-def test_processes_share_the_batches(data: Path, ranks: int) -> None:
+def trainer(epoch: int = 0, process: int = 0, processes: int = 1, device: str = "cpu") -> Any:
+    """As much of Lightning's as the data looks at."""
+    strategy = SimpleNamespace(root_device=torch.device(device))
+    return SimpleNamespace(current_epoch=epoch, global_rank=process, world_size=processes, strategy=strategy)
+
+
+@pytest.mark.parametrize("processes", [2, 3])
+def test_processes_share_the_batches(data: Path, processes: int) -> None:
+    made = speech_data(data, batches=BatchSettings(seconds=9.0 * processes))
+    whole = batches(made)
+    made = speech_data(data, batches=BatchSettings(seconds=9.0))
+    shares = []
+    for process in range(processes):
+        made.trainer = trainer(process=process, processes=processes)
+        shares.append(batches(made))
+    assert {len(share) for share in shares} == {len(whole)}, "all make the same number of updates"
+    for number, batch in enumerate(whole):
+        together = [name for share in shares for name in share[number].ids]
+        assert set(together) == set(batch.ids)
+        assert len(together) == max(len(batch.ids), processes)
+
+
+def test_an_epoch_can_be_taken_up_anywhere(data: Path) -> None:
     made = speech_data(data)
     whole = batches(made)
-    shares = []
-    for rank in range(ranks):
-        made.trainer = SimpleNamespace(current_epoch=0, global_rank=rank, world_size=ranks)  # type: ignore[assignment]
-        shares.append(batches(made))
-    assert {len(share) for share in shares} == {math.ceil(len(whole) / ranks)}, "all make the same number of updates"
-    for number, batch in enumerate(whole):
-        assert same(shares[number % ranks][number // ranks], batch)
+    for workers, done in ((0, 0), (0, 2), (1, 3), (0, len(whole))):
+        made.workers = workers
+        loader = made.train_dataloader()
+        loader.load_state_dict({"epoch": 0, "batches": done})
+        assert len(loader) == len(whole), "Lightning counts the batches that are done as well"
+        rest = list(loader)
+        assert len(rest) == len(whole) - done
+        assert all(same(a, b) for a, b in zip(rest, whole[done:], strict=True))
+    loader = made.train_dataloader()
+    loader.load_state_dict({"epoch": 4, "batches": 3})
+    assert len(list(loader)) == len(whole), "what was done of another epoch was done in that"
 
 
 def test_each_epoch_has_its_own_batches_and_dev_stays_as_it_is(data: Path) -> None:
     made = speech_data(data)
     texts, dev = [], []
     for epoch in (0, 1):
-        made.trainer = SimpleNamespace(current_epoch=epoch, global_rank=0, world_size=1)  # type: ignore[assignment]
+        made.trainer = trainer(epoch)
         texts.append([batch.texts for batch in made.train_dataloader()])
         dev.append(list(made.val_dataloader()))
     assert texts[0] != texts[1]
@@ -580,22 +636,31 @@ def test_a_batch_of_silence_has_finite_losses(data: Path) -> None:
     nothing = torch.zeros(2, 0, dtype=torch.int64)
     none = torch.zeros(2, dtype=torch.int64)
     waves = torch.zeros(2, 8000)
-    batch = Batch(["", ""], ["", ""], waves, torch.tensor([8000, 4000]), nothing, none, nothing, none)
-    features, lengths = built.mfcc(batch.waves, batch.wave_lengths)
-    losses = built._losses(batch, features, lengths, 0.1)[1]
+    batch = Batch(["", ""], ["", ""], waves, torch.tensor([8000, 4000]), nothing, none, nothing, none, none)
+    losses = built.eval()._losses(batch, *built._features(batch), 0.1)[1]
     assert all(bool(torch.isfinite(loss)) for loss in losses.values())
     assert float(losses["decoder"].detach()) > 0, "the end is to be said"
 
 
 def test_the_decoder_is_asked_for_each_token_and_then_the_end(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[list[list[int]]] = []
-    monkeypatch.setattr(module, "cross_entropy", lambda logits, targets, _: asked.append(targets.tolist()))
+    monkeypatch.setattr(
+        module, "cross_entropy", lambda logits, targets, _: asked.append(targets.tolist()) or torch.zeros(())
+    )
     built = speech_module(data)
     monkeypatch.setattr(built.model, "decode", lambda encoded, tokens: asked.append(tokens.tolist()))
     tokens, lengths = torch.tensor([[7, 8, 9], [5, 0, 0]]), torch.tensor([3, 1])
     nothing = torch.zeros(2, 0, dtype=torch.int64)
     batch = Batch(
-        ["", ""], ["", ""], torch.zeros(2, 8000), torch.tensor([8000, 8000]), tokens, lengths, nothing, 0 * lengths
+        ["", ""],
+        ["", ""],
+        torch.zeros(2, 8000),
+        torch.tensor([8000, 8000]),
+        tokens,
+        lengths,
+        nothing,
+        0 * lengths,
+        0 * lengths,
     )
-    built._losses(batch, *built.mfcc(batch.waves, batch.wave_lengths), 0.1)
+    built.eval()._losses(batch, *built._features(batch), 0.1)
     assert asked == [[[2, 7, 8, 9], [2, 5, 0, 0]], [[7, 8, 9, 3], [5, 3, 0, 0]]]

@@ -1,23 +1,40 @@
-"""Which utterances meet in which batch: a pure function of the lengths, the settings, the seed and the epoch."""
+"""Which utterances meet in which batch: joined into strings, then grouped by length until a batch is full."""
 
 import math
-from collections.abc import Sequence
+import random
+import warnings
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain, islice
+from typing import Generic, TypeVar
 
 import numpy as np
 
 from asr.audio.load import SAMPLE_RATE
 from asr.errors import SettingsError
 
-Example = tuple[int, ...]
-"""Indices of the utterances that are joined into one; an empty one stands for background without speech."""
+Part = TypeVar("Part")
+
+_BUCKETS = 30
+_LOOK_AHEAD = 10_000  # examples that are sorted into buckets before the first batch is drawn from them
+
+
+@dataclass(frozen=True, slots=True)
+class Example(Generic[Part]):
+    """What becomes one row of a batch: utterances that are joined, or, without any, background.
+
+    ``duration`` is in seconds, before augmentation; for background, the most it may last.
+    """
+
+    parts: tuple[Part, ...]
+    duration: float
 
 
 @dataclass(frozen=True)
 class BatchSettings:
     """How an epoch is cut into batches.
 
-    ``seconds`` of audio a batch, padding counted, but not what augmentation adds; utterances of at most
+    ``seconds`` of audio a batch and process, padding counted, but not what augmentation adds; utterances of at most
     ``join_below_seconds`` are joined into strings of up to ``join_most`` and ``join_seconds``, so that the model meets
     sequences and the batches are dense; ``background_share`` of the examples hold noise or silence and an empty text.
     """
@@ -48,82 +65,139 @@ def plan_epoch(
     settings: BatchSettings,
     seed: int,
     epoch: int,
+    *,
     join_strength: float = 1.0,
-) -> list[list[Example]]:
-    """The batches of an epoch, as lists of examples.
+    processes: int = 1,
+) -> list[list[Example[int]]]:
+    """The batches of an epoch over utterances that are known by number: a pure function of its arguments.
 
     ``lengths`` are samples, ``sources`` the source of each utterance, ``weights`` how often a source's utterances come
-    in an epoch on average (0.5: a random half of them; 2: each twice). Only short utterances of one source are joined;
-    ``join_strength`` from 0 to 1 shortens the strings, for a curriculum from single words to sequences.
+    in an epoch on average (0.5: a random half of them; 2: each twice). A batch is for all ``processes`` together; they
+    take turns at its examples, see ``rows_of``.
     """
     rng = np.random.default_rng([seed, epoch])
     copies = np.asarray(weights, dtype=float)[np.asarray(sources, dtype=int)]
     counts = np.floor(copies).astype(int) + (rng.random(len(copies)) < copies % 1)
-    drawn = rng.permutation(np.repeat(np.arange(len(lengths)), counts))
-    examples = _join(drawn, lengths, sources, settings, join_strength, rng)
-    share = settings.background_share
-    examples += [()] * round(len(examples) * share / (1 - share))
-    return _pack(examples, lengths, settings, rng)
+    drawn = rng.permutation(np.repeat(np.arange(len(lengths)), counts)).tolist()
+    seconds = [length / SAMPLE_RATE for length in lengths]
+    examples = join(drawn, seconds.__getitem__, sources.__getitem__, settings, join_strength, rng)
+    return list(batches(examples, settings, rng, processes=processes))
 
 
-def example_length(example: Example, lengths: Sequence[int]) -> int:
-    """Samples of an example before augmentation; background has none of its own, but fills what its batch leaves it."""
-    return sum(lengths[index] for index in example)
+def rows_of(batch: Sequence[Example[Part]], process: int, processes: int) -> list[tuple[int, Example[Part]]]:
+    """The examples of a batch that one of several processes takes, with their numbers in the batch.
+
+    All processes get as many, give or take one, and of the same lengths. Where there are fewer examples than processes,
+    as at an epoch's end, some are taken more than once: a process without any would stop the others.
+    """
+    ordered = sorted(enumerate(batch), key=lambda numbered: numbered[1].duration)
+    while len(ordered) < processes:
+        ordered += ordered[: processes - len(ordered)]
+    return ordered[process::processes]
 
 
-def _join(
-    drawn: np.ndarray,
-    lengths: Sequence[int],
-    sources: Sequence[int],
+def join(
+    parts: Iterable[Part],
+    seconds: Callable[[Part], float],
+    source: Callable[[Part], Hashable],
     settings: BatchSettings,
     strength: float,
     rng: np.random.Generator,
-) -> list[Example]:
-    """Fill one string a source at a time; each string's size is drawn when it is begun."""
-    short, longest = settings.join_below_seconds * SAMPLE_RATE, settings.join_seconds * SAMPLE_RATE
+) -> Iterator[Example[Part]]:
+    """Short utterances of one source joined into strings, and background strewn between them.
+
+    Each string's size is drawn when it is begun; ``strength`` from 0 to 1 shortens them, for a curriculum from single
+    words to sequences.
+    """
     most = 1 + round((settings.join_most - 1) * strength)
-    examples: list[Example] = []
-    begun: dict[int, tuple[int, list[int]]] = {}
-    for index in (int(number) for number in drawn):
-        if lengths[index] > short or most == 1:
-            examples.append((index,))
+    background_owed, owed_each = 0.0, settings.background_share / (1 - settings.background_share)
+    for example in _strings(parts, seconds, source, settings, most, rng):
+        yield example
+        background_owed += owed_each
+        while background_owed >= 1 - 1e-9:
+            background_owed -= 1
+            yield Example((), example.duration)
+
+
+def batches(
+    examples: Iterable[Example[Part]], settings: BatchSettings, rng: np.random.Generator, *, processes: int = 1
+) -> Iterator[list[Example[Part]]]:
+    """Examples of like length together, ``settings.seconds`` a batch and process; the batches come in random order.
+
+    Lhotse's bucketing: examples fall into buckets by length, and a bucket drawn at random gives a batch, padding
+    counted. It looks ahead no further than its buckets hold, so the examples may be without end.
+    """
+    from lhotse.dataset.sampling.dynamic_bucketing import DynamicBucketer, estimate_duration_buckets
+
+    source = iter(examples)
+    first = list(islice(source, _LOOK_AHEAD))
+    if not first:
+        return
+    limit = settings.seconds * processes
+    bins = estimate_duration_buckets(first, min(_BUCKETS, len(first))) if len(first) > 1 else []
+    with warnings.catch_warnings():
+        # A set that fits into the buckets whole is no fault.
+        warnings.filterwarnings("ignore", message="Your 'buffer_size' setting", module="lhotse")
+        bucketer = DynamicBucketer(
+            ((example,) for example in chain(first, source)),
+            duration_bins=sorted(set(bins)) or [math.inf],  # it wants a bound, be it one that nothing reaches
+            world_size=1,
+            max_duration=limit,
+            shuffle=True,
+            rng=random.Random(int(rng.integers(2**31))),
+            # Without a generator of its own for the buckets, Lhotse 1.33 stops at the first empty one.
+            bucket_rng=random.Random(int(rng.integers(2**31))),
+            buffer_size=_LOOK_AHEAD,
+        )
+    iterator = iter(bucketer)
+    while True:
+        with warnings.catch_warnings():
+            # Nor is an utterance as long as a batch.
+            warnings.filterwarnings("ignore", message="We have exceeded the max_duration", module="lhotse")
+            batch = next(iterator, None)
+        if batch is None:
+            return
+        yield from _within(list(batch), limit)
+
+
+def _within(batch: list[Example[Part]], limit: float) -> Iterator[list[Example[Part]]]:
+    """The batch, or two: Lhotse takes the example that first makes a batch too long, if it is long itself."""
+    *others, last = batch
+    if others and len(batch) * max(example.duration for example in batch) > limit:
+        yield others
+        yield [last]
+    else:
+        yield batch
+
+
+def _strings(
+    parts: Iterable[Part],
+    seconds: Callable[[Part], float],
+    source: Callable[[Part], Hashable],
+    settings: BatchSettings,
+    most: int,
+    rng: np.random.Generator,
+) -> Iterator[Example[Part]]:
+    begun: dict[Hashable, tuple[int, float, list[Part]]] = {}
+    for part in parts:
+        lasting = seconds(part)
+        if lasting > settings.join_below_seconds or most == 1:
+            yield Example((part,), lasting)
             continue
-        size, members = begun.get(sources[index]) or (_string_size(most, rng), [])
-        if members and sum(lengths[i] for i in members) + lengths[index] > longest:
-            examples.append(tuple(members))
-            size, members = _string_size(most, rng), []
-        members.append(index)
-        begun[sources[index]] = (size, members)
+        size, total, members = begun.pop(source(part), None) or (_string_size(most, rng), 0.0, [])
+        if members and total + lasting > settings.join_seconds:
+            yield Example(tuple(members), total)
+            size, total, members = _string_size(most, rng), 0.0, []
+        members.append(part)
+        total += lasting
         if len(members) >= size:
-            examples.append(tuple(members))
-            del begun[sources[index]]
-    return examples + [tuple(members) for _, members in begun.values()]
+            yield Example(tuple(members), total)
+        else:
+            begun[source(part)] = (size, total, members)
+    for _, total, members in begun.values():
+        yield Example(tuple(members), total)
 
 
 def _string_size(most: int, rng: np.random.Generator) -> int:
     """Three in ten stay alone, beside those that draw it: a word by itself is the commonest command."""
     return 1 if rng.random() < 0.3 else int(rng.integers(1, most + 1))
-
-
-def _pack(
-    examples: list[Example], lengths: Sequence[int], settings: BatchSettings, rng: np.random.Generator
-) -> list[list[Example]]:
-    """Neighbours in length share a batch, then the batches are shuffled."""
-    size = np.array([example_length(example, lengths) for example in examples])
-    # A little noise in the order, so that the same utterances do not meet in every epoch. Background goes anywhere: a
-    # batch of nothing else has no tokens to share its CTC loss, which then outweighs all others.
-    size = np.where([not example for example in examples], rng.permutation(size), size)
-    order = np.argsort(size * rng.uniform(0.9, 1.1, len(size)), kind="stable")
-    batches: list[list[Example]] = []
-    batch: list[Example] = []
-    longest = 0
-    for number in order:
-        grown = max(longest, int(size[number]))
-        if batch and grown * (len(batch) + 1) > settings.seconds * SAMPLE_RATE:
-            batches.append(batch)
-            batch, grown = [], int(size[number])
-        batch.append(examples[number])
-        longest = grown
-    if batch:
-        batches.append(batch)
-    return [batches[number] for number in rng.permutation(len(batches))]

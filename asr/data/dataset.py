@@ -1,8 +1,8 @@
 """Batches of speech for training: waves, tokens, and phonemes where an auxiliary loss wants them."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 import torch
@@ -11,12 +11,14 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from asr.audio.load import SAMPLE_RATE
-from asr.data.augmentation import AugmentationSettings, augment, excerpt
-from asr.data.batching import Example, example_length
+from asr.data.augmentation import Augmenter, excerpt
+from asr.data.batching import Example, rows_of
 from asr.data.waves import Waves
 
+Wave = NDArray[np.float32]
+Part = TypeVar("Part")
+
 _LONGEST_JOIN_GAP = 0.2  # seconds; the clips bring silence of their own
-_LONE_BACKGROUND = 2 * SAMPLE_RATE  # samples, where no speech gives the measure
 
 
 class Batch(NamedTuple):
@@ -30,79 +32,121 @@ class Batch(NamedTuple):
     token_lengths: Tensor  # (B,)
     phonemes: Tensor  # (B, P), 0 where there is no inventory
     phoneme_lengths: Tensor  # (B,)
+    seeds: Tensor  # (B,) for the augmentation of each row
 
 
 @dataclass(frozen=True)
 class Targets:
     """What is to be said for one utterance."""
 
+    id: str
     text: str
     tokens: tuple[int, ...]
     phonemes: tuple[int, ...]
 
 
+@dataclass(frozen=True)
+class Changes:
+    """What happens to the rows of a batch before the model sees them, besides joining."""
+
+    augmenter: Augmenter
+    strength: float
+
+    def __call__(self, batch: Batch) -> Batch:
+        """The batch with its waves changed, on the device that they are on."""
+        waves, lengths = self.augmenter(batch.waves, batch.wave_lengths, batch.seeds, self.strength)
+        return batch._replace(waves=waves, wave_lengths=lengths)
+
+
+def make_batch(
+    rows: Sequence[tuple[int, Example[Part]]],
+    wave_of: Callable[[Part], Wave],
+    targets_of: Callable[[Part], Targets],
+    noises: Sequence[Wave],
+    seed: Sequence[int],
+) -> Batch:
+    """The batch of some examples with their numbers in it; ``seed`` and its number alone decide what is drawn for one.
+
+    So a row is the same whichever process makes it, and whatever else is in the batch.
+    """
+    waves, seeds = [], []
+    for number, example in rows:
+        rng = np.random.default_rng([*seed, number])
+        seeds.append(int(rng.integers(2**63)))
+        waves.append(_wave(example, wave_of, noises, rng))
+    targets = [[targets_of(part) for part in example.parts] for _, example in rows]
+    tokens = [[token for target in row for token in target.tokens] for row in targets]
+    phonemes = [[phoneme for target in row for phoneme in target.phonemes] for row in targets]
+    return Batch(
+        ["+".join(target.id for target in row) for row in targets],
+        [" ".join(target.text for target in row if target.text) for row in targets],
+        *_padded(waves, torch.float32),
+        *_padded(tokens, torch.int64),
+        *_padded(phonemes, torch.int64),
+        torch.tensor(seeds, dtype=torch.int64),
+    )
+
+
 class SpeechDataset(Dataset[Batch]):
-    """One epoch's batches by number. The same seed, epoch and number give the same batch, whoever asks and when."""
+    """One epoch's batches by number. The same seed, epoch and number give the same batch, whoever asks and when.
+
+    Of several processes each gets its rows of every batch. ``changes`` are for training; without them the recordings
+    come as they are.
+    """
 
     def __init__(
         self,
         waves: Waves,
         targets: Sequence[Targets],
-        plan: Sequence[Sequence[Example]],
+        plan: Sequence[Sequence[Example[int]]],
         *,
-        noises: Sequence[NDArray[np.float32]] = (),
-        augmentation: AugmentationSettings | None = None,
+        noises: Sequence[Wave] = (),
+        changes: Changes | None = None,
         seed: int = 0,
         epoch: int = 0,
+        process: int = 0,
+        processes: int = 1,
     ) -> None:
         self.waves = waves
         self.targets = targets
         self.plan = plan
         self.noises = noises
-        self.augmentation = augmentation
-        self.seed = seed
-        self.epoch = epoch
+        self.changes = changes
+        self.seed = (seed, epoch)
+        self.process = (process, processes)
 
     def __len__(self) -> int:
         """Batches in this epoch."""
         return len(self.plan)
 
     def __getitem__(self, number: int) -> Batch:
-        """Batch ``number`` of the epoch."""
-        rng = np.random.default_rng([self.seed, self.epoch, number])
-        examples = self.plan[number]
-        room = max(example_length(example, self.waves.lengths) for example in examples) or _LONE_BACKGROUND
-        waves = [self._wave(example, room, rng) for example in examples]
-        texts = [" ".join(self.targets[i].text for i in example if self.targets[i].text) for example in examples]
-        tokens = [[token for i in example for token in self.targets[i].tokens] for example in examples]
-        phonemes = [[phoneme for i in example for phoneme in self.targets[i].phonemes] for example in examples]
-        ids = ["+".join(self.waves.utterances[i].id for i in example) for example in examples]
-        return Batch(
-            ids, texts, *_padded(waves, torch.float32), *_padded(tokens, torch.int64), *_padded(phonemes, torch.int64)
-        )
-
-    def _wave(self, example: Example, room: int, rng: np.random.Generator) -> NDArray[np.float32]:
-        if example:
-            parts: list[NDArray[np.float32]] = []
-            for index in example:
-                gap = int(rng.uniform(0, _LONGEST_JOIN_GAP) * SAMPLE_RATE) if parts else 0
-                parts += [np.zeros(gap, dtype=np.float32), self.waves[index]]
-            wave = np.concatenate(parts)
-        else:
-            wave = self._background(room, rng)
-        if self.augmentation is None:
-            return wave
-        return augment(wave, self.noises, self.augmentation, self.augmentation.strength(self.epoch), rng)
-
-    def _background(self, room: int, rng: np.random.Generator) -> NDArray[np.float32]:
-        """Noise, or now and then nothing at all, for which the right transcript is empty; at most ``room`` samples."""
-        length = int(room * rng.uniform(0.25, 1.0))
-        if not self.noises or rng.random() < 0.3:
-            return np.zeros(length, dtype=np.float32)
-        return excerpt(self.noises, length, rng)
+        """The rows of batch ``number`` of the epoch that are this process's."""
+        rows = rows_of(self.plan[number], *self.process)
+        batch = make_batch(rows, self.waves.__getitem__, self.targets.__getitem__, self.noises, (*self.seed, number))
+        return self.changes(batch) if self.changes else batch
 
 
-def _padded(rows: Sequence[Sequence[float] | NDArray[np.float32]], dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+def _wave(
+    example: Example[Part], wave_of: Callable[[Part], Wave], noises: Sequence[Wave], rng: np.random.Generator
+) -> Wave:
+    if not example.parts:
+        return _background(round(example.duration * SAMPLE_RATE), noises, rng)
+    pieces = [wave_of(example.parts[0])]
+    for part in example.parts[1:]:
+        gap = int(rng.uniform(0, _LONGEST_JOIN_GAP) * SAMPLE_RATE)
+        pieces += [np.zeros(gap, dtype=np.float32), wave_of(part)]
+    return np.concatenate(pieces)
+
+
+def _background(most: int, noises: Sequence[Wave], rng: np.random.Generator) -> Wave:
+    """Noise, or now and then nothing at all, for which the right transcript is empty; at most that many samples."""
+    length = int(most * rng.uniform(0.25, 1.0))
+    if not noises or rng.random() < 0.3:
+        return np.zeros(length, dtype=np.float32)
+    return excerpt(noises, length, rng)
+
+
+def _padded(rows: Sequence[Sequence[float] | Wave], dtype: torch.dtype) -> tuple[Tensor, Tensor]:
     lengths = torch.tensor([len(row) for row in rows], dtype=torch.int64)
     padded = torch.zeros(len(rows), int(lengths.max()), dtype=dtype)
     for number, row in enumerate(rows):

@@ -12,14 +12,15 @@ from numpy.typing import NDArray
 from torch.utils.data import DataLoader
 
 from asr.data import pronunciation
-from asr.data.augmentation import AugmentationSettings
+from asr.data.augmentation import AugmentationSettings, Augmenter
 from asr.data.batching import BatchSettings, plan_epoch
-from asr.data.dataset import Batch, SpeechDataset, Targets
+from asr.data.dataset import Batch, Changes, SpeechDataset, Targets
 from asr.data.manifest import Utterance, check_disjoint, read_manifest
 from asr.data.waves import Waves
 from asr.errors import SettingsError
 from asr.text.normaliser import Normaliser
 from asr.text.tokenizer import Tokenizer
+from asr.training.loader import EpochLoader, Numbers
 
 
 @dataclass(frozen=True)
@@ -41,8 +42,10 @@ class SpeechData(lightning.LightningDataModule):
     ``train`` are sources with their weights; ``dev`` chooses the model; ``noise`` holds recordings without speech, for
     mixing and as examples of nothing said. Speakers may not be shared by train and dev. ``phonemes`` adds targets for
     the auxiliary phoneme loss: ``auto`` where espeak-ng is installed, ``on`` refuses to run without it, ``off``.
-    ``hold_hours`` of each split are kept decoded in memory. Where several processes train together, each takes every
-    so-manieth batch of an epoch, and all of them read the whole dev set. Raises ManifestError for lists that cannot be
+    ``impulses`` are recorded responses of rooms, and ``simulated_rooms`` so many more are computed, for reverberation.
+    ``hold_hours`` of each split are kept decoded in memory. Where several processes train together, each takes its rows
+    of every batch, and all of them read the whole dev set. On a GPU the waves are changed there, otherwise by the
+    workers. Raises ManifestError for lists that cannot be
     used, SettingsError for settings that cannot.
     """
 
@@ -52,6 +55,8 @@ class SpeechData(lightning.LightningDataModule):
         train: list[Source],
         dev: list[Path],
         noise: list[Path] | None = None,
+        impulses: list[Path] | None = None,
+        simulated_rooms: int = 0,
         augmentation: AugmentationSettings = AugmentationSettings(),
         batches: BatchSettings = BatchSettings(),
         phonemes: Literal["auto", "on", "off"] | bool = "auto",
@@ -65,6 +70,8 @@ class SpeechData(lightning.LightningDataModule):
         self.sources = train
         self.dev = dev
         self.noise = noise or []
+        self.impulses = impulses or []
+        self.simulated_rooms = simulated_rooms
         self.augmentation = augmentation
         self.batches = batches
         self.join_ramp_epochs = join_ramp_epochs
@@ -75,8 +82,10 @@ class SpeechData(lightning.LightningDataModule):
             raise SettingsError("data: train and dev each name at least one manifest")
         if not 0 <= join_ramp_epochs < math.inf:
             raise SettingsError(f"data: join_ramp_epochs is {join_ramp_epochs}; it is a number from 0 up")
-        if workers < 0 or seed < 0:
-            raise SettingsError(f"data: workers is {workers} and seed is {seed}; neither may be below 0")
+        if workers < 0 or seed < 0 or simulated_rooms < 0:
+            raise SettingsError(
+                f"data: workers is {workers}, seed {seed} and simulated_rooms {simulated_rooms}; none may be below 0"
+            )
         # YAML reads a bare on or off as true or false.
         self.with_phonemes = phonemes in ("on", True) or (phonemes == "auto" and pronunciation.available())
         self._ready = False
@@ -101,7 +110,7 @@ class SpeechData(lightning.LightningDataModule):
             for utterance in utterances:
                 text = texts[utterance.text]
                 spoken = [number_of[p] for word in text.split() for p in pronunciations.get(word, ())]
-                found.append(Targets(text, tuple(self.tokenizer.encode(text)), tuple(spoken)))
+                found.append(Targets(utterance.id, text, tuple(self.tokenizer.encode(text)), tuple(spoken)))
             return found
 
         self._source_of = [number for number, _ in train]
@@ -111,6 +120,7 @@ class SpeechData(lightning.LightningDataModule):
         self._dev_targets = targets(dev)
         noises = Waves(noise, self.hold_hours, "noises")
         self._noises: list[NDArray[np.float32]] = [noises[i] for i in range(len(noises)) if noises.lengths[i]]
+        self._augmenter = Augmenter(self.augmentation, self._noises)
         self._ready = True
 
     @property
@@ -118,9 +128,10 @@ class SpeechData(lightning.LightningDataModule):
         """Utterances of the dev set."""
         return len(self._dev)
 
-    def train_dataloader(self) -> DataLoader[Batch]:
+    def train_dataloader(self) -> EpochLoader:
         """The batches of the trainer's current epoch."""
         epoch = self.trainer.current_epoch if self.trainer else 0
+        process, processes = (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
         ramp = self.join_ramp_epochs
         plan = plan_epoch(
             self._train.lengths,
@@ -130,28 +141,33 @@ class SpeechData(lightning.LightningDataModule):
             self.seed,
             epoch,
             join_strength=min(1.0, epoch / ramp) if ramp else 1.0,
+            processes=processes,
         )
+        if not plan:
+            raise SettingsError("data: an epoch has no batches: every weight is 0; raise one")
         dataset = SpeechDataset(
             self._train,
             self._train_targets,
             plan,
             noises=self._noises,
-            augmentation=self.augmentation,
+            changes=None if self._on_gpu else self._changes(epoch),
             seed=self.seed,
             epoch=epoch,
+            process=process,
+            processes=processes,
         )
-        if not plan:
-            raise SettingsError("data: an epoch has no batches: every weight is 0; raise one")
-        rank, ranks = (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
-        # Begun over where the last round is short, so that all processes make the same number of updates.
-        own = [(rank + first) % len(plan) for first in range(0, len(plan), ranks)]
-        return DataLoader(
+        numbers = Numbers(len(plan))
+        return EpochLoader(
             dataset,
             batch_size=None,
-            sampler=own,
+            sampler=numbers,
             num_workers=self.workers,
+            pin_memory=self._on_gpu,
             # Forked, workers share the recordings in memory; started afresh, each would be sent a copy every epoch.
             multiprocessing_context="fork" if self.workers and sys.platform == "linux" else None,
+            epoch=epoch,
+            beginning=numbers,
+            done=lambda: self.trainer.fit_loop.epoch_loop.batch_progress.current.processed if self.trainer else 0,
         )
 
     def val_dataloader(self) -> DataLoader[Batch]:
@@ -159,3 +175,17 @@ class SpeechData(lightning.LightningDataModule):
         as_it_is = BatchSettings(seconds=self.batches.seconds, join_most=1, background_share=0.0)
         plan = plan_epoch(self._dev.lengths, [0] * len(self._dev), [1.0], as_it_is, self.seed, 0)
         return DataLoader(SpeechDataset(self._dev, self._dev_targets, plan), batch_size=None)
+
+    def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
+        """On a GPU, the changes that are made to a batch for training: there they cost next to nothing."""
+        if not (self._on_gpu and self.trainer and self.trainer.training):
+            return batch
+        self._augmenter = self._augmenter.to(batch.waves.device)
+        return self._changes(self.trainer.current_epoch)(batch)
+
+    @property
+    def _on_gpu(self) -> bool:
+        return self.trainer is not None and self.trainer.strategy.root_device.type == "cuda"
+
+    def _changes(self, epoch: int) -> Changes:
+        return Changes(self._augmenter, self.augmentation.strength(epoch))

@@ -8,6 +8,7 @@ import subprocess
 import tempfile
 import warnings
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -89,7 +90,7 @@ def export_run(
         model=settings.to_dict(),
         normaliser=Normaliser.from_dict(plain["normaliser"]),
         tokenizer=tokenizer,
-        decoding=decoding or DecodingSettings(),
+        decoding=replace(decoding or DecodingSettings(), margin_seconds=plain["margin_seconds"]),
         provenance={
             "checkpoints": [path.name for path in paths],
             "updates": int(checkpoints[-1]["global_step"]),

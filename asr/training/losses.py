@@ -35,22 +35,24 @@ class LossWeights:
 
 
 def cross_entropy(logits: Tensor, targets: Tensor, smoothing: float) -> Tensor:
-    """Label-smoothed cross-entropy a token: logits (B, U, V), targets (B, U) → scalar in nats; pads do not count.
+    """Label-smoothed cross-entropy: logits (B, U, V), targets (B, U) → its sum in nats; pads do not count.
 
     Szegedy et al., 2016; used so in "Attention Is All You Need", section 5.4.
     """
     return functional.cross_entropy(
-        logits.flatten(0, 1).float(), targets.flatten(), ignore_index=PAD, label_smoothing=smoothing
+        logits.flatten(0, 1).float(),
+        targets.flatten(),
+        ignore_index=PAD,
+        label_smoothing=smoothing,
+        reduction="sum",
     )
 
 
 def ctc(log_probs: Tensor, lengths: Tensor, targets: Tensor, target_lengths: Tensor) -> Tensor:
-    """CTC loss a target token: log_probs (B, S, V), targets (B, U) → scalar in nats (Graves et al., 2006).
+    """CTC loss: log_probs (B, S, V), targets (B, U) → its sum in nats (Graves et al., 2006).
 
-    A target too long for its audio counts nothing. Empty targets ask for blanks throughout. The sum is divided by
-    tokens plus utterances, which is what the decoder predicts too.
+    A target too long for its audio counts nothing. Empty targets ask for blanks throughout.
     """
-    total = functional.ctc_loss(
+    return functional.ctc_loss(
         log_probs.transpose(0, 1), targets, lengths, target_lengths, blank=PAD, reduction="sum", zero_infinity=True
     )
-    return total / (target_lengths.sum() + len(target_lengths))

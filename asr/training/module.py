@@ -12,9 +12,11 @@ import torchaudio
 from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
+from torch.nn import functional
 
 from asr.audio.features import FeatureSettings
 from asr.audio.mfcc import Mfcc
+from asr.bundle import DecodingSettings
 from asr.data.dataset import Batch
 from asr.data.pronunciation import PHONEMES
 from asr.errors import SettingsError
@@ -101,6 +103,8 @@ class SpeechModule(lightning.LightningModule):
     Every update draws from generators that are set by ``seed``, the update's number and the rank, so that a resumed
     run goes on as the straight one would. ``decoded_at_most`` utterances of a dev set are read by greedy search after
     an epoch, evenly chosen, which is the slow part; the losses and the CTC head's reading take in all of them.
+    ``margin_seconds`` of silence stand before and after every utterance, here and in the bundle: features are
+    normalised over an utterance, and a recording that is cut close would have another mean.
     """
 
     def __init__(
@@ -112,6 +116,7 @@ class SpeechModule(lightning.LightningModule):
         loss: LossSettings = LossSettings(),
         spec_augment: SpecAugmentSettings = SpecAugmentSettings(),
         decoded_at_most: int = 200,
+        margin_seconds: float = 0.25,
         seed: int = 0,
     ) -> None:
         super().__init__()
@@ -123,6 +128,7 @@ class SpeechModule(lightning.LightningModule):
         self.loss = loss
         self.spec_augment = spec_augment
         self.decoded_at_most = decoded_at_most
+        self.margin_seconds = margin_seconds
         self.seed = seed
         if not 1 <= self.loss.phoneme_layer <= self.settings.encoder_layers:
             raise SettingsError(
@@ -131,6 +137,7 @@ class SpeechModule(lightning.LightningModule):
             )
         if decoded_at_most < 1 or seed < 0:
             raise SettingsError(f"model: decoded_at_most is {decoded_at_most}, at least 1; seed is {seed}, from 0 up")
+        DecodingSettings(margin_seconds=margin_seconds)  # refuses what the bundle would
         torch.manual_seed(seed)
         self.mfcc = Mfcc(self.features)
         self.model = Seq2Seq(self.settings, self.features.dimension, self.tokenizer.vocabulary)
@@ -160,7 +167,7 @@ class SpeechModule(lightning.LightningModule):
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """The weighted loss of a batch."""
-        features, lengths = self.mfcc(batch.waves, batch.wave_lengths)
+        features, lengths = self._features(batch)
         if self.global_step >= self.spec_augment.from_update:
             features = self._mask(features)
         losses = self._losses(batch, features, lengths, self.loss.label_smoothing)[1]
@@ -175,7 +182,7 @@ class SpeechModule(lightning.LightningModule):
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Losses, and what greedy search and the CTC head read in each utterance."""
-        features, lengths = self.mfcc(batch.waves, batch.wave_lengths)
+        features, lengths = self._features(batch)
         encoded, losses = self._losses(batch, features, lengths, smoothing=0.0)
         self.log_dict(
             {f"dev/{name}": value for name, value in losses.items()}, batch_size=len(batch.ids), sync_dist=True
@@ -232,6 +239,7 @@ class SpeechModule(lightning.LightningModule):
             "model": self.settings.to_dict(),
             "normaliser": self.normaliser.to_dict(),
             "tokenizer": self.tokenizer.model,
+            "margin_seconds": self.margin_seconds,
         }
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
@@ -243,10 +251,16 @@ class SpeechModule(lightning.LightningModule):
             "features": (FeatureSettings.from_dict(saved["features"]), self.features),
             "model": (ModelSettings.from_dict(saved["model"]), self.settings),
             "tokenizer": (Tokenizer(saved["tokenizer"]).digest, self.tokenizer.digest),
+            "margin_seconds": (saved["margin_seconds"], self.margin_seconds),
         }
         for name, (was, now) in pairs.items():
             if was != now:
                 raise SettingsError(f"the checkpoint's {name} is {was}, the config's is {now}; they must be the same")
+
+    def _features(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        margin = round(self.margin_seconds * self.features.sample_rate)
+        features, lengths = self.mfcc(functional.pad(batch.waves, (margin, margin)), batch.wave_lengths + 2 * margin)
+        return features, lengths
 
     def _losses(
         self, batch: Batch, features: Tensor, lengths: Tensor, smoothing: float
@@ -255,16 +269,20 @@ class SpeechModule(lightning.LightningModule):
         encoded = self.model.encode(features, lengths, tap)
         assert encoded.lengths is not None
         start = batch.tokens.new_full((len(batch.ids), 1), BOS)
-        room = torch.nn.functional.pad(batch.tokens, (0, 1), value=PAD)
+        room = functional.pad(batch.tokens, (0, 1), value=PAD)
         targets = room.scatter(1, batch.token_lengths.unsqueeze(1), EOS)
         logits = self.model.decode(encoded, torch.cat([start, batch.tokens], dim=1))
+        # To each token and end. Where several processes train, to those of all: the gradient, which is averaged over
+        # them, is then that of one process with all their rows.
+        counts = torch.stack([batch.token_lengths.sum(), batch.phoneme_lengths.sum()]) + len(batch.ids)
+        said, spoken = self.all_gather(counts).view(-1, 2).float().mean(dim=0) if self.training else counts
         losses = {
-            "decoder": cross_entropy(logits, targets, smoothing),
-            "ctc": ctc(encoded.ctc_log_probs, encoded.lengths, batch.tokens, batch.token_lengths),
+            "decoder": cross_entropy(logits, targets, smoothing) / said,
+            "ctc": ctc(encoded.ctc_log_probs, encoded.lengths, batch.tokens, batch.token_lengths) / said,
         }
         if self.phoneme_head is not None and encoded.tapped is not None:
             log_probs = self.phoneme_head(encoded.tapped).float().log_softmax(dim=-1)
-            losses["phoneme"] = ctc(log_probs, encoded.lengths, batch.phonemes, batch.phoneme_lengths)
+            losses["phoneme"] = ctc(log_probs, encoded.lengths, batch.phonemes, batch.phoneme_lengths) / spoken
         return encoded, losses
 
     def _mask(self, features: Tensor) -> Tensor:
