@@ -1,11 +1,9 @@
 """Pictures of what the model makes of a recording, and of how a training went; needs the [train] extra."""
 
 import argparse
-import csv
 import math
 import sys
 import textwrap
-from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +15,6 @@ import torch
 from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator, PercentFormatter
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -33,20 +30,11 @@ from asr.runtime.transcript import Transcript, transcript_of
 from asr.search.beam import beam
 from asr.search.limits import MINIMUM_TOKENS, TOKENS_PER_SECOND, max_tokens
 from asr.text.tokenizer import BOS, PAD, WORD_START
+from asr.training.curves import ABOVE, COLOURS, DOTS_PER_INCH, STYLE, WIDTH_INCHES, draw_training, read_metrics
 
 Floats = NDArray[np.float32]
 
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")  # told apart by all eyes: Okabe and Ito
 BLANK = "#dcdcdc"
-STYLE = {
-    "font.size": 10,
-    "axes.titlesize": 10,
-    "axes.titlelocation": "left",
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "legend.frameon": False,
-}
-WIDTH_INCHES, DOTS_PER_INCH = 10, 100
 NAMED_FROM = 0.15  # a piece that CTC never gives more is not named
 MOST_ROWS = 60  # pieces that have room beside the attention
 
@@ -150,9 +138,6 @@ def draw_look(seen: Look, bundle: Bundle, name: str) -> Figure:
 IMAGE: dict[str, Any] = {"aspect": "auto", "interpolation": "nearest", "cmap": "viridis"}
 
 
-ABOVE: dict[str, Any] = {"loc": "lower right", "bbox_to_anchor": (1, 1), "borderaxespad": 0}
-
-
 def extent(columns: int, wide: float, hop: float, rows: int) -> tuple[float, float, float, float]:
     """Where an image of (rows, columns) lies: a frame is centred on its hop, and row 0 is on top."""
     return -hop / 2, columns * wide - hop / 2, rows - 0.5, -0.5
@@ -195,84 +180,6 @@ def draw_ctc(axis: Axes, seen: Look, edges: NDArray[np.float64]) -> None:
             )
     axis.set(ylim=(0, 1.18), yticks=[0, 0.5, 1], ylabel="probability", title="CTC: when the encoder hears each piece")
     axis.legend(**ABOVE)
-
-
-Metrics = dict[str, dict[int, float]]  # by name, then by update
-
-
-def read_metrics(run: Path) -> Metrics:
-    """All that a run logged, its resumptions joined. Raises AsrError where there is nothing.
-
-    A resumed run goes over the updates since its checkpoint again; what was logged there before counts no more.
-    """
-    paths = sorted(run.glob("csv/version_*/metrics.csv"), key=lambda path: int(path.parent.name.partition("_")[2]))
-    merged: Metrics = defaultdict(dict)
-    for path in paths:
-        with path.open(newline="", encoding="utf-8") as file:
-            rows = [row for row in csv.DictReader(file) if row.get("step")]
-        first = min((int(row["step"]) for row in rows), default=0)
-        for name, curve in merged.items():
-            merged[name] = {step: value for step, value in curve.items() if step < first}
-        for row in rows:
-            for name in row.keys() - {"step", "epoch"}:
-                if row[name]:
-                    merged[name][int(row["step"])] = float(row[name])
-    if not any(merged.values()):
-        raise AsrError(f"{run}: found no csv/version_*/metrics.csv with numbers, wanted the folder of an `asr train`")
-    return {name: dict(sorted(curve.items())) for name, curve in merged.items() if curve}
-
-
-LOSSES = {"decoder": "decoder (cross-entropy)", "ctc": "CTC", "phoneme": "CTC of phonemes"}
-MOST_WER = 1.2  # shown
-SCORES = {"dev/wer": "decoder, greedy", "dev/ctc_wer": "CTC, best path"}
-
-
-def draw_training(metrics: Metrics) -> Figure:
-    """Losses, word error rates and learning rate over the updates."""
-    figure = Figure((WIDTH_INCHES, 8), dpi=DOTS_PER_INCH, layout="constrained")
-    losses, scores, rate = figure.subplots(3, 1, sharex=True, height_ratios=[3, 3, 1.3])
-    # The total is left out: its weights move during a training, so its curve says little.
-    for (name, label), colour in zip(LOSSES.items(), COLOURS, strict=False):
-        curve(losses, metrics.get(f"train/{name}"), color=colour, linewidth=1, alpha=0.6, label=f"{label}, train")
-        curve(losses, metrics.get(f"dev/{name}"), color=colour, marker="o", markersize=4, label=f"{label}, dev")
-    losses.set(yscale="log", ylabel="loss (nats per token)", title="Losses")
-    losses.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    losses.yaxis.set_minor_locator(NullLocator())
-    losses.yaxis.set_major_formatter("{x:g}")
-    if losses.lines:
-        losses.legend(loc="upper right", ncols=3)
-    for (name, label), colour, marker in zip(SCORES.items(), COLOURS, "os", strict=False):
-        if name in metrics:
-            best = min(metrics[name], key=lambda step: metrics[name][step])
-            label += f": best {metrics[name][best]:.1%} at {best + 1}"
-        curve(scores, metrics.get(name), color=colour, marker=marker, markersize=4, label=label)
-    highest = max((value for name in SCORES for value in metrics.get(name, {}).values()), default=1.0)
-    # A decoder that has just begun may run on and on: those points would press all others flat.
-    scores.set(ylim=(0, max(1.05 * min(highest, MOST_WER), 0.05)), ylabel="WER", title="Word error rate on dev")
-    if highest > MOST_WER:
-        scores.set_title(f"Word error rate on dev, up to {highest:.0%}")
-    scores.yaxis.set_major_formatter(PercentFormatter(1.0))
-    if scores.lines:
-        scores.legend(ncols=2, **ABOVE)
-    else:
-        scores.text(0.5, 0.5, "dev has not been read yet", transform=scores.transAxes, ha="center", color="#666666")
-    rates = {tuple(found.items()): None for name, found in metrics.items() if name.startswith("lr-")}
-    for number, points in enumerate(rates):
-        thousandths = {step: 1000 * value for step, value in points}
-        curve(rate, thousandths, color=COLOURS[number % len(COLOURS)], linewidth=1.6)
-    rate.set(ylim=(0, None), ylabel="rate (1/1000)", xlabel="updates", title="Learning rate")
-    rate.xaxis.set_major_locator(MaxNLocator(integer=True))
-    rate.set_xlim(left=0)
-    for axis in (losses, scores, rate):
-        axis.grid(color="#dddddd", linewidth=0.6)
-        axis.set_axisbelow(True)
-    return figure
-
-
-def curve(axis: Axes, points: dict[int, float] | None, **style: Any) -> None:
-    """A line through the points, if there are any; logged steps count from 0, updates from 1."""
-    if points:
-        axis.plot([step + 1 for step in points], list(points.values()), **style)
 
 
 def main() -> int:

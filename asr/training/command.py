@@ -3,10 +3,8 @@
 import difflib
 import inspect
 import logging
-import math
 import re
 import sys
-import time
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -15,19 +13,20 @@ from typing import Any, NoReturn
 
 import torch
 from lightning import Trainer
+from lightning.fabric.plugins import CheckpointIO
 from lightning.fabric.utilities.exceptions import MisconfigurationException
-from lightning.pytorch.callbacks import Callback, LearningRateMonitor, ModelCheckpoint, TQDMProgressBar
+from lightning.pytorch.callbacks import LearningRateMonitor, TQDMProgressBar
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 
 from asr.errors import SettingsError
+from asr.training.checkpoints import CHECKPOINTS as CHECKPOINTS
+from asr.training.checkpoints import AtomicCheckpoints, EpochCheckpoints, RescueCheckpoint, check_checkpoint
 from asr.training.data_module import SpeechData
+from asr.training.dry_run import estimate
 from asr.training.module import SpeechModule
-
-CHECKPOINTS = "checkpoints"
-KEPT = 10
-"""Checkpoints kept of a run, the last ones: as many as can be averaged at export."""
-
+from asr.training.progress import Curves, Remaining, SetUpFirst, Throughput
+from asr.training.rate_finder import find_rate
 
 _OWN = ("logger", "barebones", "reload_dataloaders_every_n_epochs", "use_distributed_sampler")
 """Settings of Lightning's trainer that are the command's to choose, so others are refused."""
@@ -45,25 +44,6 @@ def best_precision(accelerator: str = "auto") -> str:
     abilities = torch.cpu.get_capabilities()
     fast = abilities.get("avx512_bf16") or abilities.get("amx_bf16") or abilities.get("bf16")
     return "bf16-mixed" if fast else "32-true"
-
-
-class Remaining(Callback):
-    """Adds the minutes left in the whole run to the progress bar, whose own estimate ends with the epoch."""
-
-    def __init__(self) -> None:
-        self._begun: tuple[float, int] | None = None
-
-    def on_train_batch_end(self, trainer: Trainer, module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
-        """Estimate from the updates since this process began."""
-        now = time.monotonic()
-        if self._begun is None:
-            self._begun = (now, trainer.global_step)
-            return
-        done = trainer.global_step - self._begun[1]
-        updates = trainer.estimated_stepping_batches
-        if done and updates != math.inf:
-            minutes = (now - self._begun[0]) / done * max(0, updates - trainer.global_step) / 60
-            module.log("minutes_left", round(minutes, 1), prog_bar=True, logger=False, batch_size=1)
 
 
 class _Parser(LightningArgumentParser):
@@ -102,9 +82,21 @@ class TrainCommand(LightningCLI):
     """Wires the parts of a run together; every setting of trainer, model and data is a key of the config."""
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
-        """The run's folder, and settings that two parts share and are given once."""
+        """The run's folder, what there is to do besides training, and settings that two parts share."""
         parser.add_argument("--run", type=Path, default=Path("runs/default"), help="folder for logs and checkpoints")
         parser.add_argument("--ckpt_path", type=str | None, default=None, help="checkpoint to go on from, or `last`")
+        parser.add_argument(
+            "--save_every_minutes", type=float, default=5.0, help="renew last.ckpt in mid-epoch so often; 0 is never"
+        )
+        parser.add_argument(
+            "--save_every_updates", type=int, default=0, help="renew it every so many updates too; 0 is never"
+        )
+        parser.add_argument(
+            "--dry_run", type=bool, default=False, help="print the config, sizes, time and memory, and train nothing"
+        )
+        parser.add_argument(
+            "--find_rate", type=bool, default=False, help="look for a good peak_rate with rising ones, and stop"
+        )
         parser.link_arguments("model.tokenizer", "data.tokenizer")
         parser.link_arguments("model.seed", "data.seed")
 
@@ -119,66 +111,121 @@ class TrainCommand(LightningCLI):
         for name in _OWN:
             if chosen[name] != inspect.signature(Trainer).parameters[name].default:
                 raise SettingsError(f"trainer.{name} is {chosen[name]}; `asr train` chooses it itself, so leave it out")
-        callbacks = [*(chosen["callbacks"] or []), LearningRateMonitor(logging_interval="step")]
-        if chosen["enable_checkpointing"] is not False:
-            callbacks.append(
-                ModelCheckpoint(
-                    dirpath=run / CHECKPOINTS,
-                    filename="{step}",
-                    monitor="step",
-                    mode="max",
-                    save_top_k=KEPT,
-                    save_last=True,
-                    enable_version_counter=False,
-                )
-            )
+        callbacks = [SetUpFirst(), *_listed(chosen["callbacks"]), LearningRateMonitor(logging_interval="step")]
+        rescue = RescueCheckpoint(
+            run,
+            minutes=self._get(self.config, "save_every_minutes"),
+            updates=self._get(self.config, "save_every_updates"),
+        )
+        if chosen["enable_checkpointing"] is not False and not chosen["fast_dev_run"]:
+            callbacks += [EpochCheckpoints(run), rescue]
+        callbacks += [Throughput(), Curves(run)]
         if chosen["enable_progress_bar"] is not False:
             callbacks += [Remaining(), TQDMProgressBar(refresh_rate=1 if sys.stderr.isatty() else 50)]
         return super().instantiate_trainer(
             callbacks=callbacks,
             logger=[TensorBoardLogger(run, name="tensorboard"), CSVLogger(run, name="csv")],
-            precision=chosen["precision"] or best_precision(chosen["accelerator"]),
             default_root_dir=chosen["default_root_dir"] or run,
-            # The plan of an epoch depends on its number.
-            reload_dataloaders_every_n_epochs=1,
-            # Each process takes its share of the plan.
-            use_distributed_sampler=False,
             num_sanity_val_steps=chosen["num_sanity_val_steps"] or 0,
+            **self._common(),
         )
+
+    def probing_trainer(self, **settings: Any) -> Trainer:
+        """A trainer on the same hardware that writes nothing."""
+        silent: dict[str, Any] = {
+            "callbacks": [SetUpFirst()],
+            "logger": False,
+            "enable_checkpointing": False,
+            "enable_progress_bar": False,
+            "enable_model_summary": False,
+            "num_sanity_val_steps": 0,
+            "fast_dev_run": False,
+            "profiler": None,
+            "max_time": None,
+            "min_epochs": None,
+            "min_steps": None,
+        }
+        return Trainer(**{**self._get(self.config_init, "trainer"), **silent, **self._common(), **settings})
+
+    def _common(self) -> dict[str, Any]:
+        """What every trainer needs."""
+        chosen = self._get(self.config_init, "trainer")
+        plugins = _listed(chosen["plugins"])
+        if not any(isinstance(plugin, CheckpointIO) for plugin in plugins):
+            plugins.append(AtomicCheckpoints())
+        return {
+            "plugins": plugins,
+            "precision": chosen["precision"] or best_precision(chosen["accelerator"]),
+            # The plan of an epoch depends on its number.
+            "reload_dataloaders_every_n_epochs": 1,
+            # Each process takes its share of the plan.
+            "use_distributed_sampler": False,
+        }
 
 
 def train(arguments: Sequence[str]) -> None:
     """Run a training from the command line's arguments, `--config FILE` first of all.
 
-    Raises SettingsError, ManifestError, BundleError (the tokenizer) or AudioError for what cannot be used.
+    With `--dry_run` or `--find_rate`, print what these find instead. Raises SettingsError, ManifestError, BundleError
+    (the tokenizer) or AudioError for what cannot be used.
     """
     with _quiet_lightning():
         try:
             command = TrainCommand(
                 SpeechModule,
                 SpeechData,
-                args=list(arguments),
+                args=_with_values(arguments),
                 seed_everything_default=0,
                 save_config_kwargs={"overwrite": True},
                 parser_class=_Parser,
                 run=False,
             )
-            path = command.config["ckpt_path"]
-            _check_checkpoint(Path(command.config["run"]), path, saving=command.trainer.checkpoint_callback is not None)
-            command.trainer.fit(command.model, command.datamodule, ckpt_path=path)
+            if command.config["dry_run"]:
+                _dry_run(command)
+            elif command.config["find_rate"]:
+                _find_rate(command)
+            else:
+                path, run = command.config["ckpt_path"], Path(command.config["run"])
+                check_checkpoint(run, path, saving=command.trainer.checkpoint_callback is not None)
+                command.trainer.fit(command.model, command.datamodule, ckpt_path=path)
         except MisconfigurationException as error:
             raise SettingsError(f"trainer: {' '.join(str(error).split())}") from error
 
 
-def _check_checkpoint(run: Path, path: str | None, saving: bool) -> None:
-    """Keep a new run from mixing its checkpoints with those of an older one; export would average the two."""
-    if saving and path is None and (found := sorted((run / CHECKPOINTS).glob("*.ckpt"))):
-        raise SettingsError(
-            f"{run}: holds the checkpoints of a run already ({found[0].name}, …); "
-            "go on with --ckpt_path last, or name another folder with --run"
-        )
-    if path is not None and path != "last" and not Path(path).is_file():
-        raise SettingsError(f"{path}: no such checkpoint; wanted a file, or `last` for the run's last one")
+def _dry_run(command: TrainCommand) -> None:
+    """Print the config as it would run, and below it, as comments, what it would take."""
+    found = estimate(command.model, command.datamodule, command.trainer, command.probing_trainer)
+    if command.trainer.is_global_zero:
+        command.config["dry_run"] = False
+        print(command.parser.dump(command.config, skip_none=False).rstrip())
+        print("\n".join(f"# {line}" for line in found.lines()))
+
+
+def _find_rate(command: TrainCommand) -> None:
+    found = find_rate(command.model, command.datamodule, Path(command.config["run"]), command.probing_trainer)
+    print(f"suggested: --model.optimiser.peak_rate={found.rate:.2g}, drawn in {found.picture}")
+
+
+_FLAGS = ("--dry_run", "--find_rate")
+
+
+def _with_values(arguments: Sequence[str]) -> list[str]:
+    """The arguments, with `true` after a bare --dry-run or --find-rate."""
+    given = []
+    for argument, following in zip(arguments, [*arguments[1:], "--"], strict=True):
+        name, equals, value = argument.partition("=")
+        flag = name.replace("-", "_").replace("__", "--", 1)
+        if flag in _FLAGS:
+            bare = not equals and following.startswith("-")
+            given.append(f"{flag}=true" if bare else f"{flag}{equals}{value}")
+        else:
+            given.append(argument)
+    return given
+
+
+def _listed(given: Any) -> list[Any]:
+    """What may be written as nothing, one or several."""
+    return list(given) if isinstance(given, list | tuple) else [] if given is None else [given]
 
 
 @contextmanager
