@@ -356,7 +356,7 @@ def test_a_folder_gives_its_recordings_sorted(tmp_path: Path) -> None:
 
 
 def test_every_extension_is_found(tmp_path: Path) -> None:
-    assert {"wav", "flac", "mp3", "ogg", "opus", "m4a"} <= AUDIO_EXTENSIONS
+    assert {"wav", "flac", "mp3", "ogg", "opus", "sph", "m4a"} <= AUDIO_EXTENSIONS
     for extension in AUDIO_EXTENSIONS:
         (tmp_path / f"a.{extension}").touch()
     assert len(find_audio(tmp_path)) == len(AUDIO_EXTENSIONS)

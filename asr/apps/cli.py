@@ -17,11 +17,13 @@ from typing import Annotated
 
 import typer
 
-from asr.apps.corpus import prepare, sentences, synthesize, tokenizer
+from asr.apps.corpus import sentences, tokenizer
 from asr.apps.data import data_app
 from asr.apps.evaluate import evaluate
 from asr.apps.failures import complain, show_tracebacks
 from asr.apps.options import Beam, BundleFolder, Greedy, chosen_width
+from asr.apps.prepare import prepare
+from asr.apps.synthesize import synthesize
 from asr.apps.transcribe import demo, transcribe
 
 _DEBUG = "--debug"

@@ -1,8 +1,5 @@
-"""Commands that make what a training reads: lists of recordings, text, speech from text, tokenizers."""
+"""Commands that make what a training reads: lists of recordings, text, tokenizers."""
 
-import difflib
-import gzip
-import json
 from pathlib import Path
 from typing import Annotated
 
@@ -12,39 +9,6 @@ from asr.apps.files import write_whole
 from asr.errors import SettingsError
 
 _LISTS = (".tsv", ".jsonl", ".jsonl.gz")
-
-
-def prepare(
-    name: Annotated[str, typer.Argument(help="How the corpus is laid out: digits, or tsv for lists of its own.")],
-    source: Annotated[Path, typer.Argument(help="The folder of the corpus, as it is published.")],
-    out: Annotated[Path, typer.Argument(help="Folder for cuts_<split>.jsonl.gz; paths in them are as in SOURCE.")],
-) -> None:
-    """List a published corpus as Lhotse cut sets, split by speaker."""
-    from rich.console import Console
-    from rich.table import Table
-
-    from asr.data.corpora import CORPORA
-    from asr.data.manifest import NOBODY, check_disjoint, write_cuts
-
-    if name not in CORPORA:
-        near = difflib.get_close_matches(name, CORPORA, n=1)
-        advice = f"did you mean {near[0]}?" if near else f"wanted one of {', '.join(sorted(CORPORA))}"
-        raise SettingsError(f"corpus {name!r} is not known; {advice}")
-    splits = CORPORA[name].read(source).splits
-    check_disjoint(splits)
-    out.mkdir(parents=True, exist_ok=True)
-    table = Table("split", box=None, pad_edge=False)
-    for heading in ("utterances", "hours", "speakers"):
-        table.add_column(heading, justify="right")
-    for split, utterances in splits.items():
-        cuts = out / f"cuts_{split}.jsonl.gz"
-        write_cuts(utterances, cuts)
-        with gzip.open(cuts, "rt", encoding="utf-8") as lines:
-            seconds = sum(float(json.loads(line)["duration"]) for line in lines)
-        speakers = {utterance.speaker for utterance in utterances} - {NOBODY}
-        table.add_row(split, str(len(utterances)), f"{seconds / 3600:.2f}", str(len(speakers)))
-    Console(highlight=False).print(table)
-    print(f"written: {', '.join(f'cuts_{split}.jsonl.gz' for split in splits)} in {out}")
 
 
 def tokenizer(
@@ -90,28 +54,10 @@ def sentences(
     print(f"written: {out}, {len(made)} sentences from {len(known)} commands and {len(words)} words")
 
 
-def synthesize(
-    texts: Annotated[Path, typer.Argument(help="What to speak, one text a line.")],
-    out: Annotated[Path, typer.Argument(help="Folder for the recordings and their manifest.tsv.")],
-    utterances: Annotated[int, typer.Option(min=1, help="How many recordings to make.")],
-    voices: Annotated[str, typer.Option(help="train, dev or test; no voice is in two of them.")] = "train",
-    seed: Annotated[int, typer.Option(help="Another number draws other voices, rates and pitches.")] = 0,
-    jobs: Annotated[int, typer.Option(min=1, help="How many to speak at a time.")] = 2,
-) -> None:
-    """Speak texts with many voices, by espeak-ng and flite.
-
-    An interrupted run goes on where it was.
-    """
-    from asr.data.synthesis import synthesize_split
-
-    manifest = synthesize_split(texts, out, split=voices, utterances=utterances, seed=seed, jobs=jobs)
-    print(f"written: {manifest}, {utterances} utterances")
-
-
 def _normalised(sources: list[Path]) -> list[str]:
     """The distinct texts of all sources in their order, as the model is to spell them."""
     from asr.data.manifest import read_manifest
-    from asr.data.synthesis import read_texts
+    from asr.data.texts import read_lines
     from asr.text.normaliser import Normaliser
 
     normaliser = Normaliser()
@@ -120,7 +66,7 @@ def _normalised(sources: list[Path]) -> list[str]:
         if source.name.endswith(_LISTS):
             found = [utterance.text for utterance in read_manifest(source)]
         elif source.suffix == ".txt":
-            found = read_texts(source)
+            found = read_lines(source)
         else:
             raise SettingsError(f"{source}: wanted a manifest ({', '.join(_LISTS)}) or a .txt file with a text a line")
         texts |= dict.fromkeys(normaliser(text) for text in found)

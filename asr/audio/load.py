@@ -34,7 +34,7 @@ MIN_RATE, MAX_RATE = 4_000, 768_000
 MAX_STREAM_BYTES = 2**32
 """The most that is taken from a pipe, which may never end; also the most that a WAV can hold."""
 
-_READ_BY_SOUNDFILE = "aif aifc aiff au caf flac mp3 oga ogg opus rf64 snd w64 wav wave"
+_READ_BY_SOUNDFILE = "aif aifc aiff au caf flac mp3 oga ogg opus rf64 snd sph w64 wav wave"
 _READ_BY_FFMPEG = "3gp aac ac3 amr ape m4a m4b mka tta weba webm wma wv"
 AUDIO_EXTENSIONS = frozenset(f"{_READ_BY_SOUNDFILE} {_READ_BY_FFMPEG}".split())
 """Files with these extensions, in either case, are the recordings of a folder."""

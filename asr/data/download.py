@@ -1,0 +1,237 @@
+"""A corpus from its publisher: fetched, checked and unpacked into its folder."""
+
+import gzip
+import hashlib
+import http.client
+import lzma
+import ssl
+import stat
+import tarfile
+import time
+import urllib.error
+import urllib.request
+import zipfile
+import zlib
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path, PurePosixPath
+from typing import Any, Final
+from urllib.parse import unquote, urlsplit
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    Progress,
+    ProgressColumn,
+    TextColumn,
+    TimeRemainingColumn,
+    TransferSpeedColumn,
+)
+
+from asr.data.corpora.corpus import Archive, Corpus
+from asr.errors import AsrError
+
+_BLOCK: Final = 2**20
+_TRIES: Final = 5
+_TIMEOUT: Final = 60.0
+_DAMAGED: Final = (tarfile.TarError, zipfile.BadZipFile, gzip.BadGzipFile, EOFError, zlib.error, lzma.LZMAError)
+_LOOPBACK: Final = ("127.0.0.1", "::1", "localhost")
+
+
+def fetch(corpus: Corpus, folder: Path, *, pause: float = 2.0) -> None:
+    """Fetch all archives of a corpus into its folder and unpack them there.
+
+    An archive is kept as ``.part`` until it is whole, and an interrupted download goes on from there, in this run after
+    a ``pause`` in seconds, or in the next. An unpacked archive is removed, and an empty file ``.NAME.unpacked`` says
+    that it need not be fetched again.
+
+    Raises:
+        AsrError: the corpus is not offered for download, the publisher cannot be reached or refuses (the message says
+            how to get it by hand), the checksum is another, or the archive is damaged or leaves the folder.
+    """
+    if not corpus.archives:
+        raise AsrError(
+            f"{corpus.title}: cannot be fetched from here, its publisher wants to be asked; {_by_hand(corpus, folder)}"
+        )
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for archive in corpus.archives:
+            name = _name(archive.url)
+            unpacked = folder / f".{name}.unpacked"
+            if unpacked.exists():
+                continue
+            file = folder / name
+            if not file.exists():
+                _fetch_one(archive, file, corpus, pause)
+            _check(archive, file)
+            _unpack(file, folder)
+            unpacked.touch()
+            file.unlink()
+    except OSError as error:
+        raise AsrError(
+            f"{error.filename or folder}: cannot be written ({error.strerror or error}); make room on the disk or name "
+            "another folder, and run again: it goes on where it was"
+        ) from error
+
+
+def _by_hand(corpus: Corpus, folder: Path) -> str:
+    return f"get it from {corpus.url} and put it so that {folder} holds {corpus.layout}, then run without --download"
+
+
+def _name(url: str) -> str:
+    return PurePosixPath(unquote(urlsplit(url).path)).name
+
+
+def _fetch_one(archive: Archive, file: Path, corpus: Corpus, pause: float) -> None:
+    """Fetch a file whole, and only then give it its name."""
+    part = file.with_name(f"{file.name}.part")
+    reason = ""
+    with _progress(DownloadColumn(), TransferSpeedColumn()) as progress:
+        task = progress.add_task(file.name, total=None)
+        for attempt in range(_TRIES):
+            if attempt:
+                time.sleep(pause)
+            before = _size(part)
+            try:
+                whole = _go_on(
+                    archive.url, part, lambda done, total: progress.update(task, completed=done, total=total)
+                )
+            except urllib.error.HTTPError as error:
+                reason = f"HTTP {error.code} {error.reason}"
+                error.close()
+                if error.code < 500:
+                    break  # it will not be another the next time
+            except urllib.error.URLError as error:
+                reason = str(error.reason)
+                if _size(part) == before:
+                    break
+            except (http.client.HTTPException, ConnectionError, TimeoutError, ssl.SSLError) as error:
+                reason = str(error) or type(error).__name__
+            else:
+                if whole:
+                    part.replace(file)
+                    return
+                reason = f"the connection ended after {_size(part)} bytes"
+    kept = f"; {part} holds what came, and the next run goes on from there" if _size(part) else ""
+    raise AsrError(f"{archive.url}: cannot be fetched ({reason}){kept}; run again, or {_by_hand(corpus, file.parent)}")
+
+
+def _size(path: Path) -> int:
+    return path.stat().st_size if path.exists() else 0
+
+
+def _go_on(url: str, part: Path, report: Callable[[int, int | None], None]) -> bool:
+    """Fetch what is missing of a file; whether it is whole now."""
+    have = _size(part)
+    request = urllib.request.Request(
+        url, headers={"User-Agent": "asr", **({"Range": f"bytes={have}-"} if have else {})}
+    )
+    try:
+        response = _opener(url).open(request, timeout=_TIMEOUT)
+    except urllib.error.HTTPError as error:
+        if error.code != http.client.REQUESTED_RANGE_NOT_SATISFIABLE or not have:
+            raise
+        # There is nothing after what we have: it is whole, or it is not this file.
+        total = error.headers.get("Content-Range", "").rpartition("/")[2]
+        error.close()
+        if total == str(have):
+            return True
+        part.unlink()
+        return False
+    with response:
+        if response.status == http.client.PARTIAL_CONTENT:
+            first, _, total = response.headers.get("Content-Range", "").removeprefix("bytes ").partition("/")
+            if first.partition("-")[0] != str(have):
+                part.unlink()
+                return False
+            size = int(total) if total.isdigit() else None
+        else:
+            have = 0  # the publisher sends all of it again
+            length = response.headers.get("Content-Length", "")
+            size = int(length) if length.isdigit() else None
+        with part.open("ab" if have else "wb") as file:
+            while block := response.read(_BLOCK):
+                file.write(block)
+                have += len(block)
+                report(have, size)
+    return size is None or have == size
+
+
+class _NoDowngrade(urllib.request.HTTPRedirectHandler):
+    """Follows a redirection only to where the first address could have led."""
+
+    def redirect_request(self, req, fp, code, msg, headers, newurl):  # type: ignore[no-untyped-def]
+        _check_scheme(newurl)
+        return super().redirect_request(req, fp, code, msg, headers, newurl)
+
+
+def _opener(url: str) -> urllib.request.OpenerDirector:
+    _check_scheme(url)
+    handlers: list[urllib.request.BaseHandler] = [_NoDowngrade()]
+    if urlsplit(url).hostname in _LOOPBACK:
+        handlers.append(urllib.request.ProxyHandler({}))
+    return urllib.request.build_opener(*handlers)
+
+
+def _check_scheme(url: str) -> None:
+    parts = urlsplit(url)
+    if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in _LOOPBACK):
+        raise AsrError(f"{url}: found {parts.scheme or 'no'} as the protocol, wanted https; get it by hand")
+
+
+def _check(archive: Archive, file: Path) -> None:
+    if not archive.md5:
+        return
+    with file.open("rb") as content:
+        found = hashlib.file_digest(content, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+    if found != archive.md5:
+        file.unlink()
+        raise AsrError(
+            f"{file}: found the MD5 {found}, wanted {archive.md5}; it was removed; run again to fetch it anew"
+        )
+
+
+def _unpack(file: Path, folder: Path) -> None:
+    """Unpack a tar or zip archive; its members stay inside the folder."""
+    try:
+        if zipfile.is_zipfile(file):
+            with zipfile.ZipFile(file) as zipped:
+                members = zipped.infolist()
+                for member in members:
+                    _check_member(member)
+                for member in _counted(members, len(members), file):
+                    zipped.extract(member, folder)
+        else:
+            with tarfile.open(file) as tarred:
+                for entry in _counted(tarred, None, file):
+                    tarred.extract(entry, folder, filter="data")
+    except (tarfile.FilterError, _Outside) as error:
+        raise AsrError(f"{file}: refused, {error}; wanted members inside the folder; tell the publisher") from error
+    except _DAMAGED as error:
+        file.unlink()
+        raise AsrError(
+            f"{file}: found no whole tar or zip archive ({error}); it was removed; run again to fetch it anew"
+        ) from error
+
+
+class _Outside(Exception):
+    """A member of a zip archive that would leave the folder."""
+
+
+def _check_member(member: zipfile.ZipInfo) -> None:
+    path = PurePosixPath(member.filename.replace("\\", "/"))
+    if path.is_absolute() or ".." in path.parts or ":" in path.parts[0]:
+        raise _Outside(f"{member.filename!r} would be written outside the folder")
+    if stat.S_ISLNK(member.external_attr >> 16):
+        raise _Outside(f"{member.filename!r} is a link")
+
+
+def _counted(members: Iterable[Any], total: int | None, file: Path) -> Iterator[Any]:
+    with _progress() as progress:
+        yield from progress.track(members, total=total, description=f"Unpacking {file.name}")
+
+
+def _progress(*more: ProgressColumn) -> Progress:
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), *more, TimeRemainingColumn())
+    return Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
