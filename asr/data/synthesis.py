@@ -1,283 +1,314 @@
-"""Speech from text by the speech synthesisers that are installed: espeak-ng and flite.
+"""A corpus of synthetic speech: texts spoken by many voices, packed into shards.
 
 A model for one's own commands needs nobody to record them: every text is spoken by many voices, at many speeds and
-pitches. The voices fall into three fixed groups, so that a model is measured with voices that it never heard.
+pitches and by speakers of many sizes. What is spoken in a shard follows from the plan and the shard's number alone, so
+shards can be made in any order, by any number of processes, and after an interruption.
 """
 
+import gzip
 import hashlib
+import json
 import math
+import os
 import random
-import shutil
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import dataclass
-from functools import cache
+import signal
+import threading
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import lru_cache
+from multiprocessing import get_context, parent_process
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
-import soundfile
-import soxr
 from numpy.typing import NDArray
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
-from asr.audio.load import SAMPLE_RATE
-from asr.data.engines import INSTALL, run_engine
-from asr.errors import AsrError, AudioError, SettingsError
+from asr.data.encoding import Form
+from asr.data.engines import engine_version
+from asr.data.manifest import Utterance
+from asr.data.shards import audio_name, cuts_name, finished_shards, write_shard
+from asr.data.speech import Take, check_text, speak_all
+from asr.data.voices import Voice
+from asr.errors import AudioError, ManifestError, SettingsError
 
-Engine = Literal["espeak-ng", "flite"]
-Split = Literal["train", "dev", "test"]
+PLAN = "cuts.plan.json"  # lhotse takes other files beside the shards for parts of them, unless they begin with cuts
 
-MANIFEST = "manifest.tsv"
-FILES_PER_FOLDER = 1000
+VERSION = 1  # raised whenever the same plan would come out differently
 
-RATES = (0.5, 2.0)
-PITCHES = (0.5, 1.9)
-DRAWN_RATES = (0.75, 1.35)
-DRAWN_PITCHES = (0.8, 1.25)
+SHARD = 500
+"""Utterances in a shard, but for the last."""
 
-# flite's few voices are cut or modelled from recorded people, espeak-ng's hundreds are computed from formants.
-# Drawn evenly, the people would be one utterance in two hundred.
-FLITE_SHARE = 0.25
+DRAWN_RATES = (0.7, 1.45)
+DRAWN_PITCHES = (0.75, 1.4)
+DRAWN_FORMANTS = (0.85, 1.2)
 
-# The voices kept out of training, chosen to sound unlike any that is trained on: variants of one family (steph, steph2,
-# steph3) go together, and linda is made from f3, Mike from m3. Any voice not named here is for training.
-HELD_OUT_ACCENTS: dict[str, Split] = {"en-gb-x-gbclan": "dev", "en-gb-x-gbcwmd": "test"}
-HELD_OUT_VARIANTS: dict[str, Split] = {
-    **dict.fromkeys(("f3", "linda", "m3", "Mike", "steph", "steph2", "steph3", "sandro", "victor"), "dev"),
-    **dict.fromkeys(("f5", "m7", "Andrea", "grandma", "gustave", "marcelo", "pablo", "travis"), "test"),
-}
-HELD_OUT_FLITE: dict[str, Split] = {"rms": "dev", "awb": "test"}
+# flite's and festival's few voices are cut or modelled from recorded people, espeak-ng's hundreds are computed from
+# formants. Drawn evenly, the people would be one utterance in two hundred.
+PEOPLE_SHARE = 0.25
 
-# A speed test, two that are klatt under other names, and a voice that speaks only the time of day.
-UNUSED_VARIANTS = frozenset({"fast", "caleb", "klatt6"})
-UNUSED_FLITE = frozenset({"awb_time"})
-
-ESPEAK_WORDS_PER_MINUTE = 175
-
-
-@dataclass(frozen=True, order=True)
-class Voice:
-    """One way of speaking: an espeak-ng accent with a variant (``en-gb+f3``) or a flite voice (``slt``)."""
-
-    engine: Engine
-    name: str
+MOST_FAILED = 0.02
+"""The share of a shard's utterances that may fail; beyond it something is wrong with the machine or the texts."""
 
 
 @dataclass(frozen=True)
-class Request:
-    """One utterance to be spoken: ``path`` is relative to the output folder."""
+class Plan:
+    """What is to be made: all that decides about the bytes of the shards.
 
-    path: Path
-    text: str
-    voice: Voice
-    rate: float
-    pitch: float
-
-
-@cache
-def find_voices() -> tuple[Voice, ...]:
-    """All English voices of the installed synthesisers, sorted; SettingsError if there are none."""
-    voices: list[Voice] = []
-    if shutil.which("espeak-ng"):
-        accents = [code for code, file in _espeak_voices("en") if file.startswith("gmw/")]  # mb/ needs other programs
-        variants = [file.removeprefix("!v/") for _, file in _espeak_voices("variant") if file.startswith("!v/")]
-        for accent in accents:
-            voices.append(Voice("espeak-ng", accent))
-            voices.extend(Voice("espeak-ng", f"{accent}+{name}") for name in variants if name not in UNUSED_VARIANTS)
-    if shutil.which("flite"):
-        names = run_engine(["flite", "-lv"]).decode().partition(":")[2].split()
-        voices.extend(Voice("flite", name) for name in names if name not in UNUSED_FLITE)
-    if not voices:
-        raise SettingsError(f"no speech synthesiser found: wanted espeak-ng or flite; install them: {INSTALL}")
-    return tuple(sorted(set(voices)))
-
-
-def split_of(voice: Voice) -> Split | None:
-    """Where a voice may be used; None for one that is half held out and so would blur the line.
-
-    A training voice has neither a held-out accent nor a held-out variant. A dev voice has a dev variant and any
-    accent but a test one, and the other way round.
+    Either ``utterances`` or ``hours`` is given: how many to speak, or how much speech to end up with.
     """
-    if voice.engine == "flite":
-        return HELD_OUT_FLITE.get(voice.name, "train")
-    accent, _, variant = voice.name.partition("+")
-    split = HELD_OUT_VARIANTS.get(variant, "train")
-    return split if HELD_OUT_ACCENTS.get(accent, split) == split else None
+
+    texts: Sequence[str] = field(repr=False)
+    voices: Sequence[Voice] = field(repr=False)
+    seed: int = 0
+    utterances: int | None = None
+    hours: float | None = None
+    form: Form = "opus"
+
+    def __post_init__(self) -> None:
+        if (self.utterances is None) == (self.hours is None):
+            raise SettingsError(
+                f"utterances {self.utterances} and hours {self.hours}: wanted one of the two, how much to speak"
+            )
+        if self.utterances is not None and self.utterances < 1:
+            raise SettingsError(f"utterances {self.utterances}: wanted at least 1")
+        if self.hours is not None and not (math.isfinite(self.hours) and self.hours > 0):
+            raise SettingsError(f"hours {self.hours}: wanted more than 0")
+        if not self.texts or not self.voices:
+            raise SettingsError(f"{len(self.texts)} texts and {len(self.voices)} voices: wanted at least 1 of each")
+        for text in self.texts:
+            check_text(text)
+
+    def to_dict(self) -> dict[str, object]:
+        """The plan as it is kept beside the shards, with digests in place of the texts and voices."""
+        engines = sorted({voice.engine for voice in self.voices})
+        return {
+            "version": VERSION,
+            "seed": self.seed,
+            "utterances": self.utterances,
+            "hours": self.hours,
+            "form": self.form,
+            "texts": {"count": len(self.texts), "sha256": _digest(self.texts)},
+            "voices": {"count": len(self.voices), "sha256": _digest(f"{v.engine}\t{v.name}" for v in self.voices)},
+            "engines": {engine: engine_version(engine) for engine in engines},
+        }
 
 
-def split_voices(voices: Sequence[Voice]) -> dict[Split, list[Voice]]:
-    """The voices of each split, by fixed rule (see ``split_of``): the same voice is always in the same split."""
-    splits: dict[Split, list[Voice]] = {"train": [], "dev": [], "test": []}
-    for voice in sorted(voices):
-        split = split_of(voice)
-        if split is not None:
-            splits[split].append(voice)
-    return splits
+@dataclass(frozen=True)
+class Synthesis:
+    """What was made: whole shards in ``folder``. ``left_out`` names what could not be spoken."""
+
+    folder: Path
+    utterances: int
+    hours: float
+    left_out: Sequence[str]
 
 
-def speak(text: str, voice: Voice, *, rate: float = 1.0, pitch: float = 1.0) -> NDArray[np.float32]:
-    """Speech, wave (N,) at 16 kHz in [-1, 1], with the silence at both ends that the engine gives.
+def draw(plan: Plan, number: int) -> list[Take]:
+    """What a shard is to hold: texts as evenly as can be, voices, rates, pitches and formants by chance."""
+    generator = random.Random(f"{plan.seed}/{number}")
+    computed = [voice for voice in plan.voices if voice.engine == "espeak-ng"]
+    people = [voice for voice in plan.voices if voice.engine != "espeak-ng"]
+    first, end = number * SHARD, (number + 1) * SHARD
+    if plan.utterances is not None:
+        end = min(end, plan.utterances)
+    takes = []
+    for index in range(first, end):
+        round_, place = divmod(index, len(plan.texts))
+        text = plan.texts[_order(plan.seed, round_, len(plan.texts))[place]]
+        chosen = (people or computed) if generator.random() < PEOPLE_SHARE else (computed or people)
+        voice = generator.choice(chosen)
+        rate, pitch, formants = (
+            round(math.exp(generator.uniform(math.log(low), math.log(high))), 2)
+            for low, high in (DRAWN_RATES, DRAWN_PITCHES, DRAWN_FORMANTS)
+        )
+        takes.append(Take(text, voice, rate, pitch if voice.has_pitch else formants, formants))
+    return takes
 
-    ``rate`` multiplies the speed (0.5 to 2), ``pitch`` the voice's fundamental frequency (0.5 to 1.9). At rate 1
-    espeak-ng speaks 175 words a minute, and flite as fast as it was recorded (kal by itself is a tenth slower).
-    Raises SettingsError for a voice, rate or pitch that is not to be had, AudioError if the engine fails.
+
+def synthesize(plan: Plan, out: Path, *, jobs: int = 1) -> Synthesis:
+    """Speaks what the plan says into shards in ``out``, by ``jobs`` processes.
+
+    Shards that are there from an earlier, interrupted run of the same plan are kept. With ``hours`` the last shard ends
+    with the utterance that completes them. The same plan gives the same files, by however many processes.
+
+    Raises:
+        SettingsError: ``out`` holds what was made by another plan, or something else.
+        AudioError: of a shard, more than ``MOST_FAILED`` could not be spoken, or a process was killed.
+        ManifestError: a shard cannot be written.
     """
-    _check_text(text)
-    if not RATES[0] <= rate <= RATES[1]:
-        raise SettingsError(f"speech rate {rate}: wanted {RATES[0]} to {RATES[1]}, where 1 is the voice's own")
-    if not PITCHES[0] <= pitch <= PITCHES[1]:
-        raise SettingsError(f"speech pitch {pitch}: wanted {PITCHES[0]} to {PITCHES[1]}, where 1 is the voice's own")
-    # Both engines speak an unknown name with their default voice and report success.
-    if voice not in _known_voices():
-        raise SettingsError(f"no voice {voice.name!r} of {voice.engine}: choose one of find_voices(), or {INSTALL}")
-
-    if voice.engine == "flite":
-        stretch, shift = f"duration_stretch={1 / rate:.4f}", f"f0_shift={pitch:.4f}"
-        command = ["flite", "-voice", voice.name, "--setf", stretch, "--setf", shift]
-        command += ["-t", text, "-o", "/dev/stdout"]
-    else:
-        # espeak-ng's pitch goes from 0 to 99 over two octaves, with the voice's own at 50.
-        words_per_minute = round(rate * ESPEAK_WORDS_PER_MINUTE)
-        espeak_pitch = round(50 + 50 * math.log2(pitch))
-        command = ["espeak-ng", "-v", voice.name, "-s", str(words_per_minute), "-p", str(espeak_pitch)]
-        command += ["--stdout", "--", text]
-    samples, sample_rate = _read_wav(run_engine(command))
-    if samples.size == 0:
-        raise AudioError(f"{voice.engine} voice {voice.name!r} spoke nothing for {text!r}: give text with words")
-    wave = samples.astype(np.float32) / np.float32(32768)
-    if sample_rate != SAMPLE_RATE:
-        wave = soxr.resample(wave, sample_rate, SAMPLE_RATE).clip(-1, 1).astype(np.float32)
-    return wave
-
-
-def read_texts(path: Path) -> list[str]:
-    """The texts of a file, one a line; empty lines and lines that begin with # are left out."""
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError(f"{path}: cannot be read as text ({error}); wanted one sentence a line") from error
-    texts = [line.strip() for line in lines if line.strip() and not line.startswith("#")]
-    if not texts:
-        raise SettingsError(f"{path}: no text found; wanted one sentence a line")
-    return texts
-
-
-def draw(texts: Sequence[str], voices: Sequence[Voice], utterances: int, seed: int) -> Iterator[Request]:
-    """What to speak: texts as evenly as can be, voices, rates and pitches by chance, the same for the same seed."""
-    generator = random.Random(seed)
-    groups = [[v for v in voices if v.engine == "espeak-ng"], [v for v in voices if v.engine == "flite"]]
-    deck: list[str] = []
-    for index in range(utterances):
-        if not deck:
-            deck = list(texts)
-            generator.shuffle(deck)
-        text = deck.pop()
-        espeak, flite = groups
-        use_flite = generator.random() < FLITE_SHARE
-        voice = generator.choice((flite or espeak) if use_flite else (espeak or flite))
-        rate = round(generator.uniform(*DRAWN_RATES), 2)
-        pitch = round(generator.uniform(*DRAWN_PITCHES), 2)
-        # The name tells what is in the file, so that a file of another run with other settings is never taken for it.
-        digest = hashlib.sha256(f"{text}|{voice.engine}|{voice.name}|{rate}|{pitch}".encode()).hexdigest()[:8]
-        path = Path(f"{index // FILES_PER_FOLDER:02d}", f"{index:06d}-{digest}.flac")
-        yield Request(path, text, voice, rate, pitch)
-
-
-def synthesize(
-    texts: Sequence[str],
-    out: Path,
-    *,
-    voices: Sequence[Voice],
-    utterances: int,
-    seed: int,
-    jobs: int = 2,
-) -> Path:
-    """Speaks ``utterances`` drawn from texts and voices into ``out``; returns the manifest, written last.
-
-    Files that are there from an earlier, interrupted run are kept. Where single utterances fail, the others are still
-    made; then AudioError names the failures and no manifest is written.
-    """
-    if utterances < 1 or jobs < 1:
-        raise SettingsError(f"utterances {utterances} and jobs {jobs}: wanted at least 1 of each")
-    if not texts or not voices:
-        raise SettingsError(f"{len(texts)} texts and {len(voices)} voices to speak them: wanted at least 1 of each")
-    for text in texts:
-        _check_text(text)
-    requests = list(draw(texts, voices, utterances, seed))
-    for folder in sorted({request.path.parent for request in requests}):
-        (out / folder).mkdir(parents=True, exist_ok=True)
-
-    failures: list[str] = []
-    columns = (TextColumn("speaking"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    # Threads are enough: the work is done by the engines, which are other processes, and by libraries without the lock.
-    with Progress(*columns) as progress, ThreadPoolExecutor(jobs) as pool:
-        bar = progress.add_task("", total=utterances)
-        futures = [pool.submit(_speak_to_file, request, out) for request in requests]
+    if jobs < 1:
+        raise SettingsError(f"jobs {jobs}: wanted at least 1")
+    plan_digest = _claim(out, plan)
+    finished = finished_shards(out)
+    begun: dict[int, Future[dict[int, float]]] = {}
+    number, utterances, seconds = 0, 0, 0.0
+    left_out: list[str] = []
+    columns = (TextColumn("speaking"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
+    with Progress(*columns) as progress, _processes(jobs, plan, out, plan_digest) as pool:
+        bar = progress.add_task("", total=1.0)
         try:
-            for future in as_completed(futures):
-                try:
-                    future.result()
-                except AsrError as error:
-                    failures.append(str(error))
-                progress.advance(bar)
-        except BaseException:
+            while _share(plan, number, seconds) < 1:
+                # Later shards are begun as well, unless those before them will probably do.
+                a_shard = seconds / number if number else _guessed_seconds(plan)
+                for ahead in range(number, number + jobs):
+                    wanted = _share(plan, ahead, seconds + (ahead - number) * a_shard) < 1
+                    if wanted and ahead not in begun and ahead not in finished:
+                        begun[ahead] = pool.submit(_make, ahead, SHARD)
+                made = begun.pop(number).result() if number in begun else _read(out, number)
+                keep = _places_needed(plan, seconds, made)
+                if any(place >= keep for place in made):
+                    made = pool.submit(_make, number, keep).result()
+                takes = draw(plan, number)[:keep]
+                missing = (place for place in range(len(takes)) if place not in made)
+                left_out += [f"{takes[place].voice.name}: {takes[place].text}" for place in missing]
+                utterances += len(made)
+                seconds += sum(made.values())
+                number += 1
+                progress.update(bar, completed=min(1.0, _share(plan, number, seconds)))
+        except BrokenExecutor as error:
+            raise AudioError(
+                f"{out}: a process that speaks was killed; go on with the same command, or with fewer --jobs"
+            ) from error
+        finally:
             pool.shutdown(cancel_futures=True)
-            raise
-    if failures:
-        named = "; ".join(sorted(failures)[:3])
-        raise AudioError(f"{out}: {len(failures)} of {utterances} utterances could not be spoken: {named}")
-
-    rows = [f"{request.path.as_posix()}\t{request.voice.name}\t{request.text}\n" for request in requests]
-    manifest = out / MANIFEST
-    part = manifest.with_name(MANIFEST + ".part")
-    part.write_text("path\tspeaker\ttext\n" + "".join(rows), encoding="utf-8")
-    part.replace(manifest)
-    return manifest
+    for surplus in (shard for shard in finished_shards(out) if shard >= number):
+        (out / cuts_name(surplus)).unlink()
+        (out / audio_name(surplus)).unlink()
+    counts = {"shards": number, "utterances": utterances, "seconds": round(seconds, 3), "left_out": left_out}
+    _write_json(out / PLAN, {**plan.to_dict(), "made": counts})
+    return Synthesis(out, utterances, seconds / 3600, left_out)
 
 
-def synthesize_split(texts: Path, out: Path, *, split: str, utterances: int, seed: int, jobs: int = 2) -> Path:
-    """``synthesize`` for a file of texts and the voices of one split (train, dev or test)."""
-    groups = split_voices(find_voices())
-    for name, voices in groups.items():
-        if name == split:
-            return synthesize(read_texts(texts), out, voices=voices, utterances=utterances, seed=seed, jobs=jobs)
-    raise SettingsError(f"voices {split!r}: wanted one of {', '.join(groups)}")
+def _share(plan: Plan, shards: int, seconds: float) -> float:
+    """How much of the plan so many shards with so much speech are."""
+    if plan.hours is not None:
+        return seconds / 3600 / plan.hours
+    assert plan.utterances is not None
+    return shards * SHARD / plan.utterances
 
 
-def _speak_to_file(request: Request, out: Path) -> None:
-    target = out / request.path
-    if target.exists():
-        return
-    wave = speak(request.text, request.voice, rate=request.rate, pitch=request.pitch)
-    part = target.with_name(target.name + ".part")
-    soundfile.write(part, wave, SAMPLE_RATE, format="FLAC", subtype="PCM_16")
-    part.replace(target)
+def _guessed_seconds(plan: Plan) -> float:
+    """About how much speech a shard will hold, before one is there."""
+    letters = sum(len(text) for text in plan.texts) / len(plan.texts)
+    return SHARD * (0.6 + letters / 14)
 
 
-def _check_text(text: str) -> None:
-    if not text.strip() or not text.isprintable():
-        raise SettingsError(f"text {text!r} cannot be spoken: wanted words on one line, without control characters")
+def _places_needed(plan: Plan, before: float, made: Mapping[int, float]) -> int:
+    """How many places of a shard fill the hours, with the seconds before it; all if they do not fill them."""
+    if plan.hours is not None:
+        for place in sorted(made):
+            before += made[place]
+            if before >= plan.hours * 3600:
+                return place + 1
+    return SHARD
 
 
-@cache
-def _known_voices() -> frozenset[Voice]:
-    return frozenset(find_voices())
+# What the processes that speak need to know, given once to each instead of with every shard.
+_work: tuple[Plan, Path, str] | None = None
 
 
-def _espeak_voices(kind: str) -> Iterator[tuple[str, str]]:
-    """Language code and file of each listed voice; names with blanks do not fit the table and are passed over."""
-    for line in run_engine(["espeak-ng", f"--voices={kind}"]).decode().splitlines()[1:]:
-        fields = line.split()
-        name_ends = len(fields) == 5 or (len(fields) > 5 and fields[5].startswith("("))
-        if name_ends:
-            yield fields[1], fields[4]
+def _processes(jobs: int, plan: Plan, out: Path, plan_digest: str) -> Executor:
+    if jobs == 1:
+        return ThreadPoolExecutor(1, initializer=_begin, initargs=(plan, out, plan_digest))
+    # Not forked: threads run here, and what they hold at that moment would be held in the new process for ever.
+    return ProcessPoolExecutor(jobs, get_context("spawn"), initializer=_begin, initargs=(plan, out, plan_digest))
 
 
-def _read_wav(data: bytes) -> tuple[NDArray[np.int16], int]:
-    """Samples and rate of a mono 16-bit WAV; its length fields are ignored, as a pipe cannot be rewound to set them."""
-    start = data.find(b"data")
-    if data[:4] != b"RIFF" or start < 0:
-        return np.zeros(0, np.int16), SAMPLE_RATE
-    body = data[start + 8 :]
-    return np.frombuffer(body[: len(body) // 2 * 2], "<i2"), int.from_bytes(data[24:28], "little")
+def _begin(plan: Plan, out: Path, plan_digest: str) -> None:
+    global _work
+    _work = plan, out, plan_digest
+    if parent_process() is not None:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # ctrl-C ends it without a word
+        threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    """Ends this process when its parent was killed; it would wait for work for ever."""
+    parent = parent_process()
+    assert parent is not None
+    parent.join()
+    os._exit(1)
+
+
+def _make(number: int, keep: int) -> dict[int, float]:
+    """Speaks the first ``keep`` utterances of a shard and writes it; see ``_read``. AudioError if too many fail."""
+    assert _work is not None
+    plan, out, plan_digest = _work
+    write_shard(out, number, _spoken(draw(plan, number)[:keep], f"{plan_digest[:8]}-{number:06d}", out), form=plan.form)
+    return _read(out, number)
+
+
+def _spoken(takes: Sequence[Take], prefix: str, out: Path) -> Iterator[tuple[Utterance, NDArray[np.float32]]]:
+    failures: list[str] = []
+    for place, (take, wave) in enumerate(zip(takes, speak_all(takes), strict=True)):
+        if isinstance(wave, AudioError):
+            failures.append(str(wave))
+            if len(failures) > MOST_FAILED * len(takes):
+                raise AudioError(
+                    f"{out}: {len(failures)} of {place + 1} utterances could not be spoken: {'; '.join(failures[:3])}"
+                )
+        else:
+            yield Utterance(f"{prefix}-{place:03d}", out, take.voice.speaker, take.text), wave
+
+
+def _read(out: Path, number: int) -> dict[int, float]:
+    """The seconds of each utterance of a finished shard, by its place among those that were to be spoken."""
+    try:
+        with gzip.open(out / cuts_name(number), "rt", encoding="utf-8") as lines:
+            cuts = [json.loads(line) for line in lines]
+        return {int(cut["id"].rpartition("-")[2]): float(cut["duration"]) for cut in cuts}
+    except (OSError, EOFError, ValueError, KeyError) as error:
+        raise ManifestError(
+            f"{out / cuts_name(number)}: cannot be read ({error}); remove it, and it is made again"
+        ) from error
+
+
+def _claim(out: Path, plan: Plan) -> str:
+    """Makes sure that the folder is this plan's, and clears what a killed run left; returns the plan's digest."""
+    kept = out / PLAN
+    wanted = json.loads(json.dumps(plan.to_dict()))
+    if kept.exists():
+        try:
+            found = json.loads(kept.read_text(encoding="utf-8"))
+            other = [key for key in wanted if found.get(key) != wanted[key]]
+        except (OSError, ValueError, AttributeError) as error:
+            raise SettingsError(f"{kept}: cannot be read ({error}); remove {out} or choose another folder") from error
+        if other:
+            named = ", ".join(f"{key} {_told(found.get(key))} and not {_told(wanted[key])}" for key in other)
+            raise SettingsError(f"{out}: was begun with {named}; give the same again, or choose another folder")
+    elif out.is_dir() and any(not path.name.startswith(".") for path in out.iterdir()):
+        raise SettingsError(f"{out}: holds files but no {PLAN}; wanted a new or empty folder, or one begun before")
+    else:
+        out.mkdir(parents=True, exist_ok=True)
+        _write_json(kept, wanted)
+    for path in out.glob("cuts.*"):
+        if path.suffix in (".list", ".audio"):
+            path.unlink()
+    return _digest([json.dumps(wanted)])
+
+
+def _told(value: object) -> str:
+    """A setting in few words."""
+    if isinstance(value, dict) and "sha256" in value:
+        return f"{value['count']} ({value['sha256'][:8]})"
+    return json.dumps(value)
+
+
+@lru_cache(maxsize=4)
+def _order(seed: int, round_: int, count: int) -> list[int]:
+    """The order of the texts the so-many-th time that all are spoken."""
+    return random.Random(f"{seed}/texts/{round_}").sample(range(count), count)
+
+
+def _digest(lines: Iterable[str]) -> str:
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+
+def _write_json(path: Path, content: Mapping[str, object]) -> None:
+    unfinished = path.with_name(f"{path.name}.{os.getpid()}")
+    try:
+        unfinished.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+        unfinished.replace(path)
+    finally:
+        unfinished.unlink(missing_ok=True)

@@ -17,13 +17,13 @@ done
 # No voice of the dev and test sets is in the training set. The words of the corpora are mixed into the text that is
 # spoken, so that it cannot be guessed.
 mkdir -p "$out"
-asr synthesize "$here/founding.txt" "$out/founding_train" --utterances 800 --voices train --seed 5 --jobs 2
-asr synthesize "$here/founding.txt" "$out/founding_dev" --utterances 160 --voices dev --seed 1 --jobs 2
-asr synthesize "$here/founding.txt" "$out/founding_test" --utterances 160 --voices test --seed 2 --jobs 2
-asr synthesize "$here/commands.txt" "$out/commands_dev" --utterances 300 --voices dev --seed 3 --jobs 2
+asr synthesize "$here/founding.txt" "$out/founding_train" --utterances 800 --voices train --seed 5
+asr synthesize "$here/founding.txt" "$out/founding_dev" --utterances 160 --voices dev --seed 1
+asr synthesize "$here/founding.txt" "$out/founding_test" --utterances 160 --voices test --seed 2
+asr synthesize "$here/commands.txt" "$out/commands_dev" --utterances 300 --voices dev --seed 3
 asr sentences "$here/commands.txt" "$out/train_texts.txt" --count 14000 --seed 4 \
   "$1/speech_commands/train.tsv" "$1/speechocean762/train.tsv" "$1/english_ccc/train.tsv" "$1/precise/train.tsv"
-asr synthesize "$out/train_texts.txt" "$out/train" --utterances 14000 --voices train --seed 4 --jobs 2
+asr synthesize "$out/train_texts.txt" "$out/train" --utterances 14000 --voices train --seed 4
 
 asr tokenizer data/commands/tokenizer.model --vocabulary 300 \
   "$1/speech_commands/train.tsv" "$1/speechocean762/train.tsv" "$1/english_ccc/train.tsv" "$1/precise/train.tsv" \
@@ -32,6 +32,6 @@ if [ -e runs/commands/checkpoints/last.ckpt ]; then go_on="--ckpt_path last"; el
 asr train --config recipes/commands/train.yaml $go_on
 asr export runs/commands runs/commands/bundle
 for set in speechocean762/cuts_dev.jsonl.gz speech_commands/cuts_dev.jsonl.gz \
-  synthetic/commands_dev/manifest.tsv synthetic/founding_dev/manifest.tsv; do
-  asr evaluate "data/$set" --bundle runs/commands/bundle --out "runs/commands/reports/$(dirname "$set")"
+  synthetic/commands_dev synthetic/founding_dev; do
+  asr evaluate "data/$set" --bundle runs/commands/bundle --out "runs/commands/reports/${set%/cuts_dev.jsonl.gz}"
 done

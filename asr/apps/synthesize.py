@@ -1,0 +1,63 @@
+"""The command that makes speech from text."""
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from asr.errors import SettingsError
+
+# Of a grammar so many sentences are drawn; whoever wants more hears them again, by other voices.
+_MOST_SENTENCES = 200_000
+_SHORTEST_SECONDS = 1.0
+
+_LISTED = 10
+
+
+def synthesize(
+    texts: Annotated[Path, typer.Argument(help="What to speak: a text a line, or a grammar of commands (.yaml).")],
+    out: Annotated[Path, typer.Argument(help="Folder for the recordings, in shards: a manifest for training.")],
+    hours: Annotated[float | None, typer.Option(help="How much speech to make; or:")] = None,
+    utterances: Annotated[int | None, typer.Option(min=1, help="How many recordings to make.")] = None,
+    voices: Annotated[str, typer.Option(help="train, dev or test; no voice is in two of them.")] = "train",
+    seed: Annotated[int, typer.Option(help="Another number draws other sentences, voices, rates and pitches.")] = 0,
+    jobs: Annotated[
+        int | None, typer.Option(min=1, help="How many to speak at a time. [default: one for each core]")
+    ] = None,
+    form: Annotated[str, typer.Option("--format", help="opus, or flac: every bit of it, six times as large.")] = "opus",
+) -> None:
+    """Speak texts with many voices, by espeak-ng, flite and festival.
+
+    The same seed gives the same files. An interrupted run goes on where it was.
+    """
+    from asr.data.encoding import FORMS
+    from asr.data.synthesis import Plan
+    from asr.data.synthesis import synthesize as speak
+    from asr.data.texts import read_texts
+    from asr.data.voices import find_voices, split_voices
+
+    if (hours is None) == (utterances is None):
+        given = "both" if hours is not None else "neither"
+        raise SettingsError(f"--hours and --utterances: found {given}, wanted one of them, how much to speak")
+    chosen = [known for known in FORMS if known == form]
+    if not chosen:
+        raise SettingsError(f"--format {form!r}: wanted one of {', '.join(FORMS)}")
+    groups = {str(split): group for split, group in split_voices(find_voices()).items()}
+    if voices not in groups:
+        raise SettingsError(f"--voices {voices!r}: wanted one of {', '.join(groups)}")
+    most = utterances or int((hours or 0) * 3600 / _SHORTEST_SECONDS) + 1
+    lines = read_texts(texts, seed, min(most, _MOST_SENTENCES))
+    plan = Plan(lines, groups[voices], seed=seed, utterances=utterances, hours=hours, form=chosen[0])
+    made = speak(plan, out, jobs=jobs or _cores())
+    for missed in made.left_out[:_LISTED]:
+        print(f"left out, could not be spoken: {missed}", file=sys.stderr)
+    if len(made.left_out) > _LISTED:
+        print(f"left out, could not be spoken: {len(made.left_out) - _LISTED} more", file=sys.stderr)
+    print(f"written: {out}, {made.utterances} utterances, {made.hours:.2f} hours")
+
+
+def _cores() -> int:
+    """The processors that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,0 +1,193 @@
+"""Speech from a text by one synthesiser's voice, as fast, as high and by as large a speaker as wanted."""
+
+import math
+import tempfile
+import unicodedata
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import soxr
+from numpy.typing import NDArray
+
+from asr.audio.load import SAMPLE_RATE
+from asr.data.engines import INSTALL, TIMEOUT_SECONDS, run_engine
+from asr.data.voices import Voice, find_voices
+from asr.errors import AsrError, AudioError, SettingsError
+
+# What the engines can do: beyond it they clip the value or stop making sense.
+RATES = (0.5, 2.0)
+PITCHES = (0.5, 1.9)
+FORMANTS = (0.8, 1.25)
+
+ESPEAK_WORDS_PER_MINUTE = 175
+# The average pitch of festival's diphone voices, its spread, and what its model of intonation was trained on, in Hz.
+FESTIVAL_HERTZ = (105, 14, 170, 34)
+
+
+@dataclass(frozen=True)
+class Take:
+    """One utterance to be spoken.
+
+    ``rate`` multiplies the speed (0.5 to 2), ``pitch`` the voice's fundamental frequency (0.5 to 1.9). ``formants``
+    multiplies the resonances of the vocal tract (0.8 to 1.25): 1.2 is that of a speaker whose tract is a sixth shorter.
+    At rate 1 espeak-ng speaks 175 words a minute, and the others as fast as they were recorded (flite's kal by itself
+    is a tenth slower).
+
+    Raises SettingsError for a text without words, or a value that the voice's engine cannot give.
+    """
+
+    text: str
+    voice: Voice
+    rate: float = 1.0
+    pitch: float = 1.0
+    formants: float = 1.0
+
+    def __post_init__(self) -> None:
+        check_text(self.text)
+        for name, value, (low, high) in (
+            ("rate", self.rate, RATES),
+            ("pitch", self.pitch, PITCHES),
+            ("formants", self.formants, FORMANTS),
+        ):
+            if not low <= value <= high:
+                raise SettingsError(f"speech {name} {value}: wanted {low} to {high}, where 1 is the voice's own")
+        for name, value, (low, high) in (("rate", self.engine_rate, RATES), ("pitch", self.engine_pitch, PITCHES)):
+            if not low <= value <= high:
+                raise SettingsError(
+                    f"speech {name} {getattr(self, name)} with formants {self.formants}: the engine would have to "
+                    f"speak at {value:.2f}, wanted {low} to {high}; move them closer to each other"
+                )
+        if not self.voice.has_pitch and not math.isclose(self.engine_pitch, 1):
+            raise SettingsError(
+                f"speech pitch {self.pitch} with formants {self.formants}: the voice {self.voice.name} has a pitch "
+                "of its own, which moves with the formants only; wanted the same for both"
+            )
+
+    # To move the formants without a vocoder, the engine speaks slower and lower by the factor by which the recording
+    # is then played faster: rate and pitch end where they are wanted, and only the resonances have moved.
+    @property
+    def engine_rate(self) -> float:
+        """The rate at which the engine speaks before the formants are moved."""
+        return self.rate / self.formants
+
+    @property
+    def engine_pitch(self) -> float:
+        """The pitch at which the engine speaks before the formants are moved."""
+        return self.pitch / self.formants
+
+
+def speak(
+    text: str, voice: Voice, *, rate: float = 1.0, pitch: float = 1.0, formants: float = 1.0
+) -> NDArray[np.float32]:
+    """Speech, wave (N,) at 16 kHz in [-1, 1], with the silence at both ends that the engine gives; see ``Take``.
+
+    Raises SettingsError for a voice, rate, pitch or formants that are not to be had, AudioError if the engine fails.
+    """
+    (spoken,) = speak_all([Take(text, voice, rate, pitch, formants)])
+    if isinstance(spoken, AsrError):
+        raise spoken
+    return spoken
+
+
+def speak_all(takes: Sequence[Take]) -> Iterator[NDArray[np.float32] | AudioError]:
+    """The wave of each take in turn, or what went wrong with it; the same wave whatever else is spoken.
+
+    Faster than one by one where an engine takes long to start. Raises SettingsError for an unknown voice.
+    """
+    for take in takes:
+        # The engines speak an unknown name with their default voice and report success.
+        if take.voice not in _known_voices():
+            voice = take.voice
+            raise SettingsError(f"no voice {voice.name!r} of {voice.engine}: choose one of find_voices(), or {INSTALL}")
+    by_festival = [take for take in takes if take.voice.engine == "festival"]
+    with tempfile.TemporaryDirectory() as folder:
+        made = iter(_speak_by_festival(by_festival, Path(folder)))
+        for take in takes:
+            try:
+                yield _finish(take, next(made).read_bytes() if take.voice.engine == "festival" else _speak_alone(take))
+            except AudioError as error:
+                yield error
+            except FileNotFoundError:
+                yield AudioError(f"festival's voice {take.voice.name!r} could not speak {take.text!r}")
+
+
+def check_text(text: str) -> None:
+    """SettingsError unless it is one line with something to say on it."""
+    if not text.strip() or not text.isprintable():
+        raise SettingsError(f"text {text!r} cannot be spoken: wanted words on one line, without control characters")
+
+
+def _speak_alone(take: Take) -> bytes:
+    """The WAV that espeak-ng or flite makes of it."""
+    if take.voice.engine == "flite":
+        stretch, shift = f"duration_stretch={1 / take.engine_rate:.4f}", f"f0_shift={take.engine_pitch:.4f}"
+        command = ["flite", "-voice", take.voice.name, "--setf", stretch, "--setf", shift]
+        command += ["-t", take.text, "-o", "/dev/stdout"]
+    else:
+        # espeak-ng's pitch goes from 0 to 99 over two octaves, with the voice's own at 50.
+        words_per_minute = round(take.engine_rate * ESPEAK_WORDS_PER_MINUTE)
+        espeak_pitch = round(50 + 50 * math.log2(take.engine_pitch))
+        command = ["espeak-ng", "-v", take.voice.name, "-s", str(words_per_minute), "-p", str(espeak_pitch)]
+        command += ["--stdout", "--", take.text]
+    return run_engine(command)
+
+
+def _speak_by_festival(takes: Sequence[Take], folder: Path) -> list[Path]:
+    """Files that festival, started once, wrote; there is none for a take that it could not speak."""
+    files = [folder / f"{index}.wav" for index in range(len(takes))]
+    if takes:
+        script = "\n".join(_festival_script(take, file) for take, file in zip(takes, files, strict=True))
+        try:
+            run_engine(["festival", "--pipe"], text=script, timeout=TIMEOUT_SECONDS + 5 * len(takes))
+        except AudioError:  # what it has spoken before it fell is good; the rest is spoken without what felled it
+            for take, file in zip(takes, files, strict=True):
+                if len(takes) > 1 and not file.exists():
+                    _speak_by_festival([take], folder / file.stem)[0].rename(file)
+    return files
+
+
+def _festival_script(take: Take, file: Path) -> str:
+    """Scheme that speaks a take into a file."""
+    letters = unicodedata.normalize("NFKD", take.text).encode("ascii", "ignore").decode()
+    quoted = letters.replace("\\", " ").replace('"', " ")
+    if take.voice.has_pitch:
+        mean, spread, model_mean, model_spread = FESTIVAL_HERTZ
+        settings = (
+            f"(Parameter.set 'Duration_Stretch {1 / take.engine_rate:.4f})"
+            f"(set! int_lr_params '((target_f0_mean {mean * take.engine_pitch:.4f})"
+            f"(target_f0_std {spread * take.engine_pitch:.4f})"
+            f"(model_f0_mean {model_mean})(model_f0_std {model_spread})))"
+        )
+    else:
+        settings = f'(set! hts_engine_params (append hts_engine_params (list (list "-r" {take.engine_rate:.4f}))))'
+    return f'(voice_{take.voice.name}){settings}(utt.save.wave (utt.synth (Utterance Text "{quoted}")) "{file}" \'riff)'
+
+
+def _finish(take: Take, wav: bytes) -> NDArray[np.float32]:
+    """The wave at 16 kHz with its formants moved."""
+    samples, sample_rate = _read_wav(wav)
+    if samples.size == 0:
+        raise AudioError(
+            f"{take.voice.engine} voice {take.voice.name!r} spoke nothing for {take.text!r}: give text with words"
+        )
+    wave = samples.astype(np.float32) / np.float32(32768)
+    if sample_rate * take.formants != SAMPLE_RATE:
+        wave = soxr.resample(wave, sample_rate * take.formants, SAMPLE_RATE).clip(-1, 1).astype(np.float32)
+    return wave
+
+
+@cache
+def _known_voices() -> frozenset[Voice]:
+    return frozenset(find_voices())
+
+
+def _read_wav(data: bytes) -> tuple[NDArray[np.int16], int]:
+    """Samples and rate of a mono 16-bit WAV; its length fields are ignored, as a pipe cannot be rewound to set them."""
+    start = data.find(b"data")
+    if data[:4] != b"RIFF" or start < 0:
+        return np.zeros(0, np.int16), SAMPLE_RATE
+    body = data[start + 8 :]
+    return np.frombuffer(body[: len(body) // 2 * 2], "<i2"), int.from_bytes(data[24:28], "little")
