@@ -6,11 +6,21 @@ from dataclasses import fields, replace
 import numpy as np
 import pytest
 import torch
+import torchaudio
 from numpy.typing import NDArray
 from torch import Tensor
 
 from asr.audio.load import SAMPLE_RATE
-from asr.data.acoustics import change_speed, change_tempo, clip, convolve, faster_length, narrow_band, telephone
+from asr.data.acoustics import (
+    change_speed,
+    change_tempo,
+    clip,
+    convolve,
+    faster_length,
+    narrow_band,
+    resample,
+    telephone,
+)
 from asr.data.augmentation import AugmentationSettings, Augmenter, excerpt
 from asr.data.bank import WaveBank
 from asr.errors import SettingsError
@@ -93,30 +103,37 @@ def voices(rows: int = 8) -> list[Tensor]:
     ]
 
 
-def assert_same(one: Sequence[Tensor], other: Sequence[Tensor], allowed: float = 2e-6) -> None:
+def assert_same(one: Sequence[Tensor], other: Sequence[Tensor], allowed: float = 2e-6, steps: int = 0) -> None:
+    """To the rounding of float32, but for the samples about ``steps`` roundings of a telephone's 8 bits."""
     for a, b in zip(one, other, strict=True):
         assert a.shape == b.shape
-        # A code of 8 bits may round to its neighbour: a few samples in a thousand differ by a step.
         apart = (a.cpu() - b.cpu()).abs()
-        assert float((apart > allowed).float().mean()) < 0.005
-        assert float(apart.max()) < 0.1
+        assert int((apart > allowed).sum()) <= steps * 70
+        assert float(apart.max()) <= (0.05 if steps else allowed)
 
 
-def test_a_row_knows_nothing_of_its_neighbours() -> None:
+# The codes of a telephone make a large difference of a small one now and then.
+EXACT = Augmenter(replace(ALL, telephone_probability=0.0), NOISES, IMPULSES)
+CODED = Augmenter(replace(OFF, telephone_probability=1.0, speed=0.1), NOISES, IMPULSES)
+
+
+@pytest.mark.parametrize(("augmenter", "steps"), [(EXACT, 0), (CODED, 1)])
+def test_a_row_knows_nothing_of_its_neighbours(augmenter: Augmenter, steps: int) -> None:
     waves, seeds = voices(), list(range(8))
-    together = apply(AUGMENTER, waves, seeds)
-    alone = [apply(AUGMENTER, [wave], [seed])[0] for wave, seed in zip(waves, seeds, strict=True)]
-    assert_same(together, alone)
+    together = apply(augmenter, waves, seeds)
+    alone = [apply(augmenter, [wave], [seed])[0] for wave, seed in zip(waves, seeds, strict=True)]
+    assert_same(together, alone, steps=steps)
 
 
-def test_a_row_knows_nothing_of_its_place_or_padding() -> None:
+@pytest.mark.parametrize(("augmenter", "steps"), [(EXACT, 0), (CODED, 1)])
+def test_a_row_knows_nothing_of_its_place_or_padding(augmenter: Augmenter, steps: int) -> None:
     waves, seeds = voices(), list(range(8))
-    there = apply(AUGMENTER, waves, seeds)
-    assert_same(there, apply(AUGMENTER, waves[::-1], seeds[::-1])[::-1])
-    assert_same(there, apply(AUGMENTER, waves, seeds, padding=5000))
+    there = apply(augmenter, waves, seeds)
+    assert_same(there, apply(augmenter, waves[::-1], seeds[::-1])[::-1], steps=steps)
+    assert_same(there, apply(augmenter, waves, seeds, padding=5000), steps=steps)
     soiled, lengths = batch(waves, 100, filler=0.5)
-    changed, ends = AUGMENTER(soiled, lengths, torch.tensor(seeds), 1.0)
-    assert_same(there, [row[:end] for row, end in zip(changed, ends.tolist(), strict=True)])
+    changed, ends = augmenter(soiled, lengths, torch.tensor(seeds), 1.0)
+    assert_same(there, [row[:end] for row, end in zip(changed, ends.tolist(), strict=True)], steps=steps)
 
 
 def test_the_same_seeds_give_the_same_waves_and_others_give_others() -> None:
@@ -137,7 +154,7 @@ def test_a_gpu_gives_the_same_waves() -> None:
     there, their_ends = AUGMENTER.to("cuda")(waves.cuda(), lengths.cuda(), seeds.cuda(), 1.0)
     assert there.device.type == their_ends.device.type == "cuda"
     assert their_ends.tolist() == ends.tolist()
-    assert_same(here, there, allowed=1e-5)
+    assert_same(here, there, allowed=1e-5, steps=20)
 
 
 def test_one_switch_leaves_the_other_draws_alone() -> None:
@@ -172,12 +189,20 @@ def test_empty_and_silent_rows_pass() -> None:
 # Speed and tempo.
 
 
-@pytest.mark.parametrize("percent", [75, 90, 97, 100, 103, 110])
+@pytest.mark.parametrize("percent", [75, 90, 97, 103, 110])
 def test_speed_changes_length_and_pitch_by_the_factor(percent: int) -> None:
     changed = change_speed(tone(1000)[None], percent)[0]
     assert len(changed) == faster_length(SAMPLE_RATE, percent) == pytest.approx(SAMPLE_RATE * 100 / percent, abs=1)
     assert pitch(changed) == pytest.approx(1000 * percent / 100, abs=2)
     assert decibels(changed) == pytest.approx(decibels(tone(1000)), abs=0.1)
+
+
+@pytest.mark.parametrize(("old", "new", "zeros"), [(9, 10, 6), (103, 100, 6), (2, 1, 16), (1, 2, 16), (160, 441, 3)])
+def test_resampling_is_that_of_torchaudio(old: int, new: int, zeros: int) -> None:
+    for samples in (1, 7, 159, 160, 4001):
+        waves = torch.from_numpy(np.random.default_rng(samples).standard_normal((3, samples)).astype(np.float32))
+        wanted = torchaudio.functional.resample(waves, old, new, lowpass_filter_width=zeros)
+        torch.testing.assert_close(resample(waves, old, new, zeros=zeros), wanted, atol=1e-4, rtol=0)
 
 
 @pytest.mark.parametrize("percent", [75, 90, 97, 110, 125])
@@ -236,7 +261,7 @@ def test_a_convolution_is_that_of_numpy() -> None:
     rng = np.random.default_rng(3)
     for samples, taps in ((1, 1), (5000, 33), (700, 3000), (9000, 2049)):
         waves, kernels = rng.standard_normal((2, samples)), rng.standard_normal((2, taps))
-        found = convolve(torch.from_numpy(waves), torch.from_numpy(kernels)).numpy()
+        found = convolve(torch.from_numpy(waves), torch.from_numpy(kernels), samples + taps - 1).numpy()
         for row, wave, kernel in zip(found, waves, kernels, strict=True):
             np.testing.assert_allclose(row, np.convolve(wave, kernel), atol=1e-9)
 
@@ -275,10 +300,10 @@ def test_a_bank_keeps_every_recording_to_16_bits_and_starts_over() -> None:
     assert len(bank) == 3
     for number, wave in enumerate(waves[:2]):
         found = bank.excerpt((number + 0.5) / 3, 0.0, len(wave)).numpy()
-        np.testing.assert_allclose(found, wave / np.abs(wave).max(), atol=2e-5)
+        np.testing.assert_allclose(found, 32767 * wave / np.abs(wave).max(), atol=0.51)
     for length in (1, 3, 4, 11):
         for where in (0.0, 0.25, 0.99):
-            found = np.rint(bank.excerpt(0.1, where, length).numpy() * 4)
+            found = np.rint(bank.excerpt(0.1, where, length).numpy() * (4 / 32767))
             assert len(found) == length
             assert found[0] == 1 + int(where * 4)
             assert (np.diff(found) % 4 == 1).all()

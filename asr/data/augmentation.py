@@ -169,10 +169,10 @@ class Augmenter:
         self._impulses = torch.zeros(len(responses), longest)
         for row, response in zip(self._impulses, responses, strict=True):
             row[: len(response)] = torch.from_numpy(response)
-        # From one seed everywhere, and long enough that no two rows get the same stretch.
+        # The same everywhere, and long enough that no two rows get the same stretch.
         hiss = np.random.default_rng(0).standard_normal(_HISS_SAMPLES, dtype=np.float32)
         self._hiss = WaveBank([hiss])
-        self._hiss_peak = float(np.abs(hiss).max())
+        self._hiss_scale = 1 / float(self._hiss.excerpt(0.0, 0.0, _HISS_SAMPLES).float().std())
 
     def to(self, device: torch.device | str) -> Self:
         """The same with noises and impulse responses on ``device``, where the batches are to be."""
@@ -212,9 +212,8 @@ class Augmenter:
         if self.settings.gain_db:
             changed *= _numbers(draws.gain, changed)[:, None]
         if self.settings.hiss:
-            levels = _numbers(draws.hiss * self._hiss_peak, changed)
-            for number, size in enumerate(sizes):
-                changed[number, :size] += self._hiss.excerpt(0.0, draws.hiss_at[number], size) * levels[number]
+            for row, size, level, start in zip(changed, sizes, draws.hiss, draws.hiss_at, strict=True):
+                row[:size].add_(self._hiss.excerpt(0.0, start, size).float(), alpha=level * self._hiss_scale)
         return changed.clamp_(-1.0, 1.0), ends.to(lengths.device)
 
     def _in_rooms(self, dry: Tensor, ends: Tensor, shares: NDArray[np.float64], strength: float) -> Tensor:
@@ -223,8 +222,9 @@ class Augmenter:
         ``strength`` scales the reflections against the direct path.
         """
         numbers = (shares * len(self._impulses)).astype(np.int64)
-        rung = convolve(dry, self._impulses[torch.from_numpy(numbers).to(dry.device)])
         length = dry.shape[1]
+        kernels = self._impulses[torch.from_numpy(numbers).to(dry.device)]
+        rung = convolve(dry, kernels, length + int(self._delays[numbers].max()))
         wet = torch.stack([row[delay : delay + length] for row, delay in zip(rung, self._delays[numbers], strict=True)])
         heard = _cut(torch.lerp(dry, wet, strength), ends)
         before, after = (torch.linalg.vector_norm(waves, dim=1, keepdim=True) for waves in (dry, heard))
@@ -234,9 +234,9 @@ class Augmenter:
         """Mix in, at the ratio drawn; power is the mean square over the row. Silence, which has no ratio, stays."""
         power = torch.linalg.vector_norm(waves, dim=1) * _numbers(10 ** (-draws.snr_db / 20), waves)
         for number in np.flatnonzero(draws.noise).tolist():
-            noise = self._noises.excerpt(draws.noise_which[number], draws.noise_at[number], sizes[number])
+            noise = self._noises.excerpt(draws.noise_which[number], draws.noise_at[number], sizes[number]).float()
             loudness = torch.linalg.vector_norm(noise)
-            waves[number, : sizes[number]] += noise * torch.where(loudness > 0, power[number] / loudness, 0)
+            waves[number, : sizes[number]].addcmul_(noise, torch.where(loudness > 0, power[number] / loudness, 0))
 
 
 def _each_at(

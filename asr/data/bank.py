@@ -9,14 +9,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-_FULL_SCALE = 32767
+_PEAK = 32767
 
 
 class WaveBank:
     """Recordings end to end in one tensor of 16 bits, so that forked workers share them and a device takes them whole.
 
-    Each is scaled to a peak of 1, for whoever mixes one in sets its level by its power; that also lets 16 bits hold
-    the quietest. Empty recordings are left out. ``len`` counts those kept.
+    Each is scaled to a peak of 32767, for whoever mixes one in sets its level by its power; that also lets 16 bits
+    hold the quietest. Empty recordings are left out. ``len`` counts those kept.
     """
 
     def __init__(self, waves: Sequence[NDArray[np.float32]]) -> None:
@@ -35,7 +35,7 @@ class WaveBank:
         return moved
 
     def excerpt(self, which: float, where: float, length: int) -> Tensor:
-        """``length`` samples (length,) float32 from -1 to 1; the recording starts over where it is too short.
+        """``length`` samples (length,) int16; the recording starts over where it is too short.
 
         ``which`` chooses the recording and ``where`` the place in it to begin at, each as a share from 0 to below 1.
         """
@@ -47,9 +47,9 @@ class WaveBank:
         if missing > 0:
             whole, rest = divmod(missing, end - first)
             pieces += [self._samples[first:end]] * whole + [self._samples[first : first + rest]]
-        return torch.cat(pieces).float() / _FULL_SCALE
+        return torch.cat(pieces) if len(pieces) > 1 else pieces[0]
 
 
 def _in_16_bits(wave: NDArray[np.float32]) -> NDArray[np.int16]:
     peak = float(np.abs(wave).max())
-    return np.rint(wave * (_FULL_SCALE / peak) if peak > 0 else wave).astype(np.int16)
+    return np.rint(wave * (_PEAK / peak) if peak > 0 else wave).astype(np.int16)
