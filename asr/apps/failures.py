@@ -7,8 +7,8 @@ from typing import Final
 from asr.errors import AsrError
 
 EXTRAS: Final = {
-    "train": "torch torchaudio lightning jsonargparse lhotse fsspec librosa jiwer tensorboard onnx onnxscript safetensors "
-    "matplotlib jinja2 hassil",
+    "train": "torch torchaudio lightning jsonargparse lhotse fsspec librosa jiwer tensorboard onnx onnxscript "
+    "safetensors matplotlib jinja2 hassil",
     "mic": "sounddevice",
 }
 """The packages that each extra brings; a core install is without them."""
