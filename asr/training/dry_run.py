@@ -4,17 +4,17 @@ import math
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import islice
 from statistics import mean, median
-from typing import Any, cast
+from typing import Any
 
 import torch
 from lightning import LightningModule, Trainer
 from lightning.pytorch.callbacks import Callback
-from torch.utils.data import DataLoader
 
-from asr.data.batching import Example
+from asr.audio.load import SAMPLE_RATE
 from asr.data.dataset import Batch, SpeechDataset
 from asr.training.data_module import SpeechData
 from asr.training.module import SpeechModule
@@ -23,6 +23,7 @@ from asr.training.progress import SetUpFirst
 
 _OF_A_KIND = 3  # batches that are measured, of the largest and of the middling
 _PLANNING_SECONDS = 20.0
+_STREAMED = 24  # batches of a stream that are looked at
 _ADAM_COPIES = 4  # weights, gradients and two moments
 
 
@@ -30,13 +31,12 @@ _ADAM_COPIES = 4  # weights, gradients and two moments
 class Plan:
     """How much there is to do. ``epochs``, ``batches`` and ``updates`` of the whole run are None if it has no end.
 
-    Batches and updates are those of each process, ``hours`` of audio, before augmentation, of all together.
-    ``exact``: every epoch was planned; else the later ones are taken to be like the first.
+    Batches and updates are those of each process. ``exact``: every epoch was planned; else the later ones are taken to
+    be like the first.
     """
 
     first_batches: int
     first_updates: int
-    hours: float
     epochs: int | None
     batches: int | None
     updates: int | None
@@ -47,13 +47,14 @@ class Plan:
 class Measured:
     """Seconds that a batch takes to learn from (the mean over an epoch) and a worker to load; that a dev set takes.
 
-    ``memory`` is the most that was in use, in bytes: on the GPU, or else of this process; None where the system does
-    not tell.
+    ``hours`` are those of an epoch's audio, before augmentation where it is held, of all processes. ``memory`` is the
+    most that was in use, in bytes: on the GPU, or else of this process; None where the system does not tell.
     """
 
     learning: float
     loading: float
     validation: float
+    hours: float
     memory: int | None
     on_gpu: bool
 
@@ -88,7 +89,7 @@ class Estimate:
         lines = [
             f"parameters: {sum(self.parameters.values()):,} ({parts})",
             f"model: {size:.1f} MB, with gradients and the optimiser {_ADAM_COPIES * size:.1f} MB",
-            f"first epoch: {plan.first_updates:,} updates, {plan.first_batches:,} batches, {plan.hours:.3g} h of audio",
+            f"first epoch: {plan.first_updates:,} updates, {plan.first_batches:,} batches, {took.hours:.3g} h of audio",
             f"run: {whole if plan.updates is not None else 'has no end'}",
             f"a batch: {took.learning:.3g} s to learn from, {took.loading:.3g} s to load; data.workers {self.workers}",
             f"validation: about {_spoken(took.validation)} for {self.dev_size:,} utterances",
@@ -117,7 +118,7 @@ def estimate(
         module.trainer = trainer
         module.configure_optimizers()  # refuses a schedule that would need an end
     plan = _planned(data, trainer)
-    measured = _measured(module, data, trainer_with)
+    measured = _measured(module, data, trainer, trainer_with)
     parameters: Counter[str] = Counter()
     for name, parameter in module.named_parameters():
         part, _, rest = name.removeprefix("model.").partition(".")
@@ -138,10 +139,10 @@ def _planned(data: SpeechData, trainer: Trainer) -> Plan:
     begun = time.monotonic()
     batches: list[int] = []
     updates = 0
-    hours = 0.0
     every = trainer.accumulate_grad_batches
     most = math.inf if trainer.max_steps == -1 else trainer.max_steps
     epochs = math.inf if trainer.max_epochs in (None, -1) else float(trainer.max_epochs or 0)
+    endless = epochs == most == math.inf
     progress: Any = trainer.fit_loop.epoch_progress.current
     while len(batches) < epochs and updates < most and time.monotonic() - begun < _PLANNING_SECONDS:
         progress.processed = len(batches)
@@ -149,27 +150,20 @@ def _planned(data: SpeechData, trainer: Trainer) -> Plan:
         limit, length = trainer.limit_train_batches, len(loader)
         batches.append(min(limit, length) if isinstance(limit, int) else int(length * limit))
         updates += math.ceil(batches[-1] / every)
-        if len(batches) == 1:
-            hours = sum(example.duration for batch in _examples(loader) for example in batch) / 3600
-            if epochs == most == math.inf:
-                break
+        if endless:
+            break
     progress.processed = 0
     first = math.ceil(batches[0] / every)
-    endless, exact = epochs == most == math.inf, len(batches) >= epochs or updates >= most
+    exact = len(batches) >= epochs or updates >= most
     if not exact and not endless:
         each = updates / len(batches)
         total = int(min(most, each * epochs))
-        return Plan(batches[0], first, hours, math.ceil(total / each), round(total * every), total, False)
+        return Plan(batches[0], first, math.ceil(total / each), round(total * every), total, False)
     # The last epoch ends where the updates do.
     over = max(0, updates - most) * every
     if endless:
-        return Plan(batches[0], first, hours, None, None, None, False)
-    return Plan(batches[0], first, hours, len(batches), int(sum(batches) - over), int(min(updates, most)), exact)
-
-
-def _examples(loader: DataLoader[Batch]) -> Sequence[Sequence[Example[Any]]]:
-    """The plan of an epoch."""
-    return cast(SpeechDataset, loader.dataset).plan
+        return Plan(batches[0], first, None, None, None, False)
+    return Plan(batches[0], first, len(batches), int(sum(batches) - over), int(min(updates, most)), exact)
 
 
 def _validations(trainer: Trainer, plan: Plan) -> int:
@@ -181,22 +175,13 @@ def _validations(trainer: Trainer, plan: Plan) -> int:
     return plan.epochs // (trainer.check_val_every_n_epoch or 1) * int(1 / trainer.val_check_interval)
 
 
-def _measured(module: SpeechModule, data: SpeechData, trainer_with: Callable[..., Trainer]) -> Measured:
-    loader = data.train_dataloader()
-    sizes = [len(batch) * max(example.duration for example in batch) for batch in _examples(loader)]
-    order = sorted(range(len(sizes)), key=sizes.__getitem__)
-    middle = max(0, (len(order) - _OF_A_KIND) // 2)
-    middling, largest = order[middle : middle + _OF_A_KIND], order[-_OF_A_KIND:]
-    batches: list[Batch] = []
-    loading = []
-    # The first warms up, and shows at once if the largest does not fit.
-    for number in [largest[-1], *largest, *middling]:
-        begun = time.perf_counter()
-        batches.append(loader.dataset[number])
-        loading.append(time.perf_counter() - begun)
+def _measured(
+    module: SpeechModule, data: SpeechData, trainer: Trainer, trainer_with: Callable[..., Trainer]
+) -> Measured:
+    sample = _sample(data, trainer)
     dev = next(iter(data.val_dataloader()))
     watch = _Stopwatch()
-    trainer = trainer_with(
+    probing = trainer_with(
         callbacks=[SetUpFirst(), watch],
         max_epochs=1,
         max_steps=-1,
@@ -207,19 +192,63 @@ def _measured(module: SpeechModule, data: SpeechData, trainer_with: Callable[...
         overfit_batches=0.0,
         accumulate_grad_batches=1,
     )
-    trainer.fit(module, datamodule=ProbeData(data, batches, [dev]))
-    on_gpu = trainer.strategy.root_device.type == "cuda"
-    great, small = watch.training[1 : 1 + len(largest)], watch.training[1 + len(largest) :]
+    # The first warms up, and shows at once if the largest does not fit.
+    probing.fit(module, datamodule=ProbeData(data, [sample.large[0], *sample.large, *sample.middling], [dev]))
+    device = probing.strategy.root_device
+    on_gpu = device.type == "cuda"
+    great, small = watch.training[1 : 1 + len(sample.large)], watch.training[1 + len(sample.large) :]
     return Measured(
-        learning=_at(
-            mean(sizes),
-            (mean(sizes[number] for number in middling), median(small)),
-            (mean(sizes[number] for number in largest), median(great)),
-        ),
-        loading=mean(loading[-len(middling) :]),
+        learning=_at(sample.mean_size, (sample.middling_size, median(small)), (sample.large_size, median(great))),
+        loading=sample.loading,
         validation=watch.validation * data.dev_size / len(dev.ids),
-        memory=torch.cuda.max_memory_allocated(trainer.strategy.root_device) if on_gpu else _peak_memory(),
+        hours=sample.hours,
+        memory=torch.cuda.max_memory_allocated(device) if on_gpu else _peak_memory(),
         on_gpu=on_gpu,
+    )
+
+
+@dataclass(frozen=True)
+class _Sample:
+    """Batches of the first epoch, the largest and middling ones; sizes are seconds of audio with its padding."""
+
+    large: list[Batch]
+    middling: list[Batch]
+    large_size: float
+    middling_size: float
+    mean_size: float
+    loading: float
+    hours: float
+
+
+def _sample(data: SpeechData, trainer: Trainer) -> _Sample:
+    """Of a plan, all sizes are known before augmentation; a stream is read for a while."""
+    loader = data.train_dataloader()
+    dataset = loader.dataset
+    if isinstance(dataset, SpeechDataset):
+        sizes = [len(batch) * max(example.duration for example in batch) for batch in dataset.plan]
+        seconds = sum(example.duration for batch in dataset.plan for example in batch)
+        get = dataset.__getitem__
+        begun = time.perf_counter()
+    else:
+        begun = time.perf_counter()
+        read = list(islice(iter(dataset), _STREAMED))
+        sizes = [batch.waves.numel() / SAMPLE_RATE for batch in read]
+        seconds = sum(int(batch.wave_lengths.sum()) for batch in read) / SAMPLE_RATE
+        seconds *= len(loader) / len(read) * trainer.world_size
+        get = read.__getitem__
+    order = sorted(range(len(sizes)), key=sizes.__getitem__)
+    middle = max(0, (len(order) - _OF_A_KIND) // 2)
+    large, middling = order[-_OF_A_KIND:], order[middle : middle + _OF_A_KIND]
+    chosen = [get(number) for number in [*large, *middling]]
+    loaded = len(chosen) if isinstance(dataset, SpeechDataset) else len(sizes)
+    return _Sample(
+        chosen[: len(large)],
+        chosen[len(large) :],
+        mean(sizes[number] for number in large),
+        mean(sizes[number] for number in middling),
+        mean(sizes),
+        (time.perf_counter() - begun) / loaded,
+        seconds / 3600,
     )
 
 
