@@ -1,21 +1,28 @@
 """Readers of the corpora that Lhotse has recipes for, against those recipes, and our own recipes on miniatures."""
 
 import json
+import os
 import re
 import shutil
+import subprocess
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
+import yaml
+from conftest import ROOT
 from miniatures import TREES, say, write
 
+from asr.apps.cli import app, run
 from asr.data.corpora import CORPORA
 from asr.data.corpora.corpus import Reading
 from asr.data.corpora.vctk import split_of
-from asr.data.manifest import check_disjoint
+from asr.data.manifest import check_disjoint, read_manifest
 from asr.errors import ManifestError
+from asr.training.command import CHECKPOINTS, train
 
 # id, speaker, text
 FOUND: dict[str, dict[str, list[str]]] = {
@@ -446,3 +453,90 @@ def test_lhotse_reads_common_voice_so_too(copy: Copy, tmp_path: Path, monkeypatc
     assert set(found) == set(reading.splits)
     for split, manifests in found.items():
         assert of_lhotse(manifests) == ours(reading, ".mp3", split)
+
+
+# The recipes
+
+TINY = (
+    *("--model.model.d_model", "32", "--model.model.heads", "2", "--model.model.feedforward", "48"),
+    *("--model.model.encoder_layers", "1", "--model.model.decoder_layers", "1", "--model.loss.phoneme_layer", "1"),
+    *("--model.decoded_at_most", "2", "--data.workers", "0", "--data.batches.seconds", "30"),
+    *("--trainer.accelerator", "cpu", "--trainer.devices", "1", "--trainer.precision", "32-true"),
+    # An epoch an update, since it is after an epoch that checkpoints are written.
+    *("--trainer.max_steps", "2", "--trainer.limit_train_batches", "1"),
+    *("--trainer.log_every_n_steps", "1", "--trainer.enable_progress_bar", "false"),
+)
+# The recipe, what run.sh is given, and the lists that are scored at its end.
+RUNS = [
+    ("audiomnist", ["audiomnist"], ["audiomnist/cuts_dev", "audiomnist/cuts_test"]),
+    ("common_voice", ["common_voice"], ["common_voice/cuts_dev", "common_voice/cuts_test"]),
+    (
+        "fluent_speech_commands",
+        ["fluent_speech_commands"],
+        ["fluent_speech_commands/cuts_dev", "fluent_speech_commands/cuts_test"],
+    ),
+    *(
+        (
+            "librispeech",
+            ["librispeech", hours],
+            [f"librispeech/{split}-{kind}/cuts_{split}" for split in ("dev", "test") for kind in ("clean", "other")],
+        )
+        for hours in ("100", "960")
+    ),
+    ("ljspeech", ["ljspeech", "mini_librispeech"], ["mini_librispeech/cuts_dev"]),
+    ("mini_librispeech", ["mini_librispeech"], ["mini_librispeech/cuts_dev"]),
+    ("vctk", ["vctk"], ["vctk/cuts_dev", "vctk/cuts_test"]),
+]
+
+
+def commands(recipe: str, arguments: list[str], checkout: Path) -> list[list[str]]:
+    """What run.sh asks of `asr`, which here only takes note of it."""
+    (checkout / "bin").mkdir(exist_ok=True)
+    program, notes = checkout / "bin" / "asr", checkout / "asked"
+    program.write_text(f'#!/bin/sh\nprintf "%s\\n" "$*" >>"{notes}"\n')
+    program.chmod(0o755)
+    notes.unlink(missing_ok=True)
+    path = f"{program.parent}{os.pathsep}{os.environ['PATH']}"
+    script = ["sh", f"recipes/{recipe}/run.sh", *arguments]
+    subprocess.run(script, cwd=checkout, env={**os.environ, "PATH": path}, check=True)
+    return [line.split() for line in notes.read_text().splitlines()]
+
+
+def test_every_config_of_these_recipes_is_run_here() -> None:
+    configs = {path for name in TREES for path in (ROOT / "recipes" / name).glob("*.yaml")}
+    assert len(configs) == len(RUNS) == 8
+
+
+@pytest.mark.parametrize(("recipe", "arguments", "scored"), RUNS, ids=["-".join(each[1]) for each in RUNS])
+def test_recipe_gets_from_a_corpus_to_a_training(
+    recipe: str, arguments: list[str], scored: list[str], made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "recipes").symlink_to(ROOT / "recipes")
+    monkeypatch.chdir(tmp_path)
+    given = [str(made / argument) if argument in TREES else argument for argument in arguments]
+
+    config = ""
+    for command, *rest in commands(recipe, given, tmp_path):
+        if command == "prepare":
+            assert run(app, [command, *rest], "asr") == 0
+        elif command == "tokenizer":
+            assert int(rest[-1]) > 60
+            assert run(app, [command, *rest[:-1], "40"], "asr") == 0
+        elif command == "train":
+            config = rest[1]
+            train([*rest, *TINY])
+        else:
+            assert command in ("export", "evaluate")
+    folder = Path(yaml.safe_load(Path(config).read_text())["run"])
+    checkpoint = torch.load(folder / CHECKPOINTS / "last.ckpt", weights_only=True)
+    assert checkpoint["global_step"] == 2
+    for utterance_list in scored:
+        assert read_manifest(Path(f"data/{utterance_list}.jsonl.gz"))
+
+    # A second time, nothing is prepared again, the training goes on, and what there is is scored.
+    again = commands(recipe, given, tmp_path)
+    assert {command for command, *_ in again} == {"tokenizer", "train", "export", "evaluate"}
+    assert ["train", "--config", config, "--ckpt_path", "last"] in again
+    evaluated = [rest for command, *rest in again if command == "evaluate"]
+    assert [rest[0] for rest in evaluated] == [f"data/{each}.jsonl.gz" for each in scored]
+    assert all(rest[1:3] == ["--bundle", str(folder / "bundle")] for rest in evaluated)
