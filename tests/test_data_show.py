@@ -308,6 +308,24 @@ def test_splits_and_shards_are_read_as_lists_are(made: Made, tmp_path: Path, tin
     assert rows["utterances"] == ["2", "11", "13"]
 
 
+def test_licence_and_source_are_those_that_were_noted_beside_the_list(
+    made: Made, tmp_path: Path, tiny_bundle: Path
+) -> None:
+    known = next(made.tree.all("dl", **{"class": "known"})).text
+    assert str(made.manifest) in known
+    assert "licence" not in known
+    (tmp_path / "a.wav").write_bytes((made.manifest.parent / "clean1.wav").read_bytes())
+    (tmp_path / "list.tsv").write_text("path\tspeaker\ttext\na.wav\tanna\tstop it\n")
+    (tmp_path / "data_sheet.json").write_text('{"licence": "CC BY <4.0>", "source": "example.org"}')
+    shown = show(tmp_path / "list.tsv", tmp_path / "page.html", "--bundle", tiny_bundle, "--samples", "0")
+    known = next(shown.tree.all("dl", **{"class": "known"})).text
+    assert "CC BY <4.0>" in known
+    assert "example.org" in known
+    assert "could not be read" not in shown.tree.text
+    (tmp_path / "data_sheet.json").write_text("[")
+    assert show(tmp_path / "list.tsv", tmp_path / "page.html", "--bundle", tiny_bundle).status == 0
+
+
 def judge(vocabulary: int = SMALLEST) -> Judge:
     tokenizer = Tokenizer.train(["stop it now", "go on then"], vocabulary)
     return Judge(tokenizer, FeatureSettings(), ModelSettings(), Normaliser())

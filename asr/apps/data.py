@@ -1,6 +1,7 @@
 """`asr data`: looking at lists of recordings."""
 
 import hashlib
+import json
 import webbrowser
 from collections import Counter
 from importlib import import_module
@@ -85,7 +86,8 @@ def show(
             [found.rates[place] for place in readable],
             splits=[splits[place] for place in readable],
             title=", ".join(str(Path(*path.absolute().parts[-2:])) for path in lists),
-            source=", ".join(map(str, lists)),
+            licence=_noted("licence", list(lists)),
+            source=_noted("source", list(lists)) or ", ".join(map(str, lists)),
             digest=f"{_digest(list(lists))} (SHA-256 of the list)",
             normaliser=judge.normaliser,
         )
@@ -134,6 +136,21 @@ def _name_unreadable(found: "Survey") -> None:
         complain(AudioError(finding.fault.number))
     if len(failures) > _NAMED_AT_MOST:
         complain(AudioError(printable(f"{len(failures) - _NAMED_AT_MOST} more could not be read; the page names them")))
+
+
+def _noted(key: str, paths: list[Path]) -> str:
+    """What `asr prepare` noted in the data sheets beside the lists; empty where it noted nothing."""
+    from asr.data.preparation import SHEET
+
+    noted: dict[str, None] = {}
+    for path in paths:
+        try:
+            values = json.loads((path.parent / f"{SHEET}.json").read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            continue
+        if isinstance(values, dict) and isinstance(value := values.get(key), str) and value:
+            noted[value] = None
+    return "; ".join(noted)
 
 
 def _digest(paths: list[Path]) -> str:

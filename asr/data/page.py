@@ -30,7 +30,7 @@ EXTREMES: Final = 2
 HEARD: Final = 3
 """How many of each kind of fault, the worst, have a player."""
 
-LISTED: Final = 100
+LISTED: Final = 1000
 """How many of each kind of fault are listed."""
 
 
