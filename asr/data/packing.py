@@ -8,6 +8,7 @@ import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import suppress
 from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -221,4 +222,5 @@ def _claim(out: Path, plan: dict[str, Any]) -> None:
     except OSError as error:
         raise ManifestError(f"{out}: cannot be written: {error}; choose another folder") from error
     finally:
-        unfinished.unlink(missing_ok=True)
+        with suppress(NotADirectoryError):
+            unfinished.unlink(missing_ok=True)

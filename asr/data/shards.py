@@ -14,6 +14,7 @@ import os
 import re
 import tarfile
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path, PurePosixPath
 from typing import Any, Final
 from urllib.parse import quote
@@ -189,7 +190,8 @@ def write_shard(
         raise ManifestError(f"{listed}: cannot be written: {error}; free space or choose another folder") from error
     finally:
         for path in unfinished:
-            path.unlink(missing_ok=True)
+            with suppress(NotADirectoryError):
+                path.unlink(missing_ok=True)
     return listed
 
 
