@@ -51,7 +51,8 @@ def fetch(corpus: Corpus, folder: Path, *, pause: float = 2.0) -> None:
     """
     if not corpus.archives:
         raise AsrError(
-            f"{corpus.title}: cannot be fetched from here, its publisher wants to be asked; {_by_hand(corpus, folder)}"
+            f"{corpus.title}: found no archive that may be fetched from here, its publisher wants to be asked; "
+            f"{_by_hand(corpus, folder)}"
         )
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -75,7 +76,8 @@ def fetch(corpus: Corpus, folder: Path, *, pause: float = 2.0) -> None:
 
 
 def _by_hand(corpus: Corpus, folder: Path) -> str:
-    return f"get it from {corpus.url} and put it so that {folder} holds {corpus.layout}, then run without --download"
+    place = f"get it from {corpus.url} and put" if corpus.url else "put"
+    return f"{place} it so that {folder} holds {corpus.layout}, then run without --download"
 
 
 def _name(url: str) -> str:
@@ -207,10 +209,14 @@ def _unpack(file: Path, folder: Path) -> None:
                     tarred.extract(entry, folder, filter="data")
     except (tarfile.FilterError, _Outside) as error:
         raise AsrError(f"{file}: refused, {error}; wanted members inside the folder; tell the publisher") from error
-    except _DAMAGED as error:
+    except (*_DAMAGED, OSError) as error:
+        # A bzip2 stream that is damaged is an OSError without a number; what the disk refuses has one.
+        if isinstance(error, OSError) and error.errno is not None:
+            raise
         file.unlink()
+        reason = str(error).partition(":\n")[0]  # what follows is each way in which it was tried
         raise AsrError(
-            f"{file}: found no whole tar or zip archive ({error}); it was removed; run again to fetch it anew"
+            f"{file}: found no whole tar or zip archive ({reason}); it was removed; run again to fetch it anew"
         ) from error
 
 

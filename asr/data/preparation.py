@@ -189,8 +189,9 @@ def _header(path: Path) -> Recording:
     try:
         info = soundfile.info(os.fsencode(path) if os.name == "posix" else str(path))
     except (soundfile.SoundFileError, OSError, TypeError) as error:
-        fault = str(error) if path.exists() else "no such file"
-        return Recording(size, mtime, fault=f"cannot be read as audio ({_line(fault)})")
+        reason = getattr(error, "error_string", "") or str(error)
+        reason = {-1: "no such file", 0: "an empty file"}.get(size, reason)
+        return Recording(size, mtime, fault=f"cannot be read as audio ({_line(reason)}); wanted wav, flac, mp3 or ogg")
     fault = "" if info.frames > 0 else "no samples in it"
     return Recording(size, mtime, info.frames / info.samplerate, info.samplerate, fault=fault)
 
@@ -276,7 +277,8 @@ def _read_journal(journal: Path) -> dict[str, Recording]:
     for line in lines:
         try:
             values = json.loads(line)
-            known[values.pop("path")] = Recording(**values)
+            path = values.pop("path")
+            known[path] = Recording(**values)
         except (ValueError, KeyError, TypeError, AttributeError):
             continue
     return known

@@ -1,0 +1,277 @@
+"""Fetching a corpus: against a server on this machine that cuts connections, refuses, and sends what it should not."""
+
+import hashlib
+import io
+import socket
+import tarfile
+import threading
+import zipfile
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from asr.data.corpora import CORPORA
+from asr.data.corpora.corpus import Archive, Corpus
+from asr.data.download import fetch
+from asr.errors import AsrError
+
+
+@dataclass
+class Publisher:
+    """What a server gives by path. ``cut`` ends the next answers after so many bytes; ``refuse`` is a status."""
+
+    files: dict[str, bytes] = field(default_factory=dict)
+    cut: list[int] = field(default_factory=list)
+    refuse: list[int] = field(default_factory=list)
+    redirect: dict[str, str] = field(default_factory=dict)
+    ranges: bool = True
+    asked: list[str | None] = field(default_factory=list)
+    url: str = ""
+
+
+@pytest.fixture
+def publisher() -> Iterator[Publisher]:
+    made = Publisher()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked = self.headers.get("Range")
+            made.asked.append(asked)
+            if self.path in made.redirect:
+                self.send_response(302)
+                self.send_header("Location", made.redirect[self.path])
+                self.end_headers()
+                return
+            if made.refuse or self.path not in made.files:
+                self.send_error(made.refuse.pop(0) if made.refuse else 404)
+                return
+            content = made.files[self.path]
+            start = int(asked.removeprefix("bytes=").rstrip("-")) if asked and made.ranges else 0
+            if start and start >= len(content):
+                self.send_response(416)
+                self.send_header("Content-Range", f"bytes */{len(content)}")
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+                return
+            self.send_response(206 if start else 200)
+            if start:
+                self.send_header("Content-Range", f"bytes {start}-{len(content) - 1}/{len(content)}")
+            self.send_header("Content-Length", str(len(content) - start))
+            self.end_headers()
+            self.wfile.write(content[start : start + made.cut.pop(0)] if made.cut else content[start:])
+            self.close_connection = True
+
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    made.url = f"http://127.0.0.1:{server.server_port}"
+    yield made
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def tar_of(members: dict[str, bytes], *, link: tuple[str, str] | None = None) -> bytes:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w:gz") as tarred:
+        for name, content in members.items():
+            entry = tarfile.TarInfo(name)
+            entry.size = len(content)
+            tarred.addfile(entry, io.BytesIO(content))
+        if link:
+            entry = tarfile.TarInfo(link[0])
+            entry.type, entry.linkname = tarfile.SYMTYPE, link[1]
+            tarred.addfile(entry)
+    return buffer.getvalue()
+
+
+def zip_of(members: dict[str, bytes]) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as zipped:
+        for name, content in members.items():
+            zipped.writestr(name, content)
+    return buffer.getvalue()
+
+
+AUDIO = np.random.default_rng(1).bytes(300_000)
+MEMBERS = {"corpus/a.wav": AUDIO, "corpus/text/a.txt": b"stop it\n"}
+
+
+def corpus_of(publisher: Publisher, *files: tuple[str, bytes, str]) -> Corpus:
+    """A corpus with archives of these names, contents and checksums."""
+    for name, content, _ in files:
+        publisher.files[f"/{name}"] = content
+    archives = tuple(Archive(f"{publisher.url}/{name}", md5) for name, _, md5 in files)
+    return replace(CORPORA["digits"], title="Toy", url="https://example.org/toy", archives=archives)
+
+
+def md5(content: bytes) -> str:
+    return hashlib.md5(content, usedforsecurity=False).hexdigest()
+
+
+def test_archives_are_unpacked_into_the_folder_and_fetched_once(publisher: Publisher, tmp_path: Path) -> None:
+    first, second = tar_of(MEMBERS), zip_of({"corpus/b.wav": b"more"})
+    corpus = corpus_of(publisher, ("a.tar.gz", first, md5(first)), ("b.zip", second, ""))
+    folder = tmp_path / "below" / "toy"
+    for _ in range(2):
+        fetch(corpus, folder)
+        found = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+        assert found == {*MEMBERS, "corpus/b.wav", ".a.tar.gz.unpacked", ".b.zip.unpacked"}
+    assert all((folder / name).read_bytes() == content for name, content in MEMBERS.items())
+    assert publisher.asked == [None, None]
+
+
+def test_an_interrupted_download_goes_on_where_it_was(publisher: Publisher, tmp_path: Path) -> None:
+    content = tar_of(MEMBERS)
+    publisher.cut = [100_000, 50_000]
+    fetch(corpus_of(publisher, ("a.tar.gz", content, md5(content))), tmp_path, pause=0)
+    assert publisher.asked == [None, "bytes=100000-", "bytes=150000-"]
+    assert (tmp_path / "corpus" / "a.wav").read_bytes() == AUDIO
+
+
+def test_the_next_run_goes_on_too(publisher: Publisher, tmp_path: Path) -> None:
+    content = tar_of(MEMBERS)
+    corpus = corpus_of(publisher, ("a.tar.gz", content, md5(content)))
+    publisher.cut = [1_000] * 5
+    with pytest.raises(AsrError, match=r"after 5000 bytes.*a\.tar\.gz\.part holds what came.*run again") as caught:
+        fetch(corpus, tmp_path, pause=0)
+    assert "\n" not in str(caught.value)
+    assert [path.name for path in tmp_path.iterdir()] == ["a.tar.gz.part"]
+    publisher.asked.clear()
+    fetch(corpus, tmp_path)
+    assert publisher.asked == ["bytes=5000-"]
+    assert (tmp_path / "corpus" / "a.wav").read_bytes() == AUDIO
+
+
+def test_a_part_that_was_whole_is_taken(publisher: Publisher, tmp_path: Path) -> None:
+    content = tar_of(MEMBERS)
+    (tmp_path / "a.tar.gz.part").write_bytes(content)
+    fetch(corpus_of(publisher, ("a.tar.gz", content, md5(content))), tmp_path, pause=0)
+    assert (tmp_path / "corpus" / "a.wav").read_bytes() == AUDIO
+
+
+def test_a_part_of_another_file_is_dropped(publisher: Publisher, tmp_path: Path) -> None:
+    content = tar_of(MEMBERS)
+    (tmp_path / "a.tar.gz.part").write_bytes(content + b"longer")
+    fetch(corpus_of(publisher, ("a.tar.gz", content, md5(content))), tmp_path, pause=0)
+    assert publisher.asked == [f"bytes={len(content) + 6}-", None]
+    assert (tmp_path / "corpus" / "a.wav").read_bytes() == AUDIO
+
+
+def test_a_server_that_only_sends_all_is_begun_again(publisher: Publisher, tmp_path: Path) -> None:
+    content = tar_of(MEMBERS)
+    publisher.ranges, publisher.cut = False, [70_000]
+    fetch(corpus_of(publisher, ("a.tar.gz", content, md5(content))), tmp_path, pause=0)
+    assert (tmp_path / "corpus" / "a.wav").read_bytes() == AUDIO
+
+
+def test_a_server_that_is_busy_is_asked_again(publisher: Publisher, tmp_path: Path) -> None:
+    publisher.refuse = [503, 500]
+    fetch(corpus_of(publisher, ("a.tar.gz", tar_of(MEMBERS), "")), tmp_path, pause=0)
+    assert len(publisher.asked) == 3
+
+
+def test_another_checksum_is_refused_and_nothing_is_unpacked(publisher: Publisher, tmp_path: Path) -> None:
+    content = tar_of(MEMBERS)
+    with pytest.raises(AsrError, match=rf"found the MD5 {md5(content)}, wanted {md5(b'x')}; it was removed"):
+        fetch(corpus_of(publisher, ("a.tar.gz", content, md5(b"x"))), tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        tar_of({"../evil.txt": b"x"}),
+        tar_of({"a/../../evil.txt": b"x"}),
+        tar_of({}, link=("here", "..")),
+        zip_of({"../evil.txt": b"x"}),
+        zip_of({"good.txt": b"x", "a/../../evil.txt": b"x"}),
+        zip_of({"/evil.txt": b"x"}),
+        zip_of({"..\\evil.txt": b"x"}),
+        zip_of({"C:/evil.txt": b"x"}),
+    ],
+)
+def test_members_outside_the_folder_are_refused(content: bytes, publisher: Publisher, tmp_path: Path) -> None:
+    folder = tmp_path / "below" / "toy"
+    with pytest.raises(AsrError, match=r"refused, .*wanted members inside the folder"):
+        fetch(corpus_of(publisher, ("a.tar.gz", content, "")), folder)
+    assert not list(tmp_path.rglob("evil.txt"))
+    assert [path.name for path in folder.iterdir()] == ["a.tar.gz"]
+
+
+def test_an_absolute_name_stays_in_the_folder(publisher: Publisher, tmp_path: Path) -> None:
+    """Python's filter for data takes the first slash off."""
+    folder = tmp_path / "toy"
+    fetch(corpus_of(publisher, ("a.tar.gz", tar_of({f"{tmp_path}/evil.txt": b"x"}), "")), folder)
+    assert not (tmp_path / "evil.txt").exists()
+
+
+@pytest.mark.parametrize("content", [b"<html>not here any more</html>", tar_of(MEMBERS)[:50_000], zip_of(MEMBERS)[:-9]])
+def test_what_is_no_archive_is_removed(content: bytes, publisher: Publisher, tmp_path: Path) -> None:
+    with pytest.raises(AsrError, match=r"found no whole tar or zip archive.*run again"):
+        fetch(corpus_of(publisher, ("a.tar.gz", content, "")), tmp_path)
+    assert not (tmp_path / "a.tar.gz").exists()
+    assert not (tmp_path / ".a.tar.gz.unpacked").exists()
+
+
+@pytest.mark.parametrize("status", [403, 404])
+def test_a_refusal_says_how_to_get_it_by_hand(status: int, publisher: Publisher, tmp_path: Path) -> None:
+    corpus = corpus_of(publisher, ("a.tar.gz", b"", ""))
+    publisher.refuse = [status]
+    with pytest.raises(AsrError, match=rf"HTTP {status}") as caught:
+        fetch(corpus, tmp_path)
+    message = str(caught.value)
+    assert corpus.url in message
+    assert corpus.layout in message
+    assert "\n" not in message
+    assert len(publisher.asked) == 1
+
+
+def test_a_network_that_refuses_says_how_to_get_it_by_hand(tmp_path: Path) -> None:
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{nobody.getsockname()[1]}/a.tar.gz"
+    corpus = replace(CORPORA["digits"], archives=(Archive(url),))
+    with pytest.raises(AsrError, match=r"cannot be fetched \(.*refused.*get it from https://.*recordings/"):
+        fetch(corpus, tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("url", ["http://example.org/a.tar.gz", "ftp://example.org/a.tar.gz", "file:///etc/passwd"])
+def test_only_https_is_trusted(url: str, tmp_path: Path) -> None:
+    with pytest.raises(AsrError, match="wanted https"):
+        fetch(replace(CORPORA["digits"], archives=(Archive(url),)), tmp_path)
+
+
+def test_a_redirection_to_less_is_refused(publisher: Publisher, tmp_path: Path) -> None:
+    publisher.redirect["/a.tar.gz"] = "http://example.org/a.tar.gz"
+    with pytest.raises(AsrError, match=r"http://example.org/a.tar.gz: .*wanted https"):
+        fetch(corpus_of(publisher, ("a.tar.gz", b"", "")), tmp_path)
+
+
+@pytest.mark.parametrize("name", sorted(name for name, corpus in CORPORA.items() if not corpus.archives))
+def test_a_corpus_without_archives_is_asked_for(name: str, tmp_path: Path) -> None:
+    with pytest.raises(AsrError, match="wants to be asked") as caught:
+        fetch(CORPORA[name], tmp_path / "corpus")
+    assert CORPORA[name].url in str(caught.value)
+    assert CORPORA[name].layout in str(caught.value)
+    assert not (tmp_path / "corpus").exists()
+
+
+def test_addresses_of_all_corpora_are_https_with_names_of_their_own() -> None:
+    assert any(corpus.archives for corpus in CORPORA.values())
+    for corpus in CORPORA.values():
+        names = [archive.url.rpartition("/")[2] for archive in corpus.archives]
+        assert len(set(names)) == len(names)
+        for archive in corpus.archives:
+            assert archive.url.startswith("https://")
+            assert not archive.md5 or len(archive.md5) == 32
