@@ -222,6 +222,23 @@ def test_the_speed_of_each_part_beside_its_limit(tiny: TinyModel, recording: Pat
             assert float(over) > 1, name
 
 
+def test_the_speed_of_batches_beside_the_model(tmp_path: Path) -> None:
+    config = tmp_path / "train.yaml"
+    model = "{d_model: 16, heads: 2, feedforward: 16, encoder_layers: 4, decoder_layers: 1}"
+    config.write_text(f"model: {{model: {model}}}\ndata: {{batches: {{seconds: 3}}}}\n", encoding="utf-8")
+    done = script("bench_data.py", "--config", config, "--batches", "4", "--rounds", "1", "--workers", "0", "1")
+    assert (done.returncode, done.stderr) == (0, "")
+    pace = float(done.stdout.partition("The model learns ")[2].partition(" ")[0])
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in done.stdout.splitlines() if line[:1] == "|"]
+    assert rows[0][:3] == ["change", "0 workers", "1 workers"]
+    table = {name: numbers for name, *numbers in rows[2:]}
+    assert {"none", "speed", "reverberation", "all of these", "tempo"} <= table.keys()
+    for name, cells in table.items():
+        for cell in cells:
+            speed, _, ratio = cell.rstrip(")").partition(" (")
+            assert 0 < float(speed) / pace == pytest.approx(float(ratio), rel=0.2, abs=0.1), name
+
+
 def test_every_product_of_the_model_is_counted(tiny: TinyModel, bench: ModuleType) -> None:
     s, vocabulary, width = tiny.model.settings, tiny.tokenizer.vocabulary, tiny.features.dimension
     d, steps = s.d_model, 25
