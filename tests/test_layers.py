@@ -29,7 +29,8 @@ NEVER = {("asr.training", "asr.runtime"), ("asr.runtime", "asr.training")}
 # What `pip install .` does not bring.
 TRAINING_ONLY = {
     *("torch", "torchaudio", "lightning", "jsonargparse", "lhotse", "librosa", "jiwer", "tensorboard"),
-    *("onnx", "onnxscript", "safetensors", "matplotlib", "jinja2", "hassil", "sounddevice", "scipy", "pandas", "sklearn"),
+    *("onnx", "onnxscript", "safetensors", "matplotlib", "jinja2", "hassil", "sounddevice"),
+    *("scipy", "pandas", "sklearn"),
 }
 CORE = ("asr.errors", "asr.audio", "asr.text", "asr.bundle", "asr.search", "asr.runtime", "asr.model.settings")
 NOT_CORE = ("asr.audio.mfcc",)

@@ -1,19 +1,30 @@
-"""Speech from text: voices that never cross splits, speech that obeys rate and pitch, runs that can be resumed."""
+"""Speech from text: voices that never cross splits, speech that obeys its settings, shards that follow from a plan."""
 
-import csv
+import os
+import signal
+import subprocess
+import sys
+import time
 from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
+from conftest import ROOT
 
 from asr.data import synthesis
 from asr.data.engines import INSTALL, run_engine
-from asr.data.synthesis import Voice, draw, find_voices, read_texts, speak, split_of, split_voices, synthesize
+from asr.data.manifest import read_manifest, read_utterance
+from asr.data.speech import Take, speak, speak_all
+from asr.data.synthesis import PEOPLE_SHARE, PLAN, Plan, draw, synthesize
+from asr.data.texts import read_lines
+from asr.data.voices import Split, Voice, find_voices, split_of, split_voices
 from asr.errors import AudioError, SettingsError
 
-RECIPE = Path(__file__).resolve().parents[1] / "recipes" / "commands"
+RECIPE = ROOT / "recipes" / "commands"
 
 # The rule for splits is about names, so it is tested without any engine.
 SOME = [
@@ -21,6 +32,10 @@ SOME = [
     for accent in ("en-gb", "en-us", "en-gb-scotland", "en-gb-x-gbclan", "en-gb-x-gbcwmd")
     for variant in ("", "+f1", "+f3", "+f5", "+m3", "+m7", "+steph", "+steph2")
 ] + [Voice("flite", name) for name in ("slt", "rms", "awb", "kal", "kal16")]
+FESTIVAL = [Voice("festival", f"cmu_us_{person}_arctic_hts") for person in ("slt", "rms", "awb", "bdl")] + [
+    Voice("festival", "kal_diphone")
+]
+SLT, KAL = Voice("flite", "slt"), Voice("flite", "kal16")
 
 
 @pytest.fixture(scope="module")
@@ -29,16 +44,16 @@ def voices() -> tuple[Voice, ...]:
         found = find_voices()
     except SettingsError as error:
         pytest.skip(str(error))
-    if {voice.engine for voice in found} != {"espeak-ng", "flite"}:
+    if not {voice.engine for voice in found} >= {"espeak-ng", "flite"}:
         pytest.skip(f"espeak-ng and flite are not both installed: {INSTALL}")
     return found
 
 
-def check_splits(splits: dict[synthesis.Split, list[Voice]]) -> None:
-    """No voice, no variant and no flite speaker of dev or test is in another split; nor are their accents."""
+def check_splits(splits: dict[Split, list[Voice]]) -> None:
+    """No voice, no variant and no recorded person of dev or test is in another split; nor are their accents."""
     assert all(splits.values())
     variants = {
-        split: {v.name.partition("+")[2] if v.engine == "espeak-ng" else v.name for v in group}
+        split: {v.name.partition("+")[2] if v.engine == "espeak-ng" else v.speaker for v in group}
         for split, group in splits.items()
     }
     accents = {split: {v.name.partition("+")[0] for v in g if v.engine == "espeak-ng"} for split, g in splits.items()}
@@ -46,11 +61,21 @@ def check_splits(splits: dict[synthesis.Split, list[Voice]]) -> None:
         assert not variants[one] & variants[other]
         assert accents[other] - accents[one], f"{other} has an accent that {one} has not"
     for split in ("dev", "test"):
-        assert {v.engine for v in splits[split]} == {"espeak-ng", "flite"}
+        assert {v.engine for v in splits[split]} >= {"espeak-ng", "flite"}
 
 
 def test_held_out_voices_are_in_no_other_split() -> None:
     check_splits(split_voices(SOME))
+
+
+def test_a_person_is_in_one_split_whichever_engine_speaks() -> None:
+    splits = split_voices(SOME + FESTIVAL)
+    check_splits(splits)
+    of = {voice: split for split, group in splits.items() for voice in group}
+    for person, expected in (("slt", "train"), ("kal", "train"), ("rms", "dev"), ("awb", "test")):
+        made_from = [voice for voice in SOME + FESTIVAL if voice.speaker == person]
+        assert {voice.engine for voice in made_from} == {"flite", "festival"}
+        assert {of[voice] for voice in made_from} == {expected}
 
 
 def test_split_of_a_voice_does_not_depend_on_the_others_or_their_order() -> None:
@@ -98,6 +123,47 @@ def test_speech_lasts_as_long_as_the_engine_made_it(voices: tuple[Voice, ...], n
     assert len(wave) / 16_000 == pytest.approx(soundfile.info(path).duration, abs=0.001)
 
 
+@pytest.mark.parametrize("factor", [0.85, 1.2])
+@pytest.mark.parametrize("name", ["en-us+f2", "slt", "kal_diphone"])
+def test_formants_move_and_neither_pitch_nor_length_does(voices: tuple[Voice, ...], name: str, factor: float) -> None:
+    voice = next((voice for voice in voices if voice.name == name), None)
+    if voice is None:
+        pytest.skip(f"the voice {name} is not installed")
+    plain, moved = (speak("are far armour", voice, formants=formants) for formants in (1.0, factor))
+    assert len(moved) == pytest.approx(len(plain), rel=0.08)
+    assert fundamental(moved) == pytest.approx(fundamental(plain), rel=0.08)
+    hertz = np.linspace(0, 8000, 513)
+    inside = (hertz > 300) & (hertz < 3200)
+    misfit = {
+        stretch: np.std((envelope(moved) - np.interp(hertz / stretch, hertz, envelope(plain)))[inside])
+        for stretch in np.arange(0.7, 1.4, 0.02)
+    }
+    assert min(misfit, key=lambda stretch: misfit[stretch]) == pytest.approx(factor, abs=0.06)
+
+
+def envelope(wave: np.ndarray) -> np.ndarray:
+    """The mean logarithmic spectrum (513,) of the loud frames, smoothed over what the harmonics do to it."""
+    frames = np.lib.stride_tricks.sliding_window_view(wave, 1024)[::128]
+    loud = frames[np.abs(frames).mean(1) > 0.5 * np.abs(frames).mean(1).max()]
+    spectrum = np.log(np.abs(np.fft.rfft(loud * np.hanning(1024))) + 1e-4).mean(0)
+    cepstrum = np.fft.irfft(spectrum)
+    cepstrum[40:-39] = 0
+    return np.fft.rfft(cepstrum).real
+
+
+def test_many_are_spoken_as_each_alone(voices: tuple[Voice, ...]) -> None:
+    some = [v for v in voices if v.engine == "festival"] + [KAL, Voice("espeak-ng", "en-us+f2")]
+    takes = [Take('the "end" is\\near', voice, 1.2, 1.1 if voice.has_pitch else 0.9, 0.9) for voice in some]
+    takes.insert(1, Take("...", takes[0].voice))
+    for take, together in zip(takes, speak_all(takes), strict=True):
+        (alone,) = speak_all([take])
+        if take.text == "..." and take.voice.engine == "festival":
+            assert isinstance(alone, AudioError)
+            assert isinstance(together, AudioError)
+        else:
+            assert np.array_equal(together, alone)
+
+
 def fundamental(wave: np.ndarray) -> float:
     """The median frequency, in Hz, of the strongest autocorrelation between 60 and 400 Hz, over loud frames."""
     frames = np.lib.stride_tricks.sliding_window_view(wave, 1024)[::256]
@@ -116,11 +182,19 @@ def fundamental(wave: np.ndarray) -> float:
         ("stop", {"rate": 3.0}, "3.0"),
         ("stop", {"rate": float("nan")}, "nan"),
         ("stop", {"pitch": 0.1}, "0.1"),
+        ("stop", {"formants": 1.5}, "1.5"),
+        ("stop", {"rate": 0.5, "formants": 1.2}, "0.42"),
     ],
 )
 def test_what_cannot_be_spoken_is_refused(text: str, settings: dict[str, float], named: str) -> None:
     with pytest.raises(SettingsError, match=named):
         speak(text, Voice("espeak-ng", "en-gb"), **settings)
+
+
+def test_a_voice_with_a_pitch_of_its_own_keeps_it() -> None:
+    with pytest.raises(SettingsError, match="pitch of its own"):
+        Take("stop", FESTIVAL[0], pitch=1.2)
+    assert Take("stop", FESTIVAL[0], pitch=1.2, formants=1.2).engine_pitch == 1
 
 
 def test_unknown_voice_is_refused_although_the_engines_take_it(voices: tuple[Voice, ...]) -> None:
@@ -142,92 +216,183 @@ def test_missing_engines_are_named_with_the_command_to_install_them(monkeypatch:
     find_voices.cache_clear()
 
 
+TEXTS = ("one", "two", "three")
+
+
 def test_draw_is_fixed_by_the_seed_and_uses_texts_evenly() -> None:
-    texts = ["one", "two", "three"]
-    drawn = list(draw(texts, SOME, 400, seed=5))
-    assert drawn == list(draw(texts, SOME, 400, seed=5))
-    assert drawn != list(draw(texts, SOME, 400, seed=6))
-    counts = Counter(request.text for request in drawn)
-    assert set(counts) == set(texts)
+    def drawn(seed: int, voices: Sequence[Voice] = SOME) -> list[Take]:
+        plan = Plan(TEXTS, voices, seed=seed, utterances=400, shard=150)
+        return [take for number in (2, 0, 1) for take in draw(plan, number)]
+
+    takes = drawn(5)
+    assert len(takes) == 400
+    assert takes == drawn(5)
+    assert takes != drawn(6)
+    counts = Counter(take.text for take in takes)
+    assert set(counts) == set(TEXTS)
     assert max(counts.values()) - min(counts.values()) <= 1
-    paths = {request.path for request in drawn}
-    assert len(paths) == 400
-    assert not paths & {request.path for request in draw(texts, SOME, 400, seed=6)}
-    same = [{r.path for r in draw(["one"], [Voice("flite", "slt")], 50, seed)} for seed in (5, 6)]
-    assert len(same[0] & same[1]) < 5, "rate and pitch are told by the name too"
-    flite = sum(request.voice.engine == "flite" for request in drawn) / 400
-    assert flite == pytest.approx(synthesis.FLITE_SHARE, abs=0.08)
-    assert {r.voice.engine for r in draw(texts, [Voice("flite", "slt")], 20, seed=5)} == {"flite"}
+    people = sum(take.voice.engine != "espeak-ng" for take in takes) / 400
+    assert people == pytest.approx(PEOPLE_SHARE, abs=0.08)
+    assert {take.voice for take in drawn(5, [SLT])} == {SLT}
+    for values, (low, high) in (
+        ([take.rate for take in takes], synthesis.DRAWN_RATES),
+        ([take.pitch for take in takes], synthesis.DRAWN_PITCHES),
+        ([take.formants for take in takes], synthesis.DRAWN_FORMANTS),
+    ):
+        assert low <= min(values) < low + 0.05
+        assert high - 0.05 < max(values) <= high
 
 
-def test_folders_hold_at_most_a_thousand_files() -> None:
-    counts = Counter(request.path.parent for request in draw(["one"], SOME, 2500, seed=1))
-    assert [(str(folder), n) for folder, n in sorted(counts.items())] == [("00", 1000), ("01", 1000), ("02", 500)]
+def test_every_drawn_setting_can_be_spoken() -> None:
+    """The outermost corners of what is drawn are within what the engines can do."""
+    for rate in synthesis.DRAWN_RATES:
+        for pitch in synthesis.DRAWN_PITCHES:
+            for formants in synthesis.DRAWN_FORMANTS:
+                Take("stop", KAL, rate, pitch, formants)
 
 
-def test_synthesize_writes_flac_and_a_manifest(voices: tuple[Voice, ...], tmp_path: Path) -> None:
-    texts = read_texts(RECIPE / "founding.txt")
-    manifest = synthesize(texts, tmp_path, voices=split_voices(voices)["dev"], utterances=16, seed=3, jobs=2)
-    with manifest.open(encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file, delimiter="\t"))
-    assert Counter(row["text"] for row in rows) == dict.fromkeys(texts, 2)
-    names = {voice.name for voice in split_voices(voices)["dev"]}
-    for row in rows:
-        info = soundfile.info(tmp_path / row["path"])
-        assert (info.format, info.samplerate, info.channels) == ("FLAC", 16_000, 1)
-        assert 0.5 < info.duration < 10
-        assert row["speaker"] in names
-    assert sorted(p.suffix for p in tmp_path.rglob("*") if p.is_file()) == [".flac"] * 16 + [".tsv"]
+def files(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
 
 
-def test_interrupted_run_is_taken_up_where_it_stopped(
+def some_plan(voices: Sequence[Voice], **settings: int | float | str | None) -> Plan:
+    """A plan of quick voices."""
+    quick = [v for v in split_voices(voices)["train"] if v.engine == "espeak-ng" or v == KAL]
+    wanted = {"utterances": 10, "shard": 4, "seed": 3} | settings
+    return Plan(TEXTS, quick, **wanted)  # type: ignore[arg-type]
+
+
+def test_shards_are_a_manifest_of_what_was_planned(voices: tuple[Voice, ...], tmp_path: Path) -> None:
+    texts = read_lines(RECIPE / "founding.txt")
+    plan = Plan(texts, split_voices(voices)["dev"], seed=3, utterances=16, form="flac")
+    made = synthesize(plan, tmp_path)
+    assert sorted(files(tmp_path)) == ["cuts.000000.jsonl.gz", PLAN, "recording.000000.tar"]
+    utterances = read_manifest(tmp_path)
+    assert (len(utterances), made.utterances, made.left_out) == (16, 16, [])
+    assert Counter(utterance.text for utterance in utterances) == dict.fromkeys(texts, 2)
+    takes = draw(plan, 0)
+    assert [utterance.speaker for utterance in utterances] == [take.voice.speaker for take in takes]
+    seconds = 0.0
+    for utterance, take in zip(utterances, takes, strict=True):
+        wave = read_utterance(utterance)
+        (spoken,) = speak_all([take])
+        assert np.abs(wave - spoken).max() < 1e-4
+        seconds += len(wave) / 16_000
+    assert made.hours * 3600 == pytest.approx(seconds)
+
+
+def test_two_processes_make_the_same_as_one(voices: tuple[Voice, ...], tmp_path: Path) -> None:
+    """By hours, where more is made than is kept: the last shard ends with the utterance that fills them."""
+    plan = some_plan(voices, shard=3, utterances=None, hours=5 / 3600)
+    one, two = tmp_path / "one", tmp_path / "two"
+    made = synthesize(plan, one, jobs=1)
+    assert synthesize(plan, two, jobs=2).hours == made.hours
+    assert files(one) == files(two)
+    assert synthesize(plan, one, jobs=1).utterances == made.utterances
+    assert files(one) == files(two), "what is finished stays"
+    seconds = [utterance.duration for utterance in read_manifest(one)]
+    assert None not in seconds
+    assert sum(seconds[:-1]) < 5 <= sum(seconds) == pytest.approx(made.hours * 3600)
+    other = tmp_path / "other"
+    synthesize(some_plan(voices, shard=3, utterances=None, hours=5 / 3600, seed=4), other)
+    assert files(other) != files(one)
+
+
+KILLED = """
+import sys
+from pathlib import Path
+from asr.data.synthesis import Plan, synthesize
+from asr.data.voices import Voice
+if __name__ == "__main__":
+    plan = Plan(("one", "two"), [Voice("espeak-ng", "en-us")], utterances=16, shard=2)
+    synthesize(plan, Path(sys.argv[1]), jobs=int(sys.argv[2]))
+"""
+
+
+def children(parent: int) -> list[Path]:
+    found = []
+    for status in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):  # it may have ended meanwhile
+            if int(status.read_text().rpartition(")")[2].split()[1]) == parent:
+                found.append(status.parent)
+    return found
+
+
+def test_killed_run_is_taken_up_where_it_stopped(voices: tuple[Voice, ...], tmp_path: Path) -> None:
+    killed, straight, script = tmp_path / "killed", tmp_path / "straight", tmp_path / "script.py"
+    script.write_text(KILLED)
+    command = [sys.executable, str(script), str(killed), "2"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    running = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 60
+    while not list(killed.glob("cuts.*.jsonl.gz")) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    begun = children(running.pid)
+    running.send_signal(signal.SIGKILL)
+    assert running.wait() == -signal.SIGKILL
+    while any(child.exists() for child in begun) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert not any(child.exists() for child in begun), "the processes that speak must end with the one that began them"
+    assert 0 < len(list(killed.glob("cuts.*.jsonl.gz"))) < 8
+    (killed / "cuts.000099.1.list").write_text("what a killed process was writing")
+
+    subprocess.run([*command[:-1], "1"], env=environment, check=True, stdout=subprocess.DEVNULL)
+    synthesize(Plan(("one", "two"), [Voice("espeak-ng", "en-us")], utterances=16, shard=2), straight)
+    assert files(killed) == files(straight)
+
+
+def test_what_another_plan_began_is_refused(voices: tuple[Voice, ...], tmp_path: Path) -> None:
+    plan = some_plan(voices, utterances=2)
+    synthesize(plan, tmp_path / "speech")
+    before = files(tmp_path / "speech")
+    for settings, named in (
+        ({"seed": 4}, "seed 3 and not 4"),
+        ({"form": "flac"}, "form .opus. and not .flac."),
+        ({"utterances": 3}, "utterances 2 and not 3"),
+    ):
+        with pytest.raises(SettingsError, match=named):
+            synthesize(some_plan(voices, **{"utterances": 2, **settings}), tmp_path / "speech")
+    with pytest.raises(SettingsError, match=r"texts 3 .* and not 2"):
+        synthesize(Plan(TEXTS[:2], plan.voices, seed=3, utterances=2, shard=4), tmp_path / "speech")
+    assert files(tmp_path / "speech") == before
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "notes.txt").touch()
+    with pytest.raises(SettingsError, match="holds files"):
+        synthesize(plan, tmp_path / "mine")
+
+
+def test_what_cannot_be_spoken_is_left_out_until_it_is_too_much(
     voices: tuple[Voice, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    some, calls = list(voices)[:3], []
-    wave = np.zeros(1600, np.float32)
+    def failing(takes: Sequence[Take]) -> Iterator[np.ndarray | AudioError]:
+        for take in takes:
+            yield AudioError("the engine failed at two") if take.text == "two" else np.zeros(1600, np.float32)
 
-    def failing(text: str, voice: Voice, *, rate: float, pitch: float) -> np.ndarray:
-        calls.append(text)
-        if text == "two" and len(calls) < 10:
-            raise AudioError("the engine failed at two")
-        return wave
-
-    monkeypatch.setattr(synthesis, "speak", failing)
-    texts = ["one", "two", "three"]
-    with pytest.raises(AudioError, match=r"1 of 3 .* failed at two"):
-        synthesize(texts, tmp_path, voices=some, utterances=3, seed=0, jobs=1)
-    assert sorted(calls) == sorted(texts), "the other texts are spoken all the same"
-    assert not (tmp_path / synthesis.MANIFEST).exists()
-
-    calls.extend(["-"] * 10)
-    synthesize(texts, tmp_path, voices=some, utterances=3, seed=0, jobs=1)
-    assert calls[13:] == ["two"], "only what was missing is spoken"
-    kept = set(tmp_path.rglob("*.flac"))
-    synthesize(texts, tmp_path, voices=some, utterances=3, seed=1, jobs=1)
-    assert len(calls[14:]) == 3, "another seed does not take the files of this one for its own"
-    assert len(set(tmp_path.rglob("*.flac")) - kept) == 3
+    monkeypatch.setattr(synthesis, "speak_all", failing)
+    plan = Plan(("one",) * 99 + ("two",), [KAL], utterances=100, shard=50)
+    made = synthesize(plan, tmp_path / "few")
+    assert (made.utterances, made.left_out) == (99, ["kal16: two"])
+    assert len(read_manifest(tmp_path / "few")) == 99
+    assert synthesize(plan, tmp_path / "few").left_out == made.left_out
+    plan = Plan(TEXTS, [KAL], utterances=100, shard=50)
+    with pytest.raises(AudioError, match=r"2 of \d utterances .* failed at two"):
+        synthesize(plan, tmp_path / "many")
+    assert list(files(tmp_path / "many")) == [PLAN]
 
 
-def test_split_must_be_one_of_three(voices: tuple[Voice, ...], tmp_path: Path) -> None:
-    with pytest.raises(SettingsError, match="train, dev, test"):
-        synthesis.synthesize_split(RECIPE / "founding.txt", tmp_path, split="tset", utterances=1, seed=0)
-
-
-@pytest.mark.parametrize("content", ["", "\n# nothing but a remark\n"])
-def test_text_file_without_text_is_refused(tmp_path: Path, content: str) -> None:
-    path = tmp_path / "texts.txt"
-    path.write_text(content)
-    with pytest.raises(SettingsError, match=r"texts\.txt"):
-        read_texts(path)
-    with pytest.raises(SettingsError, match=r"absent\.txt"):
-        read_texts(tmp_path / "absent.txt")
+@pytest.mark.parametrize(
+    "settings", [{"hours": 1.0}, {"utterances": None}, {"utterances": 0}, {"utterances": None, "hours": -1.0}]
+)
+def test_how_much_to_speak_is_said_once(settings: dict[str, float | None]) -> None:
+    with pytest.raises(SettingsError, match=r"utterances|hours"):
+        Plan(TEXTS, SOME, **{"utterances": 3, **settings})  # type: ignore[arg-type]
 
 
 def test_commands_of_the_recipe_are_normal_distinct_and_hold_the_founding_sentences() -> None:
-    commands = read_texts(RECIPE / "commands.txt")
+    commands = read_lines(RECIPE / "commands.txt")
     assert len(commands) >= 400
     assert len(set(commands)) == len(commands)
     assert all(" ".join(c.split()) == c and set(c) <= set("abcdefghijklmnopqrstuvwxyz' ") for c in commands)
-    founding = read_texts(RECIPE / "founding.txt")
+    founding = read_lines(RECIPE / "founding.txt")
     assert len(founding) == 8
     assert set(founding) <= set(commands)

@@ -17,12 +17,18 @@ from asr.data.engines import INSTALL, TIMEOUT_SECONDS, run_engine
 from asr.data.voices import Voice, find_voices
 from asr.errors import AsrError, AudioError, SettingsError
 
+SHORTEST_SECONDS = 0.05
+"""Less than this is the click that an engine makes of a text without words."""
+
 # What the engines can do: beyond it they clip the value or stop making sense.
 RATES = (0.5, 2.0)
-PITCHES = (0.5, 1.9)
+PITCHES = (0.67, 1.63)
 FORMANTS = (0.8, 1.25)
 
 ESPEAK_WORDS_PER_MINUTE = 175
+# espeak-ng's pitch moves the lowest tone of a voice and leaves the rise and fall above it as it is. So a voice's mean
+# pitch moves by only a part of what is set: 0.65 in the median of its voices, from 0.4 to 1.1.
+ESPEAK_PITCH_PART = 0.65
 # The average pitch of festival's diphone voices, its spread, and what its model of intonation was trained on, in Hz.
 FESTIVAL_HERTZ = (105, 14, 170, 34)
 
@@ -31,7 +37,7 @@ FESTIVAL_HERTZ = (105, 14, 170, 34)
 class Take:
     """One utterance to be spoken.
 
-    ``rate`` multiplies the speed (0.5 to 2), ``pitch`` the voice's fundamental frequency (0.5 to 1.9). ``formants``
+    ``rate`` multiplies the speed (0.5 to 2), ``pitch`` the voice's fundamental frequency (0.67 to 1.63). ``formants``
     multiplies the resonances of the vocal tract (0.8 to 1.25): 1.2 is that of a speaker whose tract is a sixth shorter.
     At rate 1 espeak-ng speaks 175 words a minute, and the others as fast as they were recorded (flite's kal by itself
     is a tenth slower).
@@ -129,7 +135,8 @@ def _speak_alone(take: Take) -> bytes:
     else:
         # espeak-ng's pitch goes from 0 to 99 over two octaves, with the voice's own at 50.
         words_per_minute = round(take.engine_rate * ESPEAK_WORDS_PER_MINUTE)
-        espeak_pitch = round(50 + 50 * math.log2(take.engine_pitch))
+        lowest_tone = 1 + (take.engine_pitch - 1) / ESPEAK_PITCH_PART
+        espeak_pitch = min(99, max(0, round(50 + 50 * math.log2(lowest_tone))))
         command = ["espeak-ng", "-v", take.voice.name, "-s", str(words_per_minute), "-p", str(espeak_pitch)]
         command += ["--stdout", "--", take.text]
     return run_engine(command)
@@ -169,7 +176,7 @@ def _festival_script(take: Take, file: Path) -> str:
 def _finish(take: Take, wav: bytes) -> NDArray[np.float32]:
     """The wave at 16 kHz with its formants moved."""
     samples, sample_rate = _read_wav(wav)
-    if samples.size == 0:
+    if samples.size < SHORTEST_SECONDS * sample_rate:
         raise AudioError(
             f"{take.voice.engine} voice {take.voice.name!r} spoke nothing for {take.text!r}: give text with words"
         )

@@ -36,11 +36,8 @@ PLAN = "cuts.plan.json"  # lhotse takes other files beside the shards for parts 
 
 VERSION = 1  # raised whenever the same plan would come out differently
 
-SHARD = 500
-"""Utterances in a shard, but for the last."""
-
 DRAWN_RATES = (0.7, 1.45)
-DRAWN_PITCHES = (0.75, 1.4)
+DRAWN_PITCHES = (0.81, 1.38)
 DRAWN_FORMANTS = (0.85, 1.2)
 
 # flite's and festival's few voices are cut or modelled from recorded people, espeak-ng's hundreds are computed from
@@ -55,7 +52,8 @@ MOST_FAILED = 0.02
 class Plan:
     """What is to be made: all that decides about the bytes of the shards.
 
-    Either ``utterances`` or ``hours`` is given: how many to speak, or how much speech to end up with.
+    Either ``utterances`` or ``hours`` is given: how many to speak, or how much speech to end up with. A shard holds
+    ``shard`` utterances, the last one fewer.
     """
 
     texts: Sequence[str] = field(repr=False)
@@ -64,6 +62,7 @@ class Plan:
     utterances: int | None = None
     hours: float | None = None
     form: Form = "opus"
+    shard: int = 500
 
     def __post_init__(self) -> None:
         if (self.utterances is None) == (self.hours is None):
@@ -74,6 +73,8 @@ class Plan:
             raise SettingsError(f"utterances {self.utterances}: wanted at least 1")
         if self.hours is not None and not (math.isfinite(self.hours) and self.hours > 0):
             raise SettingsError(f"hours {self.hours}: wanted more than 0")
+        if self.shard < 1:
+            raise SettingsError(f"shard {self.shard}: wanted at least 1 utterance in each")
         if not self.texts or not self.voices:
             raise SettingsError(f"{len(self.texts)} texts and {len(self.voices)} voices: wanted at least 1 of each")
         for text in self.texts:
@@ -88,6 +89,7 @@ class Plan:
             "utterances": self.utterances,
             "hours": self.hours,
             "form": self.form,
+            "shard": self.shard,
             "texts": {"count": len(self.texts), "sha256": _digest(self.texts)},
             "voices": {"count": len(self.voices), "sha256": _digest(f"{v.engine}\t{v.name}" for v in self.voices)},
             "engines": {engine: engine_version(engine) for engine in engines},
@@ -109,7 +111,7 @@ def draw(plan: Plan, number: int) -> list[Take]:
     generator = random.Random(f"{plan.seed}/{number}")
     computed = [voice for voice in plan.voices if voice.engine == "espeak-ng"]
     people = [voice for voice in plan.voices if voice.engine != "espeak-ng"]
-    first, end = number * SHARD, (number + 1) * SHARD
+    first, end = number * plan.shard, (number + 1) * plan.shard
     if plan.utterances is not None:
         end = min(end, plan.utterances)
     takes = []
@@ -154,7 +156,7 @@ def synthesize(plan: Plan, out: Path, *, jobs: int = 1) -> Synthesis:
                 for ahead in range(number, number + jobs):
                     wanted = _share(plan, ahead, seconds + (ahead - number) * a_shard) < 1
                     if wanted and ahead not in begun and ahead not in finished:
-                        begun[ahead] = pool.submit(_make, ahead, SHARD)
+                        begun[ahead] = pool.submit(_make, ahead, plan.shard)
                 made = begun.pop(number).result() if number in begun else _read(out, number)
                 keep = _places_needed(plan, seconds, made)
                 if any(place >= keep for place in made):
@@ -185,13 +187,13 @@ def _share(plan: Plan, shards: int, seconds: float) -> float:
     if plan.hours is not None:
         return seconds / 3600 / plan.hours
     assert plan.utterances is not None
-    return shards * SHARD / plan.utterances
+    return shards * plan.shard / plan.utterances
 
 
 def _guessed_seconds(plan: Plan) -> float:
     """About how much speech a shard will hold, before one is there."""
     letters = sum(len(text) for text in plan.texts) / len(plan.texts)
-    return SHARD * (0.6 + letters / 14)
+    return plan.shard * (0.6 + letters / 14)
 
 
 def _places_needed(plan: Plan, before: float, made: Mapping[int, float]) -> int:
@@ -201,7 +203,7 @@ def _places_needed(plan: Plan, before: float, made: Mapping[int, float]) -> int:
             before += made[place]
             if before >= plan.hours * 3600:
                 return place + 1
-    return SHARD
+    return plan.shard
 
 
 # What the processes that speak need to know, given once to each instead of with every shard.
@@ -249,7 +251,7 @@ def _spoken(takes: Sequence[Take], prefix: str, out: Path) -> Iterator[tuple[Utt
                     f"{out}: {len(failures)} of {place + 1} utterances could not be spoken: {'; '.join(failures[:3])}"
                 )
         else:
-            yield Utterance(f"{prefix}-{place:03d}", out, take.voice.speaker, take.text), wave
+            yield Utterance(f"{prefix}-{place:04d}", out, take.voice.speaker, take.text), wave
 
 
 def _read(out: Path, number: int) -> dict[int, float]:
