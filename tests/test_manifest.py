@@ -4,6 +4,7 @@ import gzip
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,8 @@ import pytest
 import soundfile
 
 from asr.data.manifest import Utterance, check_disjoint, read_manifest, read_utterance, write_cuts
-from asr.errors import ManifestError
+from asr.data.shards import write_shard
+from asr.errors import AudioError, ManifestError
 
 RATE = 16_000
 
@@ -214,6 +216,91 @@ def test_a_stretch_is_cut_to_the_sample(folder: Path) -> None:
     part = read_utterance(Utterance("p", folder / "a.wav", "x", "", 0.25, 0.5))
     assert part.dtype == np.float32
     np.testing.assert_array_equal(part, whole[4000:12000])
+
+
+@pytest.fixture
+def shards(tmp_path: Path) -> Path:
+    """Two shards of two utterances each, which are an eighth of a second."""
+    folder = tmp_path / "shards"
+    for number, names in enumerate(("ab", "cd")):
+        rng = np.random.default_rng(number)
+        items = [
+            (Utterance(name, Path("x"), "ann", f"it is {name}"), rng.uniform(-0.5, 0.5, RATE // 8).astype(np.float32))
+            for name in names
+        ]
+        write_shard(folder, number, items, form="flac")
+    return folder
+
+
+def test_a_folder_of_shards_is_a_manifest(shards: Path) -> None:
+    utterances = read_manifest(shards)
+    assert [(each.id, each.text, each.path.name, each.start, each.duration) for each in utterances] == [
+        ("a", "it is a", "recording.000000.tar", 0.0, 0.125),
+        ("b", "it is b", "recording.000000.tar", 0.0, 0.125),
+        ("c", "it is c", "recording.000001.tar", 0.0, 0.125),
+        ("d", "it is d", "recording.000001.tar", 0.0, 0.125),
+    ]
+    assert {read_utterance(each).shape for each in utterances} == {(RATE // 8,)}
+    tail = replace(utterances[0], start=0.1, duration=None)
+    np.testing.assert_array_equal(read_utterance(tail), read_utterance(utterances[0])[1600:])
+    with pytest.raises(ManifestError, match=r"000000\.tar: utterance 'a' is from 0\.1 s to 1\.1 s, but .* 0\.125 s"):
+        read_utterance(replace(tail, duration=1.0))
+
+
+def test_shards_that_do_not_belong_together_are_refused(shards: Path) -> None:
+    first, second = (shards / f"recording.00000{number}.tar" for number in range(2))
+    listed = shards / "cuts.000001.jsonl.gz"
+    whole = {path: path.read_bytes() for path in (first, second, listed)}
+    lines = gzip.decompress(whole[listed]).splitlines()
+    for path, content, complaint in [
+        (second, whole[first], r"cuts\.000001\.jsonl\.gz:1: cut 'c' meets the audio of 'a'"),
+        (second, whole[second][: len(whole[second]) // 2], r"000001\.tar: ends after 'd\.flac'"),
+        (second, b"", r"recording\.000001\.tar cannot be read"),
+        (listed, gzip.compress(lines[0]), r"jsonl\.gz: 'd' in .*000001\.tar is not listed"),
+        (listed, gzip.compress(b"\n".join([*lines, lines[0]])), r"jsonl\.gz:3: its audio is missing"),
+        (listed, gzip.compress(b"\n".join([*lines, b"{}"])), r"jsonl\.gz:3: "),
+        (listed, whole[listed][:-9], r"cuts\.000001\.jsonl\.gz or .* cannot be read"),
+        (listed, (shards / "cuts.000000.jsonl.gz").read_bytes(), "000001.jsonl.gz:1: cut 'a' meets"),
+    ]:
+        path.write_bytes(content)
+        with pytest.raises(ManifestError, match=complaint) as caught:
+            read_manifest(shards)
+        assert "\n" not in str(caught.value)
+        for each, original in whole.items():
+            each.write_bytes(original)
+    for name in ("recording", "cuts"):
+        ending = "tar" if name == "recording" else "jsonl.gz"
+        (shards / f"{name}.000002.{ending}").write_bytes((shards / f"{name}.000000.{ending}").read_bytes())
+    with pytest.raises(
+        ManifestError, match=r"cuts\.000002\.jsonl\.gz:1: the id 'a' was used in line 1 of cuts\.000000"
+    ):
+        read_manifest(shards)
+    (shards / "cuts.000002.jsonl.gz").unlink()
+    assert len(read_manifest(shards)) == 4
+    first.unlink()
+    with pytest.raises(ManifestError, match=r"1 of 2 shards have no audio: recording\.000000\.tar missing"):
+        read_manifest(shards)
+
+
+def test_packed_audio_that_is_gone_is_an_error(shards: Path) -> None:
+    first, *_, last = read_manifest(shards)
+    assert last.packed is not None
+    last.path.write_bytes(last.path.read_bytes()[: last.packed[0] + 9])
+    with pytest.raises(AudioError, match=rf"000001\.tar: utterance 'd': found 9 of its {last.packed[1]} bytes"):
+        read_utterance(last)
+    with pytest.raises(AudioError, match=r"000000\.tar: utterance 'a': "):
+        read_utterance(replace(first, packed=(0, 512)))
+    last.path.unlink()
+    with pytest.raises(AudioError, match=r"000001\.tar: cannot be read"):
+        read_utterance(last)
+    for packed in [(-1, 5), (0, 0)]:
+        with pytest.raises(ManifestError, match="a: it is packed as"):
+            replace(first, packed=packed)
+
+
+def test_a_cut_set_does_not_list_packed_audio(shards: Path) -> None:
+    with pytest.raises(ManifestError, match=r"utterance 'a' is packed in .*; use the folder of shards"):
+        write_cuts(read_manifest(shards), shards.parent / "cuts.jsonl")
 
 
 def test_lists_that_share_a_speaker_are_refused() -> None:

@@ -4,7 +4,6 @@ A manifest is a tab-separated file with the header ``path speaker text``, a Lhot
 """
 
 import io
-import tarfile
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -56,7 +55,7 @@ def read_manifest(path: Path) -> list[Utterance]:
         ) from None
     except UnicodeDecodeError as error:
         raise ManifestError(f"{path}: found bytes that are not UTF-8 ({error.reason}), wanted text in UTF-8") from None
-    except (OSError, EOFError, zlib.error, tarfile.TarError) as error:
+    except (OSError, EOFError, zlib.error) as error:
         raise ManifestError(f"{path}: cannot be read: {error}") from None
     if not utterances:
         raise ManifestError(f"{path}: found no utterance; wanted at least one line after the header, or one cut")

@@ -13,6 +13,7 @@ import json
 import os
 import re
 import tarfile
+import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path, PurePosixPath
@@ -61,8 +62,7 @@ def read_shards(folder: Path) -> Iterator[tuple[tuple[Path, int], Utterance]]:
     They point to the bytes of their audio, none of which is read. An archive without a list is passed over.
 
     Raises:
-        ManifestError: there is no shard, a list has no archive, or the two do not belong together.
-        OSError, EOFError, zlib.error, tarfile.TarError, UnicodeDecodeError: a file cannot be read.
+        ManifestError: there is no shard, a list has no archive, the two do not belong together or cannot be read.
     """
     lists, archives = _numbers(folder)
     if not lists:
@@ -78,9 +78,12 @@ def read_shards(folder: Path) -> Iterator[tuple[tuple[Path, int], Utterance]]:
         )
     for number in sorted(lists):
         listed, archive = folder / cuts_name(number), folder / audio_name(number)
-        with gzip.open(listed, "rt", encoding="utf-8") as lines, tarfile.open(archive, "r:") as tar:
-            for line, utterance, _ in pair(str(listed), lines, read_members(tar, archive)):
-                yield (listed, line), utterance
+        try:
+            with gzip.open(listed, "rt", encoding="utf-8") as lines, tarfile.open(archive, "r:") as tar:
+                for line, utterance, _ in pair(str(listed), lines, read_members(tar, archive)):
+                    yield (listed, line), utterance
+        except (OSError, EOFError, zlib.error, tarfile.TarError, UnicodeDecodeError) as error:
+            raise ManifestError(f"{listed} or {archive.name} cannot be read: {error}; copy the shard again") from error
 
 
 def pair(
