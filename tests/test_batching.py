@@ -19,8 +19,9 @@ from rich.console import Console
 from asr.audio.load import SAMPLE_RATE
 from asr.data.augmentation import AugmentationSettings, Augmenter
 from asr.data.batching import BatchSettings, Example, batches, join, plan_epoch, rows_of
-from asr.data.dataset import Batch, Changes, SpeechDataset, Targets
+from asr.data.dataset import Batch, Changes, SpeechDataset
 from asr.data.manifest import Utterance
+from asr.data.targets import Targets
 from asr.data.waves import Waves
 from asr.errors import AudioError, SettingsError
 

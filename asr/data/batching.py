@@ -16,7 +16,6 @@ from asr.errors import SettingsError
 Part = TypeVar("Part")
 
 _BUCKETS = 30
-_LOOK_AHEAD = 10_000  # examples that are sorted into buckets before the first batch is drawn from them
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,17 +119,22 @@ def join(
 
 
 def batches(
-    examples: Iterable[Example[Part]], settings: BatchSettings, rng: np.random.Generator, *, processes: int = 1
+    examples: Iterable[Example[Part]],
+    settings: BatchSettings,
+    rng: np.random.Generator,
+    *,
+    processes: int = 1,
+    look_ahead: int = 10_000,
 ) -> Iterator[list[Example[Part]]]:
     """Examples of like length together, ``settings.seconds`` a batch and process; the batches come in random order.
 
     Lhotse's bucketing: examples fall into buckets by length, and a bucket drawn at random gives a batch, padding
-    counted. It looks ahead no further than its buckets hold, so the examples may be without end.
+    counted. The buckets hold ``look_ahead`` examples and take no more than they give, so there may be no end of them.
     """
     from lhotse.dataset.sampling.dynamic_bucketing import DynamicBucketer, estimate_duration_buckets
 
     source = iter(examples)
-    first = list(islice(source, _LOOK_AHEAD))
+    first = list(islice(source, look_ahead))
     if not first:
         return
     limit = settings.seconds * processes
@@ -147,7 +151,7 @@ def batches(
             rng=random.Random(int(rng.integers(2**31))),
             # Without a generator of its own for the buckets, Lhotse 1.33 stops at the first empty one.
             bucket_rng=random.Random(int(rng.integers(2**31))),
-            buffer_size=_LOOK_AHEAD,
+            buffer_size=look_ahead,
         )
     iterator = iter(bucketer)
     while True:

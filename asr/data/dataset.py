@@ -13,6 +13,7 @@ from torch.utils.data import Dataset
 from asr.audio.load import SAMPLE_RATE
 from asr.data.augmentation import Augmenter, excerpt
 from asr.data.batching import Example, rows_of
+from asr.data.targets import Targets
 from asr.data.waves import Waves
 
 Wave = NDArray[np.float32]
@@ -33,16 +34,6 @@ class Batch(NamedTuple):
     phonemes: Tensor  # (B, P), 0 where there is no inventory
     phoneme_lengths: Tensor  # (B,)
     seeds: Tensor  # (B,) for the augmentation of each row
-
-
-@dataclass(frozen=True)
-class Targets:
-    """What is to be said for one utterance."""
-
-    id: str
-    text: str
-    tokens: tuple[int, ...]
-    phonemes: tuple[int, ...]
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,13 @@ from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 
 from asr.errors import SettingsError
 from asr.training.checkpoints import CHECKPOINTS as CHECKPOINTS
-from asr.training.checkpoints import AtomicCheckpoints, EpochCheckpoints, RescueCheckpoint, check_checkpoint
+from asr.training.checkpoints import (
+    AtomicCheckpoints,
+    EpochCheckpoints,
+    LoaderAgain,
+    RescueCheckpoint,
+    check_checkpoint,
+)
 from asr.training.data_module import SpeechData
 from asr.training.dry_run import estimate
 from asr.training.module import SpeechModule
@@ -111,7 +117,12 @@ class TrainCommand(LightningCLI):
         for name in _OWN:
             if chosen[name] != inspect.signature(Trainer).parameters[name].default:
                 raise SettingsError(f"trainer.{name} is {chosen[name]}; `asr train` chooses it itself, so leave it out")
-        callbacks = [SetUpFirst(), *_listed(chosen["callbacks"]), LearningRateMonitor(logging_interval="step")]
+        callbacks = [
+            SetUpFirst(),
+            LoaderAgain(),
+            *_listed(chosen["callbacks"]),
+            LearningRateMonitor(logging_interval="step"),
+        ]
         rescue = RescueCheckpoint(
             run,
             minutes=self._get(self.config, "save_every_minutes"),
@@ -237,6 +248,8 @@ def _quiet_lightning() -> Iterator[None]:
         with warnings.catch_warnings():
             # How many workers there are is a setting here, and the dev set needs none.
             warnings.filterwarnings("ignore", message=".*does not have many workers")
+            # Each worker reads a part of its own of the shards.
+            warnings.filterwarnings("ignore", message="Your `IterableDataset` has `__len__` defined")
             # Going on with a run writes to its folder again.
             warnings.filterwarnings("ignore", message=".*Checkpoint directory .* exists and is not empty")
             # Lightning 2.6 calls what torch 2.11 and jsonargparse are about to rename.

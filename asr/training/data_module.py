@@ -2,9 +2,10 @@
 
 import math
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import lightning
 import numpy as np
@@ -14,26 +15,46 @@ from torch.utils.data import DataLoader
 from asr.data import pronunciation
 from asr.data.augmentation import AugmentationSettings, Augmenter
 from asr.data.batching import BatchSettings, plan_epoch
-from asr.data.dataset import Batch, Changes, SpeechDataset, Targets
+from asr.data.dataset import Batch, Changes, SpeechDataset
+from asr.data.impulses import measured, simulated
+from asr.data.index import ShardFolder, open_shards
 from asr.data.manifest import Utterance, check_disjoint, read_manifest
+from asr.data.streamed import StreamedEpoch
+from asr.data.targets import Speller, Targets
 from asr.data.waves import Waves
 from asr.errors import SettingsError
-from asr.text.normaliser import Normaliser
 from asr.text.tokenizer import Tokenizer
 from asr.training.loader import EpochLoader, Numbers
 
 
 @dataclass(frozen=True)
 class Source:
-    """A manifest, and how often each of its utterances comes in an epoch on average."""
+    """A manifest or folder of shards, and how often each of its utterances comes in an epoch on average."""
 
-    manifest: Path
+    manifest: str
     weight: float = 1.0
 
     def __post_init__(self) -> None:
         """Refuse weights that count nothing."""
         if not 0 <= self.weight < math.inf:
             raise SettingsError(f"data: the weight of {self.manifest} is {self.weight}; it is a number from 0 up")
+
+
+@dataclass(frozen=True)
+class StreamSettings:
+    """Training on shards that are read as it goes, from a disk or any URL of fsspec, instead of held in memory.
+
+    Then all of ``train`` are folders of shards. An epoch, after which the model is saved and looked at, is ``hours`` of
+    audio long for all processes together; 0 stands for once through everything.
+    """
+
+    on: bool = False
+    hours: float = 0.0
+
+    def __post_init__(self) -> None:
+        """Refuse an epoch that never ends."""
+        if not 0 <= self.hours < math.inf:
+            raise SettingsError(f"data: stream.hours is {self.hours}; it is a number from 0 up")
 
 
 class SpeechData(lightning.LightningDataModule):
@@ -45,8 +66,7 @@ class SpeechData(lightning.LightningDataModule):
     ``impulses`` are recorded responses of rooms, and ``simulated_rooms`` so many more are computed, for reverberation.
     ``hold_hours`` of each split are kept decoded in memory. Where several processes train together, each takes its rows
     of every batch, and all of them read the whole dev set. On a GPU the waves are changed there, otherwise by the
-    workers. Raises ManifestError for lists that cannot be
-    used, SettingsError for settings that cannot.
+    workers. Raises ManifestError for lists that cannot be used, SettingsError for settings that cannot.
     """
 
     def __init__(
@@ -59,6 +79,7 @@ class SpeechData(lightning.LightningDataModule):
         simulated_rooms: int = 0,
         augmentation: AugmentationSettings = AugmentationSettings(),
         batches: BatchSettings = BatchSettings(),
+        stream: StreamSettings = StreamSettings(),
         phonemes: Literal["auto", "on", "off"] | bool = "auto",
         join_ramp_epochs: float = 0.0,
         hold_hours: float = 100.0,
@@ -74,12 +95,15 @@ class SpeechData(lightning.LightningDataModule):
         self.simulated_rooms = simulated_rooms
         self.augmentation = augmentation
         self.batches = batches
+        self.stream = stream
         self.join_ramp_epochs = join_ramp_epochs
         self.hold_hours = hold_hours
         self.workers = workers
         self.seed = seed
         if not (train and dev):
             raise SettingsError("data: train and dev each name at least one manifest")
+        if not any(source.weight for source in train):
+            raise SettingsError("data: an epoch has no batches: every weight is 0; raise one")
         if not 0 <= join_ramp_epochs < math.inf:
             raise SettingsError(f"data: join_ramp_epochs is {join_ramp_epochs}; it is a number from 0 up")
         if workers < 0 or seed < 0 or simulated_rooms < 0:
@@ -94,33 +118,20 @@ class SpeechData(lightning.LightningDataModule):
         """Read the manifests, check them against each other, and decode what is to be held."""
         if self._ready:
             return
-        train = [(number, u) for number, s in enumerate(self.sources) for u in read_manifest(s.manifest)]
+        self._speller = Speller(self.tokenizer, self.with_phonemes)
         dev = [u for path in self.dev for u in read_manifest(path)]
-        noise = [u for path in self.noise for u in read_manifest(path)]
-        check_disjoint({"train": [u for _, u in train], "dev": dev})
-        normaliser = Normaliser()
-        texts = {u.text: normaliser(u.text) for u in [u for _, u in train] + dev}
-        words = sorted({word for text in texts.values() for word in text.split()})
-        pronunciations = pronunciation.pronounce(words) if self.with_phonemes else {}
-        # 0 is the blank of the phoneme CTC.
-        number_of = {phoneme: number for number, phoneme in enumerate(pronunciation.PHONEMES, start=1)}
-
-        def targets(utterances: list[Utterance]) -> list[Targets]:
-            found = []
-            for utterance in utterances:
-                text = texts[utterance.text]
-                spoken = [number_of[p] for word in text.split() for p in pronunciations.get(word, ())]
-                found.append(Targets(utterance.id, text, tuple(self.tokenizer.encode(text)), tuple(spoken)))
-            return found
-
-        self._source_of = [number for number, _ in train]
-        self._train = Waves([u for _, u in train], self.hold_hours, "training set")
-        self._train_targets = targets([u for _, u in train])
+        self._speakers_of_dev = frozenset(u.speaker for u in dev)
+        if self.stream.on:
+            self._folders: list[ShardFolder] = [open_shards(source.manifest) for source in self.sources]
+        else:
+            self._hold([read_manifest(Path(source.manifest)) for source in self.sources], dev)
+        self._dev_targets = self._targets(dev)
         self._dev = Waves(dev, self.hold_hours, "dev set")
-        self._dev_targets = targets(dev)
-        noises = Waves(noise, self.hold_hours, "noises")
+        noises = Waves([u for path in self.noise for u in read_manifest(path)], self.hold_hours, "noises")
         self._noises: list[NDArray[np.float32]] = [noises[i] for i in range(len(noises)) if noises.lengths[i]]
-        self._augmenter = Augmenter(self.augmentation, self._noises)
+        rooms = measured([u for path in self.impulses for u in read_manifest(path)])
+        rooms += simulated(self.simulated_rooms, self.seed)
+        self._augmenter = Augmenter(self.augmentation, self._noises, rooms)
         self._ready = True
 
     @property
@@ -131,32 +142,18 @@ class SpeechData(lightning.LightningDataModule):
     def train_dataloader(self) -> EpochLoader:
         """The batches of the trainer's current epoch."""
         epoch = self.trainer.current_epoch if self.trainer else 0
-        process, processes = (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
         ramp = self.join_ramp_epochs
-        plan = plan_epoch(
-            self._train.lengths,
-            self._source_of,
-            [source.weight for source in self.sources],
-            self.batches,
-            self.seed,
-            epoch,
-            join_strength=min(1.0, epoch / ramp) if ramp else 1.0,
-            processes=processes,
-        )
-        if not plan:
-            raise SettingsError("data: an epoch has no batches: every weight is 0; raise one")
-        dataset = SpeechDataset(
-            self._train,
-            self._train_targets,
-            plan,
-            noises=self._noises,
-            changes=None if self._on_gpu else self._changes(epoch),
-            seed=self.seed,
-            epoch=epoch,
-            process=process,
-            processes=processes,
-        )
-        numbers = Numbers(len(plan))
+        options: dict[str, Any] = {
+            "noises": self._noises,
+            "changes": None if self._on_gpu else self._changes(epoch),
+            "seed": self.seed,
+            "epoch": epoch,
+            "process": self.trainer.global_rank if self.trainer else 0,
+            "processes": self.trainer.world_size if self.trainer else 1,
+        }
+        strength = min(1.0, epoch / ramp) if ramp else 1.0
+        dataset = self._streamed(strength, options) if self.stream.on else self._planned(strength, options)
+        numbers = None if isinstance(dataset, StreamedEpoch) else Numbers(len(dataset))
         return EpochLoader(
             dataset,
             batch_size=None,
@@ -166,7 +163,7 @@ class SpeechData(lightning.LightningDataModule):
             # Forked, workers share the recordings in memory; started afresh, each would be sent a copy every epoch.
             multiprocessing_context="fork" if self.workers and sys.platform == "linux" else None,
             epoch=epoch,
-            beginning=numbers,
+            beginning=numbers or dataset,
             done=lambda: self.trainer.fit_loop.epoch_loop.batch_progress.current.processed if self.trainer else 0,
         )
 
@@ -182,6 +179,45 @@ class SpeechData(lightning.LightningDataModule):
             return batch
         self._augmenter = self._augmenter.to(batch.waves.device)
         return self._changes(self.trainer.current_epoch)(batch)
+
+    def _hold(self, train: Sequence[Sequence[Utterance]], dev: Sequence[Utterance]) -> None:
+        together = [utterance for utterances in train for utterance in utterances]
+        check_disjoint({"train": together, "dev": dev})
+        self._source_of = [number for number, utterances in enumerate(train) for _ in utterances]
+        self._train_targets = self._targets(together)
+        self._train = Waves(together, self.hold_hours, "training set")
+
+    def _targets(self, utterances: Sequence[Utterance]) -> list[Targets]:
+        self._speller.learn(utterances)
+        return [self._speller(utterance) for utterance in utterances]
+
+    def _planned(self, join_strength: float, options: dict[str, Any]) -> SpeechDataset:
+        plan = plan_epoch(
+            self._train.lengths,
+            self._source_of,
+            [source.weight for source in self.sources],
+            self.batches,
+            self.seed,
+            options["epoch"],
+            join_strength=join_strength,
+            processes=options["processes"],
+        )
+        return SpeechDataset(self._train, self._train_targets, plan, **options)
+
+    def _streamed(self, join_strength: float, options: dict[str, Any]) -> StreamedEpoch:
+        weights = [source.weight for source in self.sources]
+        whole = sum(weight * folder.seconds for weight, folder in zip(weights, self._folders, strict=True))
+        seconds = self.stream.hours * 3600 or whole
+        return StreamedEpoch(
+            self._folders,
+            weights,
+            self._speller,
+            self.batches,
+            updates=math.ceil(seconds / (self.batches.seconds * options["processes"])),
+            join_strength=join_strength,
+            kept_out=self._speakers_of_dev,
+            **options,
+        )
 
     @property
     def _on_gpu(self) -> bool:
