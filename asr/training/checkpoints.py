@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 from lightning import LightningModule, Trainer
-from lightning.pytorch.callbacks import Checkpoint, ModelCheckpoint
+from lightning.pytorch.callbacks import Callback, Checkpoint, ModelCheckpoint
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 
 from asr.errors import AsrError, SettingsError
@@ -107,6 +107,19 @@ class RescueCheckpoint(Checkpoint):
 
     def _restart(self, trainer: Trainer) -> None:
         self._saved_at, self._saved_update = time.monotonic(), trainer.global_step
+
+
+class LoaderAgain(Callback):
+    """Has the first loader made again where a checkpoint says how far it was read.
+
+    Lightning makes it before the checkpoint is loaded, to count the schedule's updates, and then keeps it: a run that
+    goes on within its first epoch would begin that epoch's data anew.
+    """
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Forget the loader if what it should know is still waiting."""
+        if trainer.fit_loop._combined_loader_states_to_load:
+            trainer.fit_loop._combined_loader = None
 
 
 def check_checkpoint(run: Path, path: str | None, *, saving: bool) -> None:

@@ -145,14 +145,14 @@ def _planned(data: SpeechData, trainer: Trainer) -> Plan:
     endless = epochs == most == math.inf
     progress: Any = trainer.fit_loop.epoch_progress.current
     while len(batches) < epochs and updates < most and time.monotonic() - begun < _PLANNING_SECONDS:
-        progress.processed = len(batches)
+        progress.completed = len(batches)
         loader = data.train_dataloader()
         limit, length = trainer.limit_train_batches, len(loader)
         batches.append(min(limit, length) if isinstance(limit, int) else int(length * limit))
         updates += math.ceil(batches[-1] / every)
         if endless:
             break
-    progress.processed = 0
+    progress.completed = 0
     first = math.ceil(batches[0] / every)
     exact = len(batches) >= epochs or updates >= most
     if not exact and not endless:
