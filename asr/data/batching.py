@@ -188,7 +188,8 @@ def _strings(
         if lasting > settings.join_below_seconds or most == 1:
             yield Example((part,), lasting)
             continue
-        size, total, members = begun.pop(source(part), None) or (_string_size(most, rng), 0.0, [])
+        size, total, members = begun.pop(source(part), (0, 0.0, []))
+        size = size or _string_size(most, rng)
         if members and total + lasting > settings.join_seconds:
             yield Example(tuple(members), total)
             size, total, members = _string_size(most, rng), 0.0, []

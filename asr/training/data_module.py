@@ -5,10 +5,11 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import lightning
 import numpy as np
+from lightning.pytorch.loops.progress import _ProcessedTracker
 from numpy.typing import NDArray
 from torch.utils.data import DataLoader
 
@@ -153,18 +154,18 @@ class SpeechData(lightning.LightningDataModule):
         }
         strength = min(1.0, epoch / ramp) if ramp else 1.0
         dataset = self._streamed(strength, options) if self.stream.on else self._planned(strength, options)
-        numbers = None if isinstance(dataset, StreamedEpoch) else Numbers(len(dataset))
+        beginning = dataset if isinstance(dataset, StreamedEpoch) else Numbers(len(dataset))
         return EpochLoader(
             dataset,
             batch_size=None,
-            sampler=numbers,
+            sampler=beginning if isinstance(beginning, Numbers) else None,
             num_workers=self.workers,
             pin_memory=self._on_gpu,
             # Forked, workers share the recordings in memory; started afresh, each would be sent a copy every epoch.
             multiprocessing_context="fork" if self.workers and sys.platform == "linux" else None,
             epoch=epoch,
-            beginning=numbers or dataset,
-            done=lambda: self.trainer.fit_loop.epoch_loop.batch_progress.current.processed if self.trainer else 0,
+            beginning=beginning,
+            done=self._batches_done,
         )
 
     def val_dataloader(self) -> DataLoader[Batch]:
@@ -218,6 +219,13 @@ class SpeechData(lightning.LightningDataModule):
             kept_out=self._speakers_of_dev,
             **options,
         )
+
+    def _batches_done(self) -> int:
+        """Batches of the current epoch from which the run has learnt."""
+        if self.trainer is None:
+            return 0
+        progress = self.trainer.fit_loop.epoch_loop.batch_progress.current
+        return cast(_ProcessedTracker, progress).processed
 
     @property
     def _on_gpu(self) -> bool:

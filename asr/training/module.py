@@ -275,7 +275,9 @@ class SpeechModule(lightning.LightningModule):
         # To each token and end. Where several processes train, to those of all: the gradient, which is averaged over
         # them, is then that of one process with all their rows.
         counts = torch.stack([batch.token_lengths.sum(), batch.phoneme_lengths.sum()]) + len(batch.ids)
-        said, spoken = self.all_gather(counts).view(-1, 2).float().mean(dim=0) if self.training else counts
+        if self.training:
+            counts = cast(Tensor, self.all_gather(counts)).view(-1, 2).float().mean(dim=0)
+        said, spoken = counts
         losses = {
             "decoder": cross_entropy(logits, targets, smoothing) / said,
             "ctc": ctc(encoded.ctc_log_probs, encoded.lengths, batch.tokens, batch.token_lengths) / said,

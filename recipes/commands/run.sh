@@ -3,14 +3,16 @@
 # about two hours on two cores without a GPU, of which speech synthesis takes ten minutes.
 #   usage: recipes/commands/run.sh CORPORA
 # CORPORA holds the folders speech_commands, speechocean762, english_ccc, precise (each with a train.tsv, some with a
-# dev.tsv: path, speaker, text) and the noises noise_esc10, noise_ccc_maskers, noise_mycroft (each with an all.tsv).
+# dev.tsv: path, speaker, text) and the noises noise_esc10, noise_ccc_maskers, noise_mycroft, noise_speechbrain and rooms
+# rir_webaudio (each with an all.tsv).
 # Run from the root of a checkout with `asr` on the path. What is there already is kept: an interrupted run goes on.
 set -eu
-if [ $# -ne 1 ]; then sed -n '2,8p' "$0" >&2; exit 2; fi
+if [ $# -ne 1 ]; then sed -n '2,9p' "$0" >&2; exit 2; fi
 here=$(cd "$(dirname "$0")" && pwd)
 out=data/synthetic
 
-for name in speech_commands speechocean762 english_ccc precise noise_esc10 noise_ccc_maskers noise_mycroft; do
+for name in speech_commands speechocean762 english_ccc precise noise_esc10 noise_ccc_maskers noise_mycroft \
+  noise_speechbrain rir_webaudio; do
   asr prepare tsv "$1/$name" "data/$name"
 done
 
@@ -21,9 +23,9 @@ asr synthesize "$here/founding.txt" "$out/founding_train" --utterances 800 --voi
 asr synthesize "$here/founding.txt" "$out/founding_dev" --utterances 160 --voices dev --seed 1
 asr synthesize "$here/founding.txt" "$out/founding_test" --utterances 160 --voices test --seed 2
 asr synthesize "$here/commands.txt" "$out/commands_dev" --utterances 300 --voices dev --seed 3
-asr sentences "$here/commands.txt" "$out/train_texts.txt" --count 14000 --seed 4 \
+asr sentences "$here/commands.txt" "$out/train_texts.txt" --count 30000 --seed 4 \
   "$1/speech_commands/train.tsv" "$1/speechocean762/train.tsv" "$1/english_ccc/train.tsv" "$1/precise/train.tsv"
-asr synthesize "$out/train_texts.txt" "$out/train" --utterances 14000 --voices train --seed 4
+asr synthesize "$out/train_texts.txt" "$out/train" --hours 8 --voices train --seed 4
 
 asr tokenizer data/commands/tokenizer.model --vocabulary 300 \
   "$1/speech_commands/train.tsv" "$1/speechocean762/train.tsv" "$1/english_ccc/train.tsv" "$1/precise/train.tsv" \
