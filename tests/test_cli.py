@@ -507,10 +507,34 @@ def test_synthesize_speaks(asr: Asr, tmp_path: Path) -> None:
     out = tmp_path / "speech"
     ended = asr("synthesize", texts, out, "--utterances", "4", "--voices", "dev", "--seed", "1", "--jobs", "1")
     assert ended.status == 0, ended.error
-    utterances = read_manifest(out / "manifest.tsv")
+    utterances = read_manifest(out)
     assert sorted(utterance.text for utterance in utterances) == sorted(["find my files", "open the door"] * 2)
-    ended = asr("synthesize", texts, out, "--utterances", "4", "--voices", "everybody")
-    assert (ended.status, len(ended.complaints)) == (1, 1)
+    for options in (
+        ["--utterances", "4", "--voices", "everybody"],
+        ["--utterances", "4", "--hours", "1"],
+        ["--utterances", "4", "--format", "mp3"],
+        ["--utterances", "5", "--voices", "dev", "--seed", "1", "--jobs", "1"],
+        [],
+    ):
+        ended = asr("synthesize", texts, out, *options)
+        assert (ended.status, len(ended.complaints)) == (1, 1), options
+
+
+@needs_voices
+def test_synthesize_speaks_a_grammar(asr: Asr, tmp_path: Path) -> None:
+    pytest.importorskip("hassil")
+    grammar, out = tmp_path / "coffee.yaml", tmp_path / "speech"
+    grammar.write_text("lists: {drink: [tea, coffee]}\ncommands: {order: ['bring [me] {drink}']}\n")
+    ended = asr("synthesize", grammar, out, "--hours", "0.001", "--format", "flac", "--jobs", "1")
+    assert ended.status == 0, ended.error
+    utterances = read_manifest(out)
+    assert sum(utterance.duration or 0 for utterance in utterances) >= 3.6
+    assert {utterance.text for utterance in utterances} <= {
+        "bring tea",
+        "bring me tea",
+        "bring coffee",
+        "bring me coffee",
+    }
 
 
 def test_recipes_use_commands_that_exist(asr: Asr) -> None:

@@ -24,6 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
+from asr.audio.load import SAMPLE_RATE
 from asr.data.encoding import Form
 from asr.data.engines import engine_version
 from asr.data.manifest import Utterance
@@ -153,14 +154,15 @@ def synthesize(plan: Plan, out: Path, *, jobs: int = 1) -> Synthesis:
             while _share(plan, number, seconds) < 1:
                 # Later shards are begun as well, unless those before them will probably do.
                 a_shard = seconds / number if number else _guessed_seconds(plan)
+                needed = _seconds_needed(plan, seconds)
                 for ahead in range(number, number + jobs):
                     wanted = _share(plan, ahead, seconds + (ahead - number) * a_shard) < 1
                     if wanted and ahead not in begun and ahead not in finished:
-                        begun[ahead] = pool.submit(_make, ahead, plan.shard)
+                        begun[ahead] = pool.submit(_make, ahead, needed)
                 made = begun.pop(number).result() if number in begun else _read(out, number)
-                keep = _places_needed(plan, seconds, made)
-                if any(place >= keep for place in made):
-                    made = pool.submit(_make, number, keep).result()
+                keep = _places_needed(made, needed)
+                if keep is not None and keep <= max(made):  # begun when more was needed
+                    made = pool.submit(_make, number, needed).result()
                 takes = draw(plan, number)[:keep]
                 missing = (place for place in range(len(takes)) if place not in made)
                 left_out += [f"{takes[place].voice.name}: {takes[place].text}" for place in missing]
@@ -196,14 +198,19 @@ def _guessed_seconds(plan: Plan) -> float:
     return plan.shard * (0.6 + letters / 14)
 
 
-def _places_needed(plan: Plan, before: float, made: Mapping[int, float]) -> int:
-    """How many places of a shard fill the hours, with the seconds before it; all if they do not fill them."""
-    if plan.hours is not None:
-        for place in sorted(made):
-            before += made[place]
-            if before >= plan.hours * 3600:
-                return place + 1
-    return plan.shard
+def _seconds_needed(plan: Plan, seconds: float) -> float:
+    """How much is still to be spoken to fill the hours; without end where none are given."""
+    return math.inf if plan.hours is None else plan.hours * 3600 - seconds
+
+
+def _places_needed(made: Mapping[int, float], needed: float) -> int | None:
+    """How many places of a shard it takes until it has the seconds that are needed; None if it has less."""
+    total = 0.0
+    for place in sorted(made):
+        total += made[place]
+        if total >= needed:
+            return place + 1
+    return None
 
 
 # What the processes that speak need to know, given once to each instead of with every shard.
@@ -233,16 +240,23 @@ def _end_with_parent() -> None:
     os._exit(1)
 
 
-def _make(number: int, keep: int) -> dict[int, float]:
-    """Speaks the first ``keep`` utterances of a shard and writes it; see ``_read``. AudioError if too many fail."""
+def _make(number: int, needed: float) -> dict[int, float]:
+    """Speaks a shard, or as much of it as fills the seconds needed, and writes it; see ``_read``.
+
+    Raises AudioError if too many utterances fail.
+    """
     assert _work is not None
     plan, out, plan_digest = _work
-    write_shard(out, number, _spoken(draw(plan, number)[:keep], f"{plan_digest[:8]}-{number:06d}", out), form=plan.form)
+    prefix = f"{plan_digest[:8]}-{number:06d}"
+    write_shard(out, number, _spoken(draw(plan, number), prefix, out, needed), form=plan.form)
     return _read(out, number)
 
 
-def _spoken(takes: Sequence[Take], prefix: str, out: Path) -> Iterator[tuple[Utterance, NDArray[np.float32]]]:
+def _spoken(
+    takes: Sequence[Take], prefix: str, out: Path, needed: float
+) -> Iterator[tuple[Utterance, NDArray[np.float32]]]:
     failures: list[str] = []
+    total = 0.0
     for place, (take, wave) in enumerate(zip(takes, speak_all(takes), strict=True)):
         if isinstance(wave, AudioError):
             failures.append(str(wave))
@@ -250,8 +264,11 @@ def _spoken(takes: Sequence[Take], prefix: str, out: Path) -> Iterator[tuple[Utt
                 raise AudioError(
                     f"{out}: {len(failures)} of {place + 1} utterances could not be spoken: {'; '.join(failures[:3])}"
                 )
-        else:
-            yield Utterance(f"{prefix}-{place:04d}", out, take.voice.speaker, take.text), wave
+            continue
+        yield Utterance(f"{prefix}-{place:04d}", out, take.voice.speaker, take.text), wave
+        total += len(wave) / SAMPLE_RATE
+        if total >= needed:
+            return
 
 
 def _read(out: Path, number: int) -> dict[int, float]:
