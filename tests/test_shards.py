@@ -111,6 +111,7 @@ def test_the_same_items_give_the_same_bytes(tmp_path: Path, form: Form) -> None:
     for folder in ("one", "two"):
         write_shard(tmp_path / folder, 0, iter(sounds("a", "b", seconds=0.3)), form=form)
     assert contents(tmp_path / "one") == contents(tmp_path / "two")
+    assert contents(tmp_path / "one")["cuts.000000.jsonl.gz"][4:8] == bytes(4), "gzip would note the time"
 
 
 @settings(max_examples=25, deadline=None)
@@ -268,8 +269,11 @@ def test_a_killed_run_leaves_nothing_half_and_the_next_completes_it(
     assert any(name.endswith(".audio") for name in contents(killed)), "the test did not kill it at work"
     utterances = read_manifest(table)
     pack(utterances, straight, form="flac", per_shard=4)
+    before = (killed / "recording.000000.tar").stat()
     pack(utterances, killed, form="flac", per_shard=4)
     assert contents(killed) == contents(straight)
+    after = (killed / "recording.000000.tar").stat()
+    assert (after.st_ino, after.st_mtime_ns) == (before.st_ino, before.st_mtime_ns), "what was finished is kept"
     # Killed between the two renamings, at the last place where it matters.
     (killed / "cuts.000001.jsonl.gz").unlink()
     (killed / "cuts.000001.1.list").touch()
