@@ -25,7 +25,7 @@ asr synthesize "$here/founding.txt" "$out/founding_test" --utterances 160 --voic
 asr synthesize "$here/commands.txt" "$out/commands_dev" --utterances 300 --voices dev --seed 3
 asr sentences "$here/commands.txt" "$out/train_texts.txt" --count 30000 --seed 4 \
   "$1/speech_commands/train.tsv" "$1/speechocean762/train.tsv" "$1/english_ccc/train.tsv" "$1/precise/train.tsv"
-asr synthesize "$out/train_texts.txt" "$out/train" --hours 8 --voices train --seed 4
+asr synthesize "$out/train_texts.txt" "$out/train" --hours 5 --voices train --seed 4
 
 asr tokenizer data/commands/tokenizer.model --vocabulary 300 \
   "$1/speech_commands/train.tsv" "$1/speechocean762/train.tsv" "$1/english_ccc/train.tsv" "$1/precise/train.tsv" \
