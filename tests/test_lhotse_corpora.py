@@ -208,6 +208,11 @@ def test_other_corpora_are_not_taken_for_this_one(name: str, made: Path) -> None
                 read(name, made / other)
 
 
+def test_folder_that_cannot_be_looked_into_is_named(name: str, tmp_path: Path) -> None:
+    with pytest.raises(ManifestError, match=r"corpus.*cannot be listed.*wanted"):
+        read(name, tmp_path / ("corpus" * 100))
+
+
 def test_transcripts_without_any_recording_are_refused(copy: Copy, name: str, tmp_path: Path) -> None:
     copy(name, tmp_path)
     for path in tmp_path.rglob("*"):
@@ -271,6 +276,7 @@ def test_id_that_is_listed_twice_is_refused(copy: Copy, name: str, tmp_path: Pat
         ("common_voice", "zz\tcommon_voice_en_15.mp3", "found 2 cells, wanted 12 as in the header"),
         ("common_voice", "\tcommon_voice_en_15.mp3\ts\tYes\t2\t0\t\t\t\t\ten\t", "no speaker of common_voice_en_15"),
         ("fluent_speech_commands", "9,wavs/x.wav,x", "found 3 cells, wanted 7 as in the header"),
+        ("fluent_speech_commands", "9,wavs/x.wav,\rx,Yes,a,b,c", "found no row of a table"),
         ("librispeech", "84-91 NO NUMBER", "found '84-91 NO NUMBER', wanted an id"),
         ("mini_librispeech", "84-91-0003", "found no text for 84-91-0003"),
         ("ljspeech", "LJ003-0002 without bars", "found 0 bars"),

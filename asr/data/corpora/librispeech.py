@@ -40,14 +40,14 @@ def _reader(parts: Mapping[str, str]) -> Callable[[Path], Reading]:
             ManifestError: there is no part of the corpus, nothing in it can be used, or an id comes twice.
         """
 
-        def holds(place: Path) -> bool:
-            return any((place / part).is_dir() for part in parts)
+        def is_part(place: Path) -> bool:
+            return place.is_dir() and place.resolve().name in parts
 
         wanted = layout(parts)
-        if folder.resolve().name in parts and folder.is_dir():
-            places = {folder.resolve().name: folder}
+        root = find_root(folder, lambda place: is_part(place) or any((place / part).is_dir() for part in parts), wanted)
+        if is_part(root):
+            places = {root.resolve().name: root}
         else:
-            root = find_root(folder, holds, wanted)
             places = {part: root / part for part in parts if (root / part).is_dir()}
         left_out: list[str] = []
         transcripts: dict[str, Transcript] = {}

@@ -40,25 +40,21 @@ def find_root(folder: Path, holds: Callable[[Path], bool], wanted: str) -> Path:
     Raises:
         ManifestError: none of them ``holds`` the corpus, or several in it do.
     """
-    if holds(folder):
-        return folder
     try:
+        if holds(folder):
+            return folder
         inside = sorted(folder.iterdir()) if folder.is_dir() else []
+        roots = [each for each in inside if each.is_dir() and holds(each)]
+        kind = "an empty folder" if folder.is_dir() else "a file" if folder.exists() else "no such folder"
     except OSError as error:
         raise ManifestError(f"{folder}: cannot be listed ({error.strerror}); wanted {wanted}") from error
-    roots = [each for each in inside if each.is_dir() and holds(each)]
     if len(roots) == 1:
         return roots[0]
     if roots:
         raise ManifestError(
             f"{folder}: found {some([each.name for each in roots])}; wanted one folder with {wanted}; name one of them"
         )
-    if inside:
-        found = some([each.name for each in inside])
-    elif folder.is_dir():
-        found = "an empty folder"
-    else:
-        found = "a file" if folder.exists() else "no such folder"
+    found = some([each.name for each in inside]) or kind
     raise ManifestError(f"{folder}: found {found}; wanted {wanted}; name the folder that holds them")
 
 
@@ -134,7 +130,11 @@ def read_table(
     numbers: list[int] = []
     width = 0
     for place, line in read_rows(path, folder, left_out):
-        cells = next(csv.reader([line])) if quoted else line.split("\t")
+        try:
+            cells = next(csv.reader([line])) if quoted else line.split("\t")
+        except csv.Error as error:
+            left_out.append(f"{place}: found no row of a table ({error})")
+            continue
         if not numbers:
             if missing := [column for column in columns if column not in cells]:
                 raise ManifestError(
