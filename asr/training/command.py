@@ -242,8 +242,8 @@ def _listed(given: Any) -> list[Any]:
 @contextmanager
 def _quiet_lightning() -> Iterator[None]:
     """Without the lines that Lightning says to everyone and that ask nothing of a person who trains."""
-    said = logging.getLogger("lightning.pytorch.utilities.rank_zero")
-    said.addFilter(_no_advertisement)
+    for name in _TALKERS:
+        logging.getLogger(name).addFilter(_worth_saying)
     try:
         with warnings.catch_warnings():
             # How many workers there are is a setting here, and the dev set needs none.
@@ -257,8 +257,13 @@ def _quiet_lightning() -> Iterator[None]:
                 warnings.filterwarnings("ignore", category=kind, module=r"lightning\.")
             yield
     finally:
-        said.removeFilter(_no_advertisement)
+        for name in _TALKERS:
+            logging.getLogger(name).removeFilter(_worth_saying)
 
 
-def _no_advertisement(record: logging.LogRecord) -> bool:
-    return "Tip:" not in record.getMessage()
+_TALKERS = ("lightning.pytorch.utilities.rank_zero", "lightning.pytorch.trainer.connectors.checkpoint_connector")
+
+
+def _worth_saying(record: logging.LogRecord) -> bool:
+    """No advertisements, and not at every checkpoint that it is saved whole."""
+    return not any(words in record.getMessage() for words in ("Tip:", "`weights_only` was not set"))
