@@ -207,7 +207,7 @@ def report(given: Given, model: ModelSettings, rounds: int, workers: Sequence[in
     device = (
         torch.cuda.get_device_name()
         if torch.cuda.is_available()
-        else f"CPU, torch on {torch.get_num_threads()} of {os.cpu_count()}"
+        else f"CPU, torch on {torch.get_num_threads()} of {os.cpu_count()} threads"
     )
     lines = [
         f"{date.today()}, {device}; torch {torch.__version__}; {len(plain)} batches, {sum(seconds):.0f} s; "

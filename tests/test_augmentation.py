@@ -1,6 +1,6 @@
 """What happens to waves on their way into training: each change has its effect, and its switch."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import fields, replace
 
 import numpy as np
@@ -213,6 +213,15 @@ def test_tempo_changes_the_length_and_leaves_the_pitch(percent: int) -> None:
     assert decibels(changed[1000:-1000]) == pytest.approx(decibels(tone(1000)), abs=1)
 
 
+@pytest.mark.parametrize("change", [change_speed, change_tempo])
+@pytest.mark.parametrize("percent", [90, 97, 110])
+def test_rows_of_one_speed_are_changed_as_each_alone(change: Callable[[Tensor, int], Tensor], percent: int) -> None:
+    waves = voices(5)
+    together = change(batch(waves)[0], percent)
+    for row, wave in zip(together, waves, strict=True):
+        torch.testing.assert_close(row[: faster_length(len(wave), percent)], change(wave[None], percent)[0])
+
+
 def test_speed_has_its_switch() -> None:
     changed = altered(tone(1000), replace(OFF, speed=0.1))
     assert len({len(row) for row in changed}) > 10
@@ -347,7 +356,7 @@ def test_noise_leaves_silence_as_it_was(size: float) -> None:
 
 @pytest.mark.parametrize("channel", [narrow_band, telephone])
 @pytest.mark.parametrize("samples", [1, 160, 8001, 16001])
-def test_channels_keep_the_length_and_the_place(channel, samples: int) -> None:  # type: ignore[no-untyped-def]
+def test_channels_keep_the_length_and_the_place(channel: Callable[[Tensor], Tensor], samples: int) -> None:
     wave = tone(1000, 2.0)[:samples]
     changed = channel(wave[None])[0]
     assert changed.shape == wave.shape
