@@ -264,7 +264,7 @@ def some_plan(voices: Sequence[Voice], **settings: int | float | str | None) -> 
 
 def test_shards_are_a_manifest_of_what_was_planned(voices: tuple[Voice, ...], tmp_path: Path) -> None:
     texts = read_lines(RECIPE / "founding.txt")
-    plan = Plan(texts, split_voices(voices)["dev"], seed=3, utterances=16, form="flac")
+    plan = Plan(texts, split_voices(voices)["dev"], seed=3, utterances=16)
     made = synthesize(plan, tmp_path)
     assert sorted(files(tmp_path)) == ["cuts.000000.jsonl.gz", PLAN, "recording.000000.tar"]
     utterances = read_manifest(tmp_path)
@@ -347,7 +347,7 @@ def test_what_another_plan_began_is_refused(voices: tuple[Voice, ...], tmp_path:
     before = files(tmp_path / "speech")
     for settings, named in (
         ({"seed": 4}, "seed 3 and not 4"),
-        ({"form": "flac"}, "form .opus. and not .flac."),
+        ({"form": "opus"}, "form .flac. and not .opus."),
         ({"utterances": 3}, "utterances 2 and not 3"),
     ):
         with pytest.raises(SettingsError, match=named):

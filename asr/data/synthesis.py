@@ -62,7 +62,7 @@ class Plan:
     seed: int = 0
     utterances: int | None = None
     hours: float | None = None
-    form: Form = "opus"
+    form: Form = "flac"
     shard: int = 500
 
     def __post_init__(self) -> None:
