@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterator
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -153,6 +153,12 @@ class Quiet(SimpleHTTPRequestHandler):
     """A plain web server of a folder: it lists nothing and sends whole files only."""
 
     failures = 0
+    ranges: ClassVar[list[str]] = []  # parts of files that were asked for, which it does not know how to send
+
+    def do_GET(self) -> None:
+        """Note whether only a part is asked for."""
+        Quiet.ranges += self.headers.get_all("Range", [])
+        super().do_GET()
 
     def log_message(self, *_: object) -> None:
         """Say nothing."""
@@ -208,6 +214,7 @@ def test_it_streams_from_a_web_server_and_survives_a_lost_connection(
 ) -> None:
     expected = sequence_and_sound(str(large))
     assert sequence_and_sound(f"{server}/large") == expected
+    assert not Quiet.ranges
     monkeypatch.setattr(stream, "_PAUSES", (0.0, 0.0))
     Quiet.failures = 2
     assert sequence_and_sound(f"{server}/large") == expected

@@ -138,10 +138,8 @@ def _epoch(sources: Sequence[_Source], seed: list[int], part: list[int], skip: i
         """How many of each folder are in the blocks before this one."""
         return [each * before // blocks for each in sizes]
 
-    # The last block that begins at or before what is skipped to; the sizes of blocks differ a little.
+    # The last block that begins at or before what is skipped to; on average they hold at most ``block``.
     begun = min(blocks - 1, skip // block)
-    while sum(taken(begun)) > skip:
-        begun -= 1
     while begun + 1 < blocks and sum(taken(begun + 1)) <= skip:
         begun += 1
     skip -= sum(taken(begun))
