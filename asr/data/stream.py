@@ -149,13 +149,11 @@ def _epoch(sources: Sequence[_Source], seed: list[int], part: list[int], skip: i
         readers.append(_read(source.folder, _slice(order, source.bounds[0] + used, source.bounds[1])))
     for current in range(begun, blocks):
         counts = [after - before for before, after in zip(taken(current), taken(current + 1), strict=True)]
-        held: list[Clip | None] = []
+        held: list[Clip] = []  # the block before is let go first
         for reader, count in zip(readers, counts, strict=True):
             held += itertools.islice(reader, count)
         for index in np.random.default_rng([*seed, *part, current]).permutation(len(held))[skip:]:
-            clip, held[index] = held[index], None  # so that a block is let go as it is used
-            assert clip is not None
-            yield clip
+            yield held[index]
         skip = 0
 
 
