@@ -409,6 +409,10 @@ def test_clipping_has_its_switch() -> None:
     peaks = [float(row.abs().max()) for row in altered(wave, replace(OFF, clipping_probability=0.5, clipping_db=12.0))]
     assert 12 < sum(peak > 0.0999 for peak in peaks) < 28
     assert 0.1 * 10**-0.6 <= min(peaks) < 0.05
+    half = altered(wave, replace(OFF, clipping_probability=1.0, clipping_db=12.0), strength=0.5)
+    peaks = [float(row.abs().max()) for row in half]
+    assert 12 < sum(peak > 0.0999 for peak in peaks) < 28
+    assert min(peaks) >= 0.1 * 10**-0.3 - 1e-6
 
 
 def test_gain_has_its_switch() -> None:
