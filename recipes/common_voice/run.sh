@@ -10,6 +10,7 @@ if [ $# -ne 1 ]; then sed -n '2,6p' "$0" >&2; exit 2; fi
 if [ ! -e data/common_voice/cuts_train.jsonl.gz ]; then
   asr prepare common_voice "$1" data/common_voice
 fi
+asr data shard data/common_voice/cuts_train.jsonl.gz data/common_voice/shards
 asr tokenizer data/common_voice/tokenizer.model data/common_voice/cuts_train.jsonl.gz \
   --vocabulary 1000
 if [ -e runs/common_voice/checkpoints/last.ckpt ]; then go_on="--ckpt_path last"; else go_on=; fi
