@@ -102,7 +102,7 @@ class Throughput(Callback):
 class Curves(Callback):
     """Draws the run's curves into its folder: after an epoch, at most once a minute, and when the run ends or breaks.
 
-    It takes half a second, of which the first import of matplotlib is most.
+    A picture takes about a second, import of matplotlib not counted.
     """
 
     def __init__(self, run: Path) -> None:
