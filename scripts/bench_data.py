@@ -31,14 +31,14 @@ from numpy.typing import NDArray
 from torch.utils.data import DataLoader
 
 from asr.audio.load import SAMPLE_RATE
-from asr.data import pronunciation
-from asr.data.augmentation import AugmentationSettings, Augmenter
-from asr.data.batching import BatchSettings, plan_epoch
-from asr.data.dataset import Batch, Changes, SpeechDataset
-from asr.data.impulses import simulated
-from asr.data.manifest import read_manifest
-from asr.data.targets import Speller
-from asr.data.waves import Waves
+from asr.data.augmentation.augmenter import AugmentationSettings, Augmenter
+from asr.data.augmentation.impulses import simulated
+from asr.data.batches import pronunciation
+from asr.data.batches.batching import BatchSettings, plan_epoch
+from asr.data.batches.dataset import Batch, Changes, SpeechDataset
+from asr.data.batches.targets import Speller
+from asr.data.batches.waves import Waves
+from asr.data.lists.manifest import read_manifest
 from asr.errors import AsrError
 from asr.model.settings import ModelSettings
 from asr.text.tokenizer import Tokenizer

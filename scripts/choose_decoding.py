@@ -16,7 +16,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from rich.progress import track
 
 from asr.bundle import DEFAULT_BUNDLE, read_bundle
-from asr.data.manifest import read_manifest, read_utterance
+from asr.data.lists.manifest import read_manifest, read_utterance
 from asr.evaluation.scoring import score
 from asr.runtime.graphs import Graphs
 from asr.runtime.transcriber import in_silence

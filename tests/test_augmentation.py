@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from asr.audio.load import SAMPLE_RATE
-from asr.data.acoustics import (
+from asr.data.augmentation.acoustics import (
     change_speed,
     change_tempo,
     clip,
@@ -21,8 +21,8 @@ from asr.data.acoustics import (
     resample,
     telephone,
 )
-from asr.data.augmentation import AugmentationSettings, Augmenter, excerpt
-from asr.data.bank import WaveBank
+from asr.data.augmentation.augmenter import AugmentationSettings, Augmenter, excerpt
+from asr.data.augmentation.bank import WaveBank
 from asr.errors import SettingsError
 
 OFF = AugmentationSettings(

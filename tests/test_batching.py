@@ -17,12 +17,12 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from asr.audio.load import SAMPLE_RATE
-from asr.data.augmentation import AugmentationSettings, Augmenter
-from asr.data.batching import BatchSettings, Example, batches, join, plan_epoch, rows_of
-from asr.data.dataset import Batch, Changes, SpeechDataset
-from asr.data.manifest import Utterance
-from asr.data.targets import Targets
-from asr.data.waves import Waves
+from asr.data.augmentation.augmenter import AugmentationSettings, Augmenter
+from asr.data.batches.batching import BatchSettings, Example, batches, join, plan_epoch, rows_of
+from asr.data.batches.dataset import Batch, Changes, SpeechDataset
+from asr.data.batches.targets import Targets
+from asr.data.batches.waves import Waves
+from asr.data.lists.manifest import Utterance
 from asr.errors import AudioError, SettingsError
 
 PLAIN = BatchSettings(seconds=20.0, background_share=0.0)
@@ -332,7 +332,7 @@ def test_reading_shows_a_bar_on_a_terminal_only(
     terminal: bool, utterances: list[Utterance], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shown = io.StringIO()
-    monkeypatch.setattr("asr.data.waves.Console", lambda stderr: Console(file=shown, force_terminal=terminal))
+    monkeypatch.setattr("asr.data.batches.waves.Console", lambda stderr: Console(file=shown, force_terminal=terminal))
     Waves(utterances, 1.0, "training set")
     assert ("Reading training set" in shown.getvalue()) is terminal
 

@@ -23,7 +23,7 @@ from asr.apps.cli import app, run, transcribe_app
 from asr.apps.failures import EXTRAS, describe, printable
 from asr.apps.files import write_whole
 from asr.bundle import DecodingSettings
-from asr.data.manifest import read_manifest
+from asr.data.lists.manifest import read_manifest
 from asr.text.tokenizer import Tokenizer
 
 needs_voices = pytest.mark.skipif(

@@ -12,7 +12,7 @@ from test_corpora import TREES
 from test_lhotse_corpora import TINY, commands
 
 from asr.apps.cli import app, run
-from asr.data.manifest import read_manifest
+from asr.data.lists.manifest import read_manifest
 from asr.training.command import CHECKPOINTS, train
 
 # The corpus, what run.sh is given after its folder, and the lists that are scored at its end.

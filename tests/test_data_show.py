@@ -19,14 +19,14 @@ from typer.testing import CliRunner
 from asr.apps.cli import app
 from asr.audio.features import FeatureSettings
 from asr.audio.load import SAMPLE_RATE
-from asr.data import page as page_module
-from asr.data.faults import KINDS, Judge, ctc_steps, dropped_characters, measure
-from asr.data.manifest import Utterance, read_manifest, read_utterance
-from asr.data.page import EXTREMES, HEARD, bars, choose_samples
-from asr.data.pictures import mfcc, waveform
-from asr.data.shards import write_shard
-from asr.data.sheet import FACTS, Histogram, describe, facts
-from asr.data.survey import survey
+from asr.data.inspection import page as page_module
+from asr.data.inspection.faults import KINDS, Judge, ctc_steps, dropped_characters, measure
+from asr.data.inspection.page import EXTREMES, HEARD, bars, choose_samples
+from asr.data.inspection.pictures import mfcc, waveform
+from asr.data.inspection.sheet import FACTS, Histogram, describe, facts
+from asr.data.inspection.survey import survey
+from asr.data.lists.manifest import Utterance, read_manifest, read_utterance
+from asr.data.shards.shard import write_shard
 from asr.model.settings import ModelSettings
 from asr.text.normaliser import Normaliser
 from asr.text.special import UNK
@@ -347,7 +347,7 @@ def test_worst_come_first_and_only_the_worst_are_heard(tmp_path: Path) -> None:
 
 
 def test_every_utterance_is_surveyed_in_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("asr.data.survey._AT_A_TIME", 3)
+    monkeypatch.setattr("asr.data.inspection.survey._AT_A_TIME", 3)
     utterances = []
     for i in range(8):
         path = tmp_path / f"{i}.wav"

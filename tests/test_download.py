@@ -17,7 +17,7 @@ import pytest
 
 from asr.data.corpora import CORPORA
 from asr.data.corpora.corpus import Archive, Corpus
-from asr.data.download import fetch
+from asr.data.corpora.download import fetch
 from asr.errors import AsrError
 
 

@@ -4,8 +4,8 @@ import sys
 
 import pytest
 
-from asr.data import engines
-from asr.data.engines import run_engine
+from asr.data.synthetic import engines
+from asr.data.synthetic.engines import run_engine
 from asr.errors import AudioError, SettingsError
 
 

@@ -8,10 +8,10 @@ import pytest
 import torch
 
 from asr.audio.load import SAMPLE_RATE
-from asr.data.acoustics import telephone
-from asr.data.augmentation import AugmentationSettings, Augmenter
-from asr.data.impulses import Wave, measured, room, simulated
-from asr.data.manifest import read_manifest
+from asr.data.augmentation.acoustics import telephone
+from asr.data.augmentation.augmenter import AugmentationSettings, Augmenter
+from asr.data.augmentation.impulses import Wave, measured, room, simulated
+from asr.data.lists.manifest import read_manifest
 
 # Effects, echoes, spreads, a filter, a microphone turned away, a warehouse stretched in time.
 NO_ROOMS = {

@@ -17,7 +17,11 @@ LAYERS = (
     ("asr.audio", "asr.text"),
     ("asr.bundle",),
     ("asr.model",),
-    ("asr.data",),
+    ("asr.data", "asr.data.lists"),
+    ("asr.data.shards", "asr.data.augmentation"),
+    ("asr.data.inspection",),
+    ("asr.data.corpora", "asr.data.synthetic"),
+    ("asr.data.batches",),
     ("asr.search",),
     ("asr.runtime", "asr.evaluation"),
     ("asr.training",),
@@ -63,7 +67,8 @@ def imported(path: Path, *, at_once: bool = False) -> set[str]:
 
 
 def part_of(module: str) -> str:
-    return ".".join(module.split(".")[:2])
+    """A row's part: a package, or one of the packages of the data."""
+    return ".".join(module.split(".")[: 3 if module.startswith("asr.data.") else 2])
 
 
 def within(module: str, parts: tuple[str, ...]) -> bool:

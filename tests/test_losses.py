@@ -100,7 +100,8 @@ def test_half_precision_logits_are_summed_in_single() -> None:
     targets = torch.arange(1, 33).view(4, 8)
     loss = cross_entropy(logits, targets, 0.1)
     assert loss.dtype == torch.float32
-    wanted = functional.cross_entropy(logits.double().flatten(0, 1), targets.flatten(), label_smoothing=0.1, reduction="sum")
+    double = logits.double().flatten(0, 1)
+    wanted = functional.cross_entropy(double, targets.flatten(), label_smoothing=0.1, reduction="sum")
     assert float(loss) == pytest.approx(float(wanted), rel=1e-5)
 
 

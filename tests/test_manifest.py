@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from asr.data.manifest import Utterance, check_disjoint, read_manifest, read_utterance, write_cuts
-from asr.data.shards import write_shard
+from asr.data.lists.manifest import Utterance, check_disjoint, read_manifest, read_utterance, write_cuts
+from asr.data.shards.shard import write_shard
 from asr.errors import AudioError, ManifestError
 
 RATE = 16_000
@@ -317,7 +317,7 @@ def test_a_table_is_read_without_loading_lhotse(folder: Path) -> None:
     program = (
         "import sys\n"
         "from pathlib import Path\n"
-        "from asr.data.manifest import read_manifest\n"
+        "from asr.data.lists.manifest import read_manifest\n"
         "read_manifest(Path(sys.argv[1]))\n"
         "print('lhotse' in sys.modules)"
     )

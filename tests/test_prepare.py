@@ -23,11 +23,10 @@ from lhotse import CutSet
 from test_corpora import TREES, speech_commands_tree
 
 from asr.apps.cli import app, run
-from asr.data import preparation
-from asr.data.corpora import CORPORA
+from asr.data.corpora import CORPORA, preparation
 from asr.data.corpora.corpus import Reading
-from asr.data.manifest import Utterance, read_manifest
-from asr.data.preparation import JOURNAL, LEFT_OUT, prepare_corpus
+from asr.data.corpora.preparation import JOURNAL, LEFT_OUT, prepare_corpus
+from asr.data.lists.manifest import Utterance, read_manifest
 from asr.errors import AsrError, ManifestError
 
 RATE = 16_000
@@ -294,7 +293,7 @@ def test_a_killed_run_goes_on(tmp_path: Path) -> None:
     slow = tmp_path / "slow.py"
     slow.write_text(
         "import sys, time\n"
-        "from asr.data import preparation\n"
+        "from asr.data.corpora import preparation\n"
         "look = preparation.load_audio\n"
         "def slowly(path):\n"
         "    time.sleep(0.2)\n"
@@ -438,7 +437,7 @@ def test_every_corpus_can_be_prepared(name: str, tmp_path: Path) -> None:
 
 
 def test_download_comes_first(prepare: Prepare, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("asr.data.download.fetch", lambda corpus, folder: speech_commands_tree(folder))
+    monkeypatch.setattr("asr.data.corpora.download.fetch", lambda corpus, folder: speech_commands_tree(folder))
     status, printed, _ = prepare("speech_commands", tmp_path / "corpus", tmp_path / "out", "--download")
     assert status == 0
     assert "cuts_noise.jsonl.gz" in printed

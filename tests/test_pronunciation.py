@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from asr.data import pronunciation
-from asr.data.engines import run_engine
-from asr.data.pronunciation import PHONEMES, available, pronounce
+from asr.data.batches import pronunciation
+from asr.data.batches.pronunciation import PHONEMES, available, pronounce
+from asr.data.synthetic.engines import run_engine
 from asr.errors import AudioError, SettingsError
 
 needs_espeak = pytest.mark.skipif(not available(), reason="espeak-ng is not installed: apt-get install espeak-ng")

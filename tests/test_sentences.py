@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import pytest
 
-from asr.data.sentences import LETTERS, SHARES, SLOTS, TEMPLATES, number_in_words, sentences, words_of
+from asr.data.synthetic.sentences import LETTERS, SHARES, SLOTS, TEMPLATES, number_in_words, sentences, words_of
 from asr.errors import SettingsError
 
 VOCABULARY = [f"{a}{b}{c}" for a in "bdfgk" for b in "aeiou" for c in "lmnrst"]

@@ -18,10 +18,10 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from asr.apps import cli
-from asr.data.encoding import FORMS, Form
-from asr.data.manifest import Utterance, read_manifest, read_utterance
-from asr.data.packing import LEFT_OUT, PLAN, pack
-from asr.data.shards import finished_shards, remove_unfinished, write_shard
+from asr.data.lists.manifest import Utterance, read_manifest, read_utterance
+from asr.data.shards.encoding import FORMS, Form
+from asr.data.shards.packing import LEFT_OUT, PLAN, pack
+from asr.data.shards.shard import finished_shards, remove_unfinished, write_shard
 from asr.errors import AsrError, ManifestError, SettingsError
 
 RATE = 16_000
@@ -79,7 +79,7 @@ def test_lhotse_reads_them_whatever_lies_beside_them(tmp_path: Path) -> None:
 def test_what_lhotse_packs_is_read(tmp_path: Path) -> None:
     import lhotse
 
-    from asr.data.manifest import write_cuts
+    from asr.data.lists.manifest import write_cuts
 
     stereo = np.random.default_rng(0).uniform(-0.5, 0.5, (RATE, 2))
     soundfile.write(tmp_path / "a.wav", stereo, RATE, subtype="PCM_16")
@@ -238,8 +238,8 @@ def test_a_folder_with_something_else_is_refused(tmp_path: Path, recordings: lis
 KILLED = """
 import sys, time
 from pathlib import Path
-from asr.data import packing
-from asr.data.manifest import read_manifest
+from asr.data.shards import packing
+from asr.data.lists.manifest import read_manifest
 read, count = packing.read_utterance, 0
 def slowly(utterance):
     global count

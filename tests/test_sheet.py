@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from asr.data.manifest import NOBODY, Utterance, read_manifest
-from asr.data.sheet import FACTS, Histogram, Part, describe, facts
+from asr.data.inspection.sheet import FACTS, Histogram, Part, describe, facts
+from asr.data.lists.manifest import NOBODY, Utterance, read_manifest
 from asr.errors import ManifestError
 
 LINES = (

@@ -15,11 +15,11 @@ import numpy as np
 import pytest
 from conftest import ROOT
 
-from asr.data import index, stream
-from asr.data.index import INDEX, ShardFolder, open_shards, write_index
-from asr.data.manifest import Utterance, read_manifest, read_utterance
-from asr.data.shards import write_shard
-from asr.data.stream import Clip, part_size
+from asr.data.lists.manifest import Utterance, read_manifest, read_utterance
+from asr.data.shards import index, stream
+from asr.data.shards.index import INDEX, ShardFolder, open_shards, write_index
+from asr.data.shards.shard import write_shard
+from asr.data.shards.stream import Clip, part_size
 from asr.errors import ManifestError, SettingsError
 
 
@@ -277,8 +277,8 @@ def test_settings_that_make_no_sense_are_refused(both: list[ShardFolder]) -> Non
 
 PEAKS = """
 import sys
-from asr.data.index import open_shards
-from asr.data.stream import stream
+from asr.data.shards.index import open_shards
+from asr.data.shards.stream import stream
 for folder in sys.argv[1:]:
     count = sum(len(clip.content) > 0 for clip in stream([open_shards(folder)], [1], seed=0))
     peak = next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith("VmHWM"))

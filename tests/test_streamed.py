@@ -12,13 +12,13 @@ import yaml
 from test_training import WORDS, config, last, logged, say
 
 from asr.audio.load import SAMPLE_RATE, load_audio
-from asr.data.batching import BatchSettings
-from asr.data.dataset import Batch
-from asr.data.index import open_shards
-from asr.data.shards import write_shard
-from asr.data.streamed import StreamedEpoch
-from asr.data.targets import Speller
-from asr.data.utterance import Utterance
+from asr.data.batches.batching import BatchSettings
+from asr.data.batches.dataset import Batch
+from asr.data.batches.streamed import StreamedEpoch
+from asr.data.batches.targets import Speller
+from asr.data.lists.utterance import Utterance
+from asr.data.shards.index import open_shards
+from asr.data.shards.shard import write_shard
 from asr.errors import ManifestError, SettingsError
 from asr.text.tokenizer import Tokenizer
 from asr.training.command import train
@@ -108,7 +108,7 @@ def test_what_is_done_already_is_not_decoded(
     epoch: Callable[..., StreamedEpoch], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     decoded: list[str] = []
-    wave = "asr.data.stream.Clip.wave"
+    wave = "asr.data.shards.stream.Clip.wave"
     monkeypatch.setattr(wave, lambda clip: decoded.append(clip.utterance.id) or np.zeros(100, dtype=np.float32))
     whole = names(read(epoch(updates=4)))
     assert Counter(decoded) == whole
@@ -158,7 +158,7 @@ def streamed(shards: Path, folder: Path) -> dict[str, Any]:
     (folder / "tokenizer.model").write_bytes(Tokenizer.train([" ".join(WORDS)] * 10, 36).model)
     settings = config(folder, folder / "run")
     settings["data"]["train"] = [{"manifest": str(shards)}]
-    settings["data"]["stream"] = {"on": True, "hours": 0.005}
+    settings["data"] |= {"stream": True, "stream_hours": 0.005}
     settings["trainer"]["max_epochs"] = 2
     return settings
 
@@ -187,6 +187,6 @@ def test_what_is_no_folder_of_shards_cannot_be_streamed(shards: Path, tmp_path: 
     settings["data"]["train"] = [{"manifest": str(tmp_path)}]
     with pytest.raises(ManifestError, match=r"found no utterance in 0 shards"):
         train(written(settings, tmp_path))
-    settings["data"]["stream"]["hours"] = -1
-    with pytest.raises(SettingsError, match=r"stream\.hours is -1"):
+    settings["data"]["stream_hours"] = -1
+    with pytest.raises(SettingsError, match=r"stream_hours is -1"):
         train(written(settings, tmp_path))

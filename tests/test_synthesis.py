@@ -15,13 +15,13 @@ import pytest
 import soundfile
 from conftest import ROOT
 
-from asr.data import synthesis
-from asr.data.engines import INSTALL, run_engine
-from asr.data.manifest import read_manifest, read_utterance
-from asr.data.speech import Take, speak, speak_all
-from asr.data.synthesis import PEOPLE_SHARE, PLAN, Plan, draw, synthesize
-from asr.data.texts import read_lines
-from asr.data.voices import Split, Voice, find_voices, split_of, split_voices
+from asr.data.lists.manifest import read_manifest, read_utterance
+from asr.data.synthetic import synthesis
+from asr.data.synthetic.engines import INSTALL, run_engine
+from asr.data.synthetic.speech import Take, speak, speak_all
+from asr.data.synthetic.synthesis import PEOPLE_SHARE, PLAN, Plan, draw, synthesize
+from asr.data.synthetic.texts import read_lines
+from asr.data.synthetic.voices import Split, Voice, find_voices, split_of, split_voices
 from asr.errors import AudioError, SettingsError
 
 RECIPE = ROOT / "recipes" / "commands"
@@ -301,8 +301,8 @@ def test_two_processes_make_the_same_as_one(voices: tuple[Voice, ...], tmp_path:
 KILLED = """
 import sys
 from pathlib import Path
-from asr.data.synthesis import Plan, synthesize
-from asr.data.voices import Voice
+from asr.data.synthetic.synthesis import Plan, synthesize
+from asr.data.synthetic.voices import Voice
 if __name__ == "__main__":
     plan = Plan(("one", "two"), [Voice("espeak-ng", "en-us")], utterances=16, shard=2)
     synthesize(plan, Path(sys.argv[1]), jobs=int(sys.argv[2]))

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from asr.data.texts import read_grammar, read_lines, read_texts
+from asr.data.synthetic.texts import read_grammar, read_lines, read_texts
 from asr.errors import SettingsError
 
 hassil_sample = pytest.importorskip("hassil.sample", reason="hassil is not installed")

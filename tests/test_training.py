@@ -19,9 +19,9 @@ import yaml
 from lightning import Trainer
 
 from asr.audio.load import SAMPLE_RATE
-from asr.data.augmentation import AugmentationSettings
-from asr.data.batching import BatchSettings
-from asr.data.dataset import Batch
+from asr.data.augmentation.augmenter import AugmentationSettings
+from asr.data.batches.batching import BatchSettings
+from asr.data.batches.dataset import Batch
 from asr.errors import AsrError, BundleError, ManifestError, SettingsError
 from asr.text.tokenizer import Tokenizer
 from asr.training import command, module
@@ -463,7 +463,7 @@ def test_phonemes_may_be_written_bare_in_yaml(
 ) -> None:
     built: list[SpeechData] = []
     monkeypatch.setattr(Trainer, "fit", lambda self, model, datamodule, **_: built.append(datamodule))
-    monkeypatch.setattr("asr.data.pronunciation.available", lambda: True)
+    monkeypatch.setattr("asr.data.batches.pronunciation.available", lambda: True)
     settings["data"]["phonemes"] = phonemes
     train(["--config", written(settings, tmp_path)])
     assert built[0].with_phonemes is (phonemes not in ("off", False))

@@ -44,8 +44,8 @@ def sentences(
 
     A model that is trained on nothing but commands recites them; on this it has to listen.
     """
-    from asr.data.sentences import sentences as make
-    from asr.data.sentences import words_of
+    from asr.data.synthetic.sentences import sentences as make
+    from asr.data.synthetic.sentences import words_of
 
     known = _normalised([commands])
     words = words_of(_normalised(lists)) if lists else words_of(known)
@@ -56,8 +56,8 @@ def sentences(
 
 def _normalised(sources: list[Path]) -> list[str]:
     """The distinct texts of all sources in their order, as the model is to spell them."""
-    from asr.data.manifest import read_manifest
-    from asr.data.texts import read_lines
+    from asr.data.lists.manifest import read_manifest
+    from asr.data.synthetic.texts import read_lines
     from asr.text.normaliser import Normaliser
 
     normaliser = Normaliser()

@@ -17,8 +17,8 @@ from asr.apps.shard import shard
 from asr.errors import AudioError, ManifestError
 
 if TYPE_CHECKING:
-    from asr.data.faults import Judge
-    from asr.data.survey import Survey
+    from asr.data.inspection.faults import Judge
+    from asr.data.inspection.survey import Survey
 
 data_app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Look at lists of recordings, and pack them.")
 
@@ -63,10 +63,10 @@ def show(
     from rich.console import Console
     from rich.progress import Progress
 
-    from asr.data.manifest import read_manifest
-    from asr.data.page import choose_samples, draw_samples, list_suspects, render
-    from asr.data.sheet import describe
-    from asr.data.survey import survey
+    from asr.data.inspection.page import choose_samples, draw_samples, list_suspects, render
+    from asr.data.inspection.sheet import describe
+    from asr.data.inspection.survey import survey
+    from asr.data.lists.manifest import read_manifest
 
     judge, judged_for = _judge(bundle, tokenizer)
     lists = {path: read_manifest(path) for path in dict.fromkeys(cuts)}
@@ -116,7 +116,7 @@ def _judge(bundle: Path | None, tokenizer: Path | None) -> "tuple[Judge, str]":
     """What the utterances are held against, and what to call it."""
     from asr.audio.features import FeatureSettings
     from asr.bundle import DEFAULT_BUNDLE, read_bundle
-    from asr.data.faults import Judge
+    from asr.data.inspection.faults import Judge
     from asr.model.settings import ModelSettings
     from asr.text.normaliser import Normaliser
     from asr.text.tokenizer import Tokenizer
@@ -140,7 +140,7 @@ def _name_unreadable(found: "Survey") -> None:
 
 def _noted(key: str, paths: list[Path]) -> str:
     """What `asr prepare` noted in the data sheets beside the lists; empty where it noted nothing."""
-    from asr.data.preparation import SHEET
+    from asr.data.corpora.preparation import SHEET
 
     noted: dict[str, None] = {}
     for path in paths:

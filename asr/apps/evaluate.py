@@ -15,7 +15,7 @@ from asr.apps.files import write_whole
 from asr.apps.options import Beam, BundleFolder, Greedy, chosen_width
 
 if TYPE_CHECKING:
-    from asr.data.manifest import Utterance
+    from asr.data.lists.manifest import Utterance
     from asr.runtime.transcriber import Transcriber
     from asr.runtime.transcript import Transcript
 
@@ -42,7 +42,7 @@ def evaluate(
     # An hour of transcribing should not end with the news that something is not installed.
     for package in ("jiwer", "matplotlib"):
         import_module(package)
-    from asr.data.manifest import read_manifest
+    from asr.data.lists.manifest import read_manifest
     from asr.errors import ManifestError
     from asr.evaluation.report import draw_report, format_report, report_to_dict
     from asr.evaluation.scoring import score
@@ -109,7 +109,7 @@ def _transcribe_all(
     from rich.console import Console
     from rich.progress import track
 
-    from asr.data.manifest import read_utterance
+    from asr.data.lists.manifest import read_utterance
 
     heard: dict[str, Transcript] = {}
     failures: dict[str, str] = {}

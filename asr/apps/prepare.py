@@ -12,7 +12,7 @@ from asr.apps.failures import printable
 from asr.errors import SettingsError
 
 if TYPE_CHECKING:
-    from asr.data.sheet import Part
+    from asr.data.inspection.sheet import Part
 
 
 def prepare(
@@ -43,7 +43,7 @@ def prepare(
     lack theirs, as in a partial copy; 1 when some are damaged, empty or too short, or when it had to stop.
     """
     from asr.data.corpora import CORPORA
-    from asr.data.preparation import LEFT_OUT, prepare_corpus, some
+    from asr.data.corpora.preparation import LEFT_OUT, prepare_corpus, some
 
     if name not in CORPORA:
         near = difflib.get_close_matches(name, CORPORA, n=1)
@@ -51,7 +51,7 @@ def prepare(
         raise SettingsError(f"corpus {name!r} is not known; {advice}")
     corpus = CORPORA[name]
     if download:
-        from asr.data.download import fetch
+        from asr.data.corpora.download import fetch
 
         fetch(corpus, source)
     made = prepare_corpus(corpus, source, out, headers_only=headers_only, bad_share=bad_share)

@@ -36,8 +36,8 @@ def shard(
     is left out, counted and listed in cuts.left_out.txt; an interrupted run goes on where it was. Exit status: 0 when
     all could be packed, 1 when some were left out, or when it had to stop.
     """
-    from asr.data.manifest import read_manifest
-    from asr.data.packing import LEFT_OUT, pack, some
+    from asr.data.lists.manifest import read_manifest
+    from asr.data.shards.packing import LEFT_OUT, pack, some
 
     packed = pack(
         read_manifest(cuts), out, form=form.value, per_shard=per_shard, seed=seed, jobs=jobs, bad_share=bad_share

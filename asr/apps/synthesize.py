@@ -34,11 +34,11 @@ def synthesize(
 
     The same seed gives the same files. An interrupted run goes on where it was.
     """
-    from asr.data.encoding import FORMS
-    from asr.data.synthesis import Plan
-    from asr.data.synthesis import synthesize as speak
-    from asr.data.texts import read_texts
-    from asr.data.voices import find_voices, split_voices
+    from asr.data.shards.encoding import FORMS
+    from asr.data.synthetic.synthesis import Plan
+    from asr.data.synthetic.synthesis import synthesize as speak
+    from asr.data.synthetic.texts import read_texts
+    from asr.data.synthetic.voices import find_voices, split_voices
 
     if (hours is None) == (utterances is None):
         given = "both" if hours is not None else "neither"

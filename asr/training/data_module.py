@@ -13,16 +13,16 @@ from lightning.pytorch.loops.progress import _ProcessedTracker
 from numpy.typing import NDArray
 from torch.utils.data import DataLoader
 
-from asr.data import pronunciation
-from asr.data.augmentation import AugmentationSettings, Augmenter
-from asr.data.batching import BatchSettings, plan_epoch
-from asr.data.dataset import Batch, Changes, SpeechDataset
-from asr.data.impulses import measured, simulated
-from asr.data.index import ShardFolder, open_shards
-from asr.data.manifest import Utterance, check_disjoint, read_manifest
-from asr.data.streamed import StreamedEpoch
-from asr.data.targets import Speller, Targets
-from asr.data.waves import Waves
+from asr.data.augmentation.augmenter import AugmentationSettings, Augmenter
+from asr.data.augmentation.impulses import measured, simulated
+from asr.data.batches import pronunciation
+from asr.data.batches.batching import BatchSettings, plan_epoch
+from asr.data.batches.dataset import Batch, Changes, SpeechDataset
+from asr.data.batches.streamed import StreamedEpoch
+from asr.data.batches.targets import Speller, Targets
+from asr.data.batches.waves import Waves
+from asr.data.lists.manifest import Utterance, check_disjoint, read_manifest
+from asr.data.shards.index import ShardFolder, open_shards
 from asr.errors import SettingsError
 from asr.text.tokenizer import Tokenizer
 from asr.training.loader import EpochLoader, Numbers
@@ -41,23 +41,6 @@ class Source:
             raise SettingsError(f"data: the weight of {self.manifest} is {self.weight}; it is a number from 0 up")
 
 
-@dataclass(frozen=True)
-class StreamSettings:
-    """Training on shards that are read as it goes, from a disk or any URL of fsspec, instead of held in memory.
-
-    Then all of ``train`` are folders of shards. An epoch, after which the model is saved and looked at, is ``hours`` of
-    audio long for all processes together; 0 stands for once through everything.
-    """
-
-    on: bool = False
-    hours: float = 0.0
-
-    def __post_init__(self) -> None:
-        """Refuse an epoch that never ends."""
-        if not 0 <= self.hours < math.inf:
-            raise SettingsError(f"data: stream.hours is {self.hours}; it is a number from 0 up")
-
-
 class SpeechData(lightning.LightningDataModule):
     """Batches from manifests.
 
@@ -65,9 +48,11 @@ class SpeechData(lightning.LightningDataModule):
     mixing and as examples of nothing said. Speakers may not be shared by train and dev. ``phonemes`` adds targets for
     the auxiliary phoneme loss: ``auto`` where espeak-ng is installed, ``on`` refuses to run without it, ``off``.
     ``impulses`` are recorded responses of rooms, and ``simulated_rooms`` so many more are computed, for reverberation.
-    ``hold_hours`` of each split are kept decoded in memory. Where several processes train together, each takes its rows
-    of every batch, and all of them read the whole dev set. On a GPU the waves are changed there, otherwise by the
-    workers. Raises ManifestError for lists that cannot be used, SettingsError for settings that cannot.
+    ``hold_hours`` of each split are kept decoded in memory. With ``stream``, the training set is not held but read as
+    it goes from folders of shards, on a disk or at any URL of fsspec; an epoch is then ``stream_hours`` of audio long,
+    for all processes together, or with 0 once through everything. Where several processes train together, each takes
+    its rows of every batch, and all of them read the whole dev set. On a GPU the waves are changed there, otherwise by
+    the workers. Raises ManifestError for lists that cannot be used, SettingsError for settings that cannot.
     """
 
     def __init__(
@@ -80,7 +65,8 @@ class SpeechData(lightning.LightningDataModule):
         simulated_rooms: int = 0,
         augmentation: AugmentationSettings = AugmentationSettings(),
         batches: BatchSettings = BatchSettings(),
-        stream: StreamSettings = StreamSettings(),
+        stream: bool = False,
+        stream_hours: float = 0.0,
         phonemes: Literal["auto", "on", "off"] | bool = "auto",
         join_ramp_epochs: float = 0.0,
         hold_hours: float = 100.0,
@@ -97,6 +83,7 @@ class SpeechData(lightning.LightningDataModule):
         self.augmentation = augmentation
         self.batches = batches
         self.stream = stream
+        self.stream_hours = stream_hours
         self.join_ramp_epochs = join_ramp_epochs
         self.hold_hours = hold_hours
         self.workers = workers
@@ -105,8 +92,9 @@ class SpeechData(lightning.LightningDataModule):
             raise SettingsError("data: train and dev each name at least one manifest")
         if not any(source.weight for source in train):
             raise SettingsError("data: an epoch has no batches: every weight is 0; raise one")
-        if not 0 <= join_ramp_epochs < math.inf:
-            raise SettingsError(f"data: join_ramp_epochs is {join_ramp_epochs}; it is a number from 0 up")
+        for name, given in (("join_ramp_epochs", join_ramp_epochs), ("stream_hours", stream_hours)):
+            if not 0 <= given < math.inf:
+                raise SettingsError(f"data: {name} is {given}; it is a number from 0 up")
         if workers < 0 or seed < 0 or simulated_rooms < 0:
             raise SettingsError(
                 f"data: workers is {workers}, seed {seed} and simulated_rooms {simulated_rooms}; none may be below 0"
@@ -122,7 +110,7 @@ class SpeechData(lightning.LightningDataModule):
         self._speller = Speller(self.tokenizer, self.with_phonemes)
         dev = [u for path in self.dev for u in read_manifest(path)]
         self._speakers_of_dev = frozenset(u.speaker for u in dev)
-        if self.stream.on:
+        if self.stream:
             self._folders: list[ShardFolder] = [open_shards(source.manifest) for source in self.sources]
         else:
             self._hold([read_manifest(Path(source.manifest)) for source in self.sources], dev)
@@ -153,7 +141,7 @@ class SpeechData(lightning.LightningDataModule):
             "processes": self.trainer.world_size if self.trainer else 1,
         }
         strength = min(1.0, epoch / ramp) if ramp else 1.0
-        dataset = self._streamed(strength, options) if self.stream.on else self._planned(strength, options)
+        dataset = self._streamed(strength, options) if self.stream else self._planned(strength, options)
         beginning = dataset if isinstance(dataset, StreamedEpoch) else Numbers(len(dataset))
         return EpochLoader(
             dataset,
@@ -208,7 +196,7 @@ class SpeechData(lightning.LightningDataModule):
     def _streamed(self, join_strength: float, options: dict[str, Any]) -> StreamedEpoch:
         weights = [source.weight for source in self.sources]
         whole = sum(weight * folder.seconds for weight, folder in zip(weights, self._folders, strict=True))
-        seconds = self.stream.hours * 3600 or whole
+        seconds = self.stream_hours * 3600 or whole
         return StreamedEpoch(
             self._folders,
             weights,

@@ -15,7 +15,7 @@ from lightning import LightningModule, Trainer
 from lightning.pytorch.callbacks import Callback
 
 from asr.audio.load import SAMPLE_RATE
-from asr.data.dataset import Batch, SpeechDataset
+from asr.data.batches.dataset import Batch, SpeechDataset
 from asr.training.data_module import SpeechData
 from asr.training.module import SpeechModule
 from asr.training.probe import ProbeData

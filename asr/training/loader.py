@@ -5,7 +5,7 @@ from typing import Any, Protocol
 
 from torch.utils.data import DataLoader, Sampler
 
-from asr.data.dataset import Batch
+from asr.data.batches.dataset import Batch
 
 
 class Beginning(Protocol):

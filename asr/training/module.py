@@ -17,8 +17,8 @@ from torch.nn import functional
 from asr.audio.features import FeatureSettings
 from asr.audio.mfcc import Mfcc
 from asr.bundle import DecodingSettings
-from asr.data.dataset import Batch
-from asr.data.pronunciation import PHONEMES
+from asr.data.batches.dataset import Batch
+from asr.data.batches.pronunciation import PHONEMES
 from asr.errors import SettingsError
 from asr.evaluation.scoring import score
 from asr.model.seq2seq import Encoded, Seq2Seq

@@ -5,7 +5,7 @@ from typing import Any
 
 from torch.utils.data import DataLoader
 
-from asr.data.dataset import Batch
+from asr.data.batches.dataset import Batch
 from asr.training.data_module import SpeechData
 
 

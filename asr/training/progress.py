@@ -12,7 +12,7 @@ from lightning.pytorch.callbacks import Callback
 from torch import Tensor
 
 from asr.audio.load import SAMPLE_RATE
-from asr.data.dataset import Batch
+from asr.data.batches.dataset import Batch
 from asr.errors import AsrError
 
 _REDRAWN_AFTER = 60.0  # seconds

@@ -11,7 +11,7 @@ from typing import Final
 
 from asr.audio.load import find_audio
 from asr.data.corpora.corpus import Reading
-from asr.data.manifest import Utterance
+from asr.data.lists.manifest import Utterance
 from asr.errors import AudioError, ManifestError
 
 _SPLITS: Final = ("train", "dev", "test", "all")

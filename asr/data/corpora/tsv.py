@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from asr.data.corpora.corpus import Corpus, Reading
-from asr.data.manifest import check_disjoint, read_manifest
+from asr.data.lists.manifest import check_disjoint, read_manifest
 from asr.errors import ManifestError
 
 SPLITS = ("train", "dev", "test", "all")

@@ -12,8 +12,16 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from asr.audio.load import SAMPLE_RATE
-from asr.data.acoustics import change_speed, change_tempo, clip, convolve, faster_length, narrow_band, telephone
-from asr.data.bank import WaveBank
+from asr.data.augmentation.acoustics import (
+    change_speed,
+    change_tempo,
+    clip,
+    convolve,
+    faster_length,
+    narrow_band,
+    telephone,
+)
+from asr.data.augmentation.bank import WaveBank
 from asr.errors import SettingsError
 
 _HISS_SAMPLES = 2**20

@@ -15,11 +15,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from asr.audio.load import SAMPLE_RATE
-from asr.data.faults import KINDS, Judge, Kind
-from asr.data.manifest import Utterance, read_utterance
-from asr.data.pictures import HEIGHT, MFCC_LIMIT, SPECTRUM_RANGE_DB, WIDTH, audio, mel_spectrogram, mfcc, waveform
-from asr.data.sheet import FACTS, Histogram, Sheet, facts
-from asr.data.survey import Survey
+from asr.data.inspection.faults import KINDS, Judge, Kind
+from asr.data.inspection.pictures import (
+    HEIGHT,
+    MFCC_LIMIT,
+    SPECTRUM_RANGE_DB,
+    WIDTH,
+    audio,
+    mel_spectrogram,
+    mfcc,
+    waveform,
+)
+from asr.data.inspection.sheet import FACTS, Histogram, Sheet, facts
+from asr.data.inspection.survey import Survey
+from asr.data.lists.manifest import Utterance, read_utterance
 
 SHOWN_SECONDS: Final = 30
 """Of a longer utterance only the first part is played and drawn, so that the page stays small."""

@@ -9,7 +9,7 @@ from typing import Any, Final, NamedTuple
 
 import soundfile
 
-from asr.data.utterance import NOBODY, Utterance, some
+from asr.data.lists.utterance import NOBODY, Utterance, some
 from asr.errors import ManifestError
 
 CUT_SUFFIXES: Final = (".jsonl", ".jsonl.gz")

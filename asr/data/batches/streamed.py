@@ -6,12 +6,12 @@ import numpy as np
 from numpy.typing import NDArray
 from torch.utils.data import IterableDataset, get_worker_info
 
-from asr.data.batching import BatchSettings, batches, join
-from asr.data.dataset import Batch, Changes, make_batch
-from asr.data.index import ShardFolder
-from asr.data.stream import Clip, part_size, stream
-from asr.data.targets import Speller
-from asr.data.utterance import NOBODY
+from asr.data.batches.batching import BatchSettings, batches, join
+from asr.data.batches.dataset import Batch, Changes, make_batch
+from asr.data.batches.targets import Speller
+from asr.data.lists.utterance import NOBODY
+from asr.data.shards.index import ShardFolder
+from asr.data.shards.stream import Clip, part_size, stream
 from asr.errors import ManifestError
 
 Wave = NDArray[np.float32]

@@ -4,7 +4,7 @@ import re
 import shutil
 from collections.abc import Sequence
 
-from asr.data.engines import INSTALL, run_engine
+from asr.data.synthetic.engines import INSTALL, run_engine
 from asr.errors import AudioError, SettingsError
 
 CONSONANTS = "p b t d k ɡ f v θ ð s z ʃ ʒ h tʃ dʒ m n ŋ l ɹ w j"

@@ -11,10 +11,10 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from asr.audio.load import SAMPLE_RATE
-from asr.data.augmentation import Augmenter, excerpt
-from asr.data.batching import Example, rows_of
-from asr.data.targets import Targets
-from asr.data.waves import Waves
+from asr.data.augmentation.augmenter import Augmenter, excerpt
+from asr.data.batches.batching import Example, rows_of
+from asr.data.batches.targets import Targets
+from asr.data.batches.waves import Waves
 
 Wave = NDArray[np.float32]
 Part = TypeVar("Part")

@@ -25,12 +25,12 @@ from numpy.typing import NDArray
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 from asr.audio.load import SAMPLE_RATE
-from asr.data.encoding import Form
-from asr.data.engines import engine_version
-from asr.data.manifest import Utterance
-from asr.data.shards import audio_name, cuts_name, finished_shards, write_shard
-from asr.data.speech import Take, check_text, speak_all
-from asr.data.voices import Voice
+from asr.data.lists.manifest import Utterance
+from asr.data.shards.encoding import Form
+from asr.data.shards.shard import audio_name, cuts_name, finished_shards, write_shard
+from asr.data.synthetic.engines import engine_version
+from asr.data.synthetic.speech import Take, check_text, speak_all
+from asr.data.synthetic.voices import Voice
 from asr.errors import AudioError, ManifestError, SettingsError
 
 PLAN = "cuts.plan.json"  # lhotse takes other files beside the shards for parts of them, unless they begin with cuts

@@ -13,8 +13,8 @@ import soxr
 from numpy.typing import NDArray
 
 from asr.audio.load import SAMPLE_RATE
-from asr.data.engines import INSTALL, TIMEOUT_SECONDS, run_engine
-from asr.data.voices import Voice, find_voices
+from asr.data.synthetic.engines import INSTALL, TIMEOUT_SECONDS, run_engine
+from asr.data.synthetic.voices import Voice, find_voices
 from asr.errors import AsrError, AudioError, SettingsError
 
 TOGETHER = 50

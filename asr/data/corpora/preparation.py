@@ -15,8 +15,8 @@ from rich.progress import track
 
 from asr.audio.load import SAMPLE_RATE, load_audio
 from asr.data.corpora.corpus import Corpus, Reading
-from asr.data.manifest import Utterance, check_disjoint, write_cuts
-from asr.data.sheet import Sheet, describe
+from asr.data.inspection.sheet import Sheet, describe
+from asr.data.lists.manifest import Utterance, check_disjoint, write_cuts
 from asr.errors import AsrError, AudioError, ManifestError
 
 LEFT_OUT: Final = "left_out.txt"

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Literal
 
-from asr.data.engines import INSTALL, run_engine
+from asr.data.synthetic.engines import INSTALL, run_engine
 from asr.errors import SettingsError
 
 Engine = Literal["espeak-ng", "flite", "festival"]

@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 
 from asr.audio.load import SAMPLE_RATE
-from asr.data.manifest import Utterance, read_utterance
+from asr.data.lists.manifest import Utterance, read_utterance
 
 Wave = NDArray[np.float32]
 

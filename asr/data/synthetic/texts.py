@@ -22,7 +22,7 @@ from typing import Any
 
 import yaml
 
-from asr.data.sentences import number_in_words
+from asr.data.synthetic.sentences import number_in_words
 from asr.errors import SettingsError
 
 GRAMMARS = (".yaml", ".yml")
