@@ -26,7 +26,7 @@ from asr.data.inspection.pictures import mfcc, waveform
 from asr.data.inspection.sheet import FACTS, Histogram, describe, facts
 from asr.data.inspection.survey import survey
 from asr.data.lists.manifest import Utterance, read_manifest, read_utterance
-from asr.data.shards.shard import write_shard
+from asr.data.lists.shard import write_shard
 from asr.model.settings import ModelSettings
 from asr.text.normaliser import Normaliser
 from asr.text.special import UNK

@@ -13,7 +13,7 @@ import pytest
 import soundfile
 
 from asr.data.lists.manifest import Utterance, check_disjoint, read_manifest, read_utterance, write_cuts
-from asr.data.shards.shard import write_shard
+from asr.data.lists.shard import write_shard
 from asr.errors import AudioError, ManifestError
 
 RATE = 16_000

@@ -18,10 +18,10 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from asr.apps import cli
+from asr.audio.encoding import FORMS, Form
 from asr.data.lists.manifest import Utterance, read_manifest, read_utterance
-from asr.data.shards.encoding import FORMS, Form
+from asr.data.lists.shard import finished_shards, remove_unfinished, write_shard
 from asr.data.shards.packing import LEFT_OUT, PLAN, pack
-from asr.data.shards.shard import finished_shards, remove_unfinished, write_shard
 from asr.errors import AsrError, ManifestError, SettingsError
 
 RATE = 16_000

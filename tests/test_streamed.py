@@ -16,9 +16,9 @@ from asr.data.batches.batching import BatchSettings
 from asr.data.batches.dataset import Batch
 from asr.data.batches.streamed import StreamedEpoch
 from asr.data.batches.targets import Speller
+from asr.data.lists.shard import write_shard
 from asr.data.lists.utterance import Utterance
 from asr.data.shards.index import open_shards
-from asr.data.shards.shard import write_shard
 from asr.errors import ManifestError, SettingsError
 from asr.text.tokenizer import Tokenizer
 from asr.training.command import train

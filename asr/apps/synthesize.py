@@ -34,7 +34,7 @@ def synthesize(
 
     The same seed gives the same files. An interrupted run goes on where it was.
     """
-    from asr.data.shards.encoding import FORMS
+    from asr.audio.encoding import FORMS
     from asr.data.synthetic.synthesis import Plan
     from asr.data.synthetic.synthesis import synthesize as speak
     from asr.data.synthetic.texts import read_texts

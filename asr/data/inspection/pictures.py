@@ -8,9 +8,9 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
+from asr.audio.encoding import to_int16
 from asr.audio.features import FeatureSettings
 from asr.audio.load import SAMPLE_RATE
-from asr.data.shards.encoding import to_int16
 
 WIDTH, HEIGHT = 600, 80
 """The box of a waveform's path: x from 0 to WIDTH, full scale from 0 to HEIGHT."""

@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from asr.data.shards.shard import audio_name, cuts_name, finished_shards
+from asr.data.lists.shard import audio_name, cuts_name, finished_shards
 from asr.errors import ManifestError
 
 INDEX: Final = "cuts.index.json"

@@ -18,12 +18,12 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from asr.audio.encoding import Form
 from asr.data.lists.cuts import UTTERANCE_ID
 from asr.data.lists.manifest import read_utterance
+from asr.data.lists.shard import cuts_name, finished_shards, remove_unfinished, write_shard
 from asr.data.lists.utterance import Utterance
-from asr.data.shards.encoding import Form
 from asr.data.shards.index import ShardFolder, write_index
-from asr.data.shards.shard import cuts_name, finished_shards, remove_unfinished, write_shard
 from asr.errors import AsrError, AudioError, ManifestError, SettingsError
 
 PLAN: Final = "cuts.plan.json"

@@ -25,9 +25,9 @@ from numpy.typing import NDArray
 
 from asr.audio.load import load_audio
 from asr.data.lists.manifest import cut_out
+from asr.data.lists.shard import pair, read_members
 from asr.data.lists.utterance import Utterance
 from asr.data.shards.index import Shard, ShardFolder
-from asr.data.shards.shard import pair, read_members
 from asr.errors import ManifestError, SettingsError
 
 BLOCK: Final = 500

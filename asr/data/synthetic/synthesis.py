@@ -24,10 +24,10 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
+from asr.audio.encoding import Form
 from asr.audio.load import SAMPLE_RATE
 from asr.data.lists.manifest import Utterance
-from asr.data.shards.encoding import Form
-from asr.data.shards.shard import audio_name, cuts_name, finished_shards, write_shard
+from asr.data.lists.shard import audio_name, cuts_name, finished_shards, write_shard
 from asr.data.synthetic.engines import engine_version
 from asr.data.synthetic.speech import Take, check_text, speak_all
 from asr.data.synthetic.voices import Voice

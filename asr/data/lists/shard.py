@@ -23,10 +23,10 @@ from urllib.parse import quote
 import numpy as np
 from numpy.typing import NDArray
 
+from asr.audio.encoding import Form, encode
 from asr.audio.load import SAMPLE_RATE
 from asr.data.lists.cuts import UTTERANCE_ID, Member, parse_cut
 from asr.data.lists.utterance import Utterance, some
-from asr.data.shards.encoding import Form, encode
 from asr.errors import ManifestError
 
 _NAMES: Final = re.compile(r"(?:cuts\.(\d+)\.jsonl\.gz|recording\.(\d+)\.tar)")
