@@ -540,7 +540,7 @@ def test_synthesize_speaks_a_grammar(asr: Asr, tmp_path: Path) -> None:
 def test_recipes_use_commands_that_exist(asr: Asr) -> None:
     lines = [
         line.split()[1:]
-        for script in sorted((ROOT / "recipes").glob("*/run.sh"))
+        for script in sorted((ROOT / "recipes").rglob("*.sh"))
         for line in script.read_text().replace("\\\n", " ").splitlines()
         if line.strip().startswith("asr ")
     ]

@@ -6,17 +6,5 @@
 set -eu
 if [ $# -ne 1 ]; then sed -n '2,5p' "$0" >&2; exit 2; fi
 
-if [ ! -e data/mini_librispeech/cuts_train.jsonl.gz ]; then
-  asr prepare mini_librispeech "$1" data/mini_librispeech
-fi
-asr tokenizer data/mini_librispeech/tokenizer.model data/mini_librispeech/cuts_train.jsonl.gz \
-  --vocabulary 250
-if [ -e runs/mini_librispeech/checkpoints/last.ckpt ]; then go_on="--ckpt_path last"; else go_on=; fi
-asr train --config recipes/mini_librispeech/train.yaml $go_on
-asr export runs/mini_librispeech runs/mini_librispeech/bundle
-for split in dev; do
-  list=data/mini_librispeech/cuts_$split.jsonl.gz
-  if [ -e $list ]; then
-    asr evaluate $list --bundle runs/mini_librispeech/bundle --out runs/mini_librispeech/reports/$split
-  fi
-done
+here=$(dirname "$0")
+exec sh "$here/../steps.sh" mini_librispeech "$here/train.yaml" 250 "$1"
