@@ -138,6 +138,25 @@ def write_bundle(bundle: Bundle, made: Path) -> None:
     shutil.rmtree(replaced, ignore_errors=True)
 
 
+def record_score(folder: Path, name: str, score: Mapping[str, Any]) -> None:
+    """Note in a bundle how good it was found to be on the data called ``name``, in place of an earlier note.
+
+    Raises BundleError for a folder that is no bundle or cannot be written to.
+    """
+    settings = _read_settings(folder)
+    settings["scores"] = {**settings.get("scores", {}), name: dict(score)}
+    unfinished = folder / f".{SETTINGS}.{os.getpid()}"
+    try:
+        unfinished.write_text(json.dumps(settings, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        unfinished.replace(folder / SETTINGS)
+    except OSError as error:
+        raise BundleError(
+            f"{folder / SETTINGS}: cannot be written ({error.strerror}); copy the bundle first"
+        ) from error
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
 def _read_settings(folder: Path) -> dict[str, Any]:
     path = folder / SETTINGS
     if not path.is_file():

@@ -19,6 +19,6 @@ asr export "runs/$name" "runs/$name/bundle"
 for split in dev test; do
   list=data/$name/cuts_$split.jsonl.gz
   if [ -e "$list" ]; then
-    asr evaluate "$list" --bundle "runs/$name/bundle" --out "runs/$name/reports/$split"
+    asr evaluate "$list" --bundle "runs/$name/bundle" --out "runs/$name/reports/$split" --record "$name $split"
   fi
 done

@@ -11,7 +11,7 @@ import pytest
 import torch
 from conftest import TinyModel
 
-from asr.bundle import FILES, read_bundle, write_bundle
+from asr.bundle import FILES, read_bundle, record_score, write_bundle
 from asr.errors import BundleError
 from asr.training.export import average_weights, export_run, last_checkpoints
 
@@ -114,3 +114,19 @@ def test_export_refuses_what_is_no_run_and_leaves_nothing(tiny: TinyModel, tmp_p
     with pytest.raises(BundleError, match=r"step=2\.ckpt: no checkpoint of `asr train`"):
         export_run(run, tmp_path / "out", average=1)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["run"]
+
+
+def test_scores_are_kept_by_name_and_change_nothing_else(copy: Path) -> None:
+    before = {path.name: path.read_bytes() for path in copy.iterdir() if path.name != "bundle.json"}
+    record_score(copy, "one dev", {"wer": 0.5})
+    record_score(copy, "other", {"wer": 0.25})
+    record_score(copy, "one dev", {"wer": 0.125})
+    bundle = read_bundle(copy)
+    assert bundle.scores == {"one dev": {"wer": 0.125}, "other": {"wer": 0.25}}
+    assert {path.name: path.read_bytes() for path in copy.iterdir() if path.name != "bundle.json"} == before
+
+
+def test_what_is_no_bundle_keeps_no_scores(tmp_path: Path) -> None:
+    with pytest.raises(BundleError, match=r"found no bundle\.json"):
+        record_score(tmp_path, "dev", {})
+    assert not list(tmp_path.iterdir())

@@ -419,6 +419,16 @@ def test_evaluate_reports_and_writes(asr: Asr, folder: Path, tiny_bundle: Path, 
     assert (out / "report.png").read_bytes().startswith(b"\x89PNG")
 
 
+def test_evaluate_records_the_rates_in_the_bundle(asr: Asr, folder: Path, tiny_bundle: Path, tmp_path: Path) -> None:
+    bundle = shutil.copytree(tiny_bundle, tmp_path / "bundle")
+    out = tmp_path / "results"
+    ended = asr("evaluate", write_list(folder), "--bundle", bundle, "--greedy", "--out", out, "--record", "words dev")
+    assert ended.status == 0, ended.error
+    report = json.loads((out / "report.json").read_text())
+    scores = json.loads((bundle / "bundle.json").read_text())["scores"]["words dev"]
+    assert (scores["wer"], scores["utterances"], scores["beam"]) == (report["wer"], 3, 1)
+
+
 def test_evaluate_scores_what_can_be_read(
     asr: Asr, folder: Path, tiny_bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

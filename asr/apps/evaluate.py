@@ -31,6 +31,9 @@ def evaluate(
         Path | None,
         typer.Option("--out", metavar="FOLDER", help="For the results. [default: reports/<folder>-<name of the list>]"),
     ] = None,
+    record: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Keep the rates in the bundle too, under this name.")
+    ] = None,
 ) -> None:
     """Measure on a list of recordings how often a model is right.
 
@@ -42,6 +45,7 @@ def evaluate(
     # An hour of transcribing should not end with the news that something is not installed.
     for package in ("jiwer", "matplotlib"):
         import_module(package)
+    from asr.bundle import record_score
     from asr.data.lists.manifest import read_manifest
     from asr.errors import ManifestError
     from asr.evaluation.report import draw_report, format_report, report_to_dict
@@ -93,6 +97,11 @@ def evaluate(
     write_whole(folder / "report.txt", f"{text}\n".encode())
     draw_report(report, folder / "report.png")
     print(f"written: report.json, report.txt and report.png in {folder}")
+    if record is not None:
+        kept = {name: values[name] for name in ("manifest", "wer", "sentence_accuracy")}
+        counts = {"utterances": len(scored), "speakers": len({utterance.speaker for utterance in scored})}
+        record_score(transcriber.bundle.folder, record, {**counts, "beam": transcriber.decoding.width, **kept})
+        print(f"recorded: {record} in {transcriber.bundle.folder}")
     if failures:
         raise typer.Exit(1)
 

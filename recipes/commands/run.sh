@@ -35,6 +35,7 @@ if [ -e runs/commands/checkpoints/last.ckpt ]; then go_on="--ckpt_path last"; el
 asr train --config recipes/commands/train.yaml $go_on
 asr export runs/commands runs/commands/bundle
 for set in speechocean762/cuts_dev.jsonl.gz speech_commands/cuts_dev.jsonl.gz \
-  synthetic/commands_dev synthetic/founding_dev; do
-  asr evaluate "data/$set" --bundle runs/commands/bundle --out "runs/commands/reports/${set%/cuts_dev.jsonl.gz}"
+  synthetic/commands_dev synthetic/founding_dev synthetic/founding_test; do
+  name=${set%/cuts_dev.jsonl.gz}
+  asr evaluate "data/$set" --bundle runs/commands/bundle --out "runs/commands/reports/$name" --record "$name"
 done

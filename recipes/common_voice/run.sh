@@ -19,6 +19,7 @@ asr export runs/common_voice runs/common_voice/bundle
 for split in dev test; do
   list=data/common_voice/cuts_$split.jsonl.gz
   if [ -e $list ]; then
-    asr evaluate $list --bundle runs/common_voice/bundle --out runs/common_voice/reports/$split
+    asr evaluate $list --bundle runs/common_voice/bundle --out runs/common_voice/reports/$split \
+      --record "common_voice $split"
   fi
 done

@@ -14,4 +14,4 @@ asr synthesize recipes/digits/digits.txt data/digits/synthetic --utterances 4000
 asr tokenizer data/digits/tokenizer.model data/digits/cuts_train.jsonl.gz --vocabulary 67
 asr train --config recipes/digits/train.yaml
 asr export runs/digits runs/digits/bundle
-asr evaluate data/digits/cuts_dev.jsonl.gz --bundle runs/digits/bundle --out runs/digits/report
+asr evaluate data/digits/cuts_dev.jsonl.gz --bundle runs/digits/bundle --out runs/digits/report --record "fsdd dev"

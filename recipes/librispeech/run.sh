@@ -37,6 +37,6 @@ asr export "$run" "$run/bundle"
 for part in dev-clean dev-other test-clean test-other; do
   list=data/librispeech/$part/cuts_${part%%-*}.jsonl.gz
   if [ -e "$list" ]; then
-    asr evaluate "$list" --bundle "$run/bundle" --out "$run/reports/$part"
+    asr evaluate "$list" --bundle "$run/bundle" --out "$run/reports/$part" --record "librispeech $part"
   fi
 done

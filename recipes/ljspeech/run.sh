@@ -19,4 +19,5 @@ asr tokenizer data/ljspeech/tokenizer.model data/ljspeech/cuts_all.jsonl.gz \
 if [ -e runs/ljspeech/checkpoints/last.ckpt ]; then go_on="--ckpt_path last"; else go_on=; fi
 asr train --config recipes/ljspeech/train.yaml $go_on
 asr export runs/ljspeech runs/ljspeech/bundle
-asr evaluate data/mini_librispeech/cuts_dev.jsonl.gz --bundle runs/ljspeech/bundle --out runs/ljspeech/reports/dev
+asr evaluate data/mini_librispeech/cuts_dev.jsonl.gz --bundle runs/ljspeech/bundle --out runs/ljspeech/reports/dev \
+  --record "mini_librispeech dev"
