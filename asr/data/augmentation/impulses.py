@@ -2,7 +2,8 @@
 
 import logging
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import numpy as np
 import torch
@@ -74,7 +75,7 @@ def simulated(count: int, seed: int) -> list[Wave]:
     for number in range(count):
         own = [int(n) for n in np.random.SeedSequence([seed, number]).generate_state(3)]
         # It asks NumPy for the ceiling of a tensor, and draws from torch's own generator too.
-        with warnings.catch_warnings(), torch.random.fork_rng(devices=[]):
+        with warnings.catch_warnings(), torch.random.fork_rng(devices=[]), _one_thread():
             warnings.simplefilter("ignore", DeprecationWarning)
             torch.manual_seed(own[0])
             response: Wave = FastRandomRIRGenerator(SAMPLE_RATE, room_seed=own[1], source_seed=own[2])()[0]
@@ -83,6 +84,17 @@ def simulated(count: int, seed: int) -> list[Wave]:
         kept = response[max(0, peak - 16) :][:_LONGEST]
         rooms.append(np.asarray(kept / abs(response[peak]), dtype=np.float32))
     return rooms
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Where several reflections arrive in the same sample the generator keeps one: which, threads would race for."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 def _band(response: Wave, low: float, high: float) -> float:
