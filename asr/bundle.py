@@ -16,6 +16,7 @@ from typing import Any
 
 from asr.audio.features import FeatureSettings
 from asr.errors import BundleError, SettingsError
+from asr.files import write_whole
 from asr.text.normaliser import Normaliser
 from asr.text.tokenizer import Tokenizer
 
@@ -145,16 +146,12 @@ def record_score(folder: Path, name: str, score: Mapping[str, Any]) -> None:
     """
     settings = _read_settings(folder)
     settings["scores"] = {**settings.get("scores", {}), name: dict(score)}
-    unfinished = folder / f".{SETTINGS}.{os.getpid()}"
     try:
-        unfinished.write_text(json.dumps(settings, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-        unfinished.replace(folder / SETTINGS)
+        write_whole(folder / SETTINGS, f"{json.dumps(settings, indent=2, ensure_ascii=False)}\n".encode())
     except OSError as error:
         raise BundleError(
             f"{folder / SETTINGS}: cannot be written ({error.strerror}); copy the bundle first"
         ) from error
-    finally:
-        unfinished.unlink(missing_ok=True)
 
 
 def _read_settings(folder: Path) -> dict[str, Any]:

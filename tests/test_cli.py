@@ -21,9 +21,9 @@ from conftest import ROOT
 from asr.apps import microphone
 from asr.apps.cli import app, run, transcribe_app
 from asr.apps.failures import EXTRAS, describe, printable
-from asr.apps.files import write_whole
 from asr.bundle import DecodingSettings
 from asr.data.lists.manifest import read_manifest
+from asr.files import write_whole
 from asr.text.tokenizer import Tokenizer
 
 needs_voices = pytest.mark.skipif(

@@ -13,7 +13,8 @@ from test_lhotse_corpora import TINY, commands
 
 from asr.apps.cli import app, run
 from asr.data.lists.manifest import read_manifest
-from asr.training.command import CHECKPOINTS, train
+from asr.training.checkpoints import CHECKPOINTS
+from asr.training.command import train
 
 # The corpus, what run.sh is given after its folder, and the lists that are scored at its end.
 RUNS = {

@@ -22,7 +22,8 @@ from asr.data.corpora.corpus import Reading
 from asr.data.corpora.vctk import split_of
 from asr.data.lists.manifest import check_disjoint, read_manifest
 from asr.errors import ManifestError
-from asr.training.command import CHECKPOINTS, train
+from asr.training.checkpoints import CHECKPOINTS
+from asr.training.command import train
 
 # id, speaker, text
 FOUND: dict[str, dict[str, list[str]]] = {

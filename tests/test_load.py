@@ -205,7 +205,7 @@ def test_a_playlist_opens_no_other_file(tmp_path: Path) -> None:
     for text in ("ffconcat version 1.0\nfile secret.wav\n", "#EXTM3U\n#EXTINF:1,\nsecret.wav\n#EXT-X-ENDLIST\n"):
         # the leading bytes keep it from being refused as plain text
         (tmp_path / "list.m4a").write_bytes(text.encode() + b"\0")
-        complaint(tmp_path / "list.m4a")
+        assert "found nothing that ffmpeg can decode" in complaint(tmp_path / "list.m4a")
 
 
 @needs_ffmpeg

@@ -12,8 +12,10 @@ import numpy as np
 import pytest
 import soundfile
 
-from asr.data.lists.manifest import Utterance, check_disjoint, read_manifest, read_utterance, write_cuts
+from asr.data.lists.cuts import write_cuts
+from asr.data.lists.manifest import check_disjoint, read_manifest, read_utterance
 from asr.data.lists.shard import write_shard
+from asr.data.lists.utterance import Utterance
 from asr.errors import AudioError, ManifestError
 
 RATE = 16_000

@@ -26,7 +26,8 @@ from asr.apps.cli import app, run
 from asr.data.corpora import CORPORA, preparation
 from asr.data.corpora.corpus import Reading
 from asr.data.corpora.preparation import JOURNAL, LEFT_OUT, prepare_corpus
-from asr.data.lists.manifest import Utterance, read_manifest
+from asr.data.lists.manifest import read_manifest
+from asr.data.lists.utterance import Utterance
 from asr.errors import AsrError, ManifestError
 
 RATE = 16_000
@@ -390,15 +391,15 @@ def test_no_file_is_half_written(
     full_at: str, prepare: Prepare, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder, out = lists(tmp_path / "corpus", train=8, dev=2), tmp_path / "out"
-    write_text, to_file = Path.write_text, CutSet.to_file
+    write_bytes, to_file = Path.write_bytes, CutSet.to_file
 
     def filling(write: Callable[..., object], path: Path, *given: object, **more: object) -> object:
         if full_at in str(path):
-            path.write_bytes(b"half of ")
+            write_bytes(path, b"half of ")
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         return write(*given, **more)
 
-    monkeypatch.setattr(Path, "write_text", lambda path, *a, **k: filling(write_text, path, path, *a, **k))
+    monkeypatch.setattr(Path, "write_bytes", lambda path, *a: filling(write_bytes, path, path, *a))
     monkeypatch.setattr(CutSet, "to_file", lambda cuts, path, *a: filling(to_file, path, cuts, path, *a))
     status, _, complaints = prepare("tsv", folder, out)
     assert (status, len(complaints)) == (1, 1)

@@ -25,7 +25,8 @@ from asr.data.batches.dataset import Batch
 from asr.errors import AsrError, BundleError, ManifestError, SettingsError
 from asr.text.tokenizer import Tokenizer
 from asr.training import command, module
-from asr.training.command import CHECKPOINTS, best_precision, train
+from asr.training.checkpoints import CHECKPOINTS
+from asr.training.command import best_precision, train
 from asr.training.data_module import Source, SpeechData
 from asr.training.module import LossSettings, OptimiserSettings, SpecAugmentSettings, SpeechModule
 

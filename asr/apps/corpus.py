@@ -5,8 +5,8 @@ from typing import Annotated
 
 import typer
 
-from asr.apps.files import write_whole
 from asr.errors import SettingsError
+from asr.files import write_whole
 
 _LISTS = (".tsv", ".jsonl", ".jsonl.gz")
 

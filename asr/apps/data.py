@@ -12,9 +12,9 @@ import typer
 
 from asr.apps.evaluate import default_folder
 from asr.apps.failures import complain, printable
-from asr.apps.files import write_whole
 from asr.apps.shard import shard
 from asr.errors import AudioError, ManifestError
+from asr.files import write_whole
 
 if TYPE_CHECKING:
     from asr.data.inspection.faults import Judge

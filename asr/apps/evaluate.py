@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from asr.apps.failures import complain, describe, printable
-from asr.apps.files import write_whole
 from asr.apps.options import Beam, BundleFolder, Greedy, chosen_width
+from asr.files import write_whole
 
 if TYPE_CHECKING:
-    from asr.data.lists.manifest import Utterance
+    from asr.data.lists.utterance import Utterance
     from asr.runtime.transcriber import Transcriber
     from asr.runtime.transcript import Transcript
 

@@ -43,7 +43,8 @@ def prepare(
     lack theirs, as in a partial copy; 1 when some are damaged, empty or too short, or when it had to stop.
     """
     from asr.data.corpora import CORPORA
-    from asr.data.corpora.preparation import LEFT_OUT, prepare_corpus, some
+    from asr.data.corpora.preparation import LEFT_OUT, prepare_corpus
+    from asr.data.lists.utterance import some_lines
 
     if name not in CORPORA:
         near = difflib.get_close_matches(name, CORPORA, n=1)
@@ -60,13 +61,14 @@ def prepare(
     listed = f"all are listed in {out / LEFT_OUT}"
     if made.unpaired:
         _say(
-            f"{len(made.unpaired)} files or transcripts left out for want of the other: {some(made.unpaired)}; {listed}"
+            f"{len(made.unpaired)} files or transcripts left out for want of the other: "
+            f"{some_lines(made.unpaired)}; {listed}"
         )
     if made.unusable:
         total = made.sheet.whole.utterances + len(made.unusable)
         _say(
             f"{len(made.unusable)} of {total} utterances left out, their recordings cannot be used: "
-            f"{some(made.unusable)}; {listed}"
+            f"{some_lines(made.unusable)}; {listed}"
         )
         raise typer.Exit(1)
 

@@ -37,7 +37,8 @@ def shard(
     all could be packed, 1 when some were left out, or when it had to stop.
     """
     from asr.data.lists.manifest import read_manifest
-    from asr.data.shards.packing import LEFT_OUT, pack, some
+    from asr.data.lists.utterance import some_lines
+    from asr.data.shards.packing import LEFT_OUT, pack
 
     packed = pack(
         read_manifest(cuts), out, form=form.value, per_shard=per_shard, seed=seed, jobs=jobs, bad_share=bad_share
@@ -47,7 +48,7 @@ def shard(
     if lost:
         print(
             f"asr: {len(lost)} of {made.utterances + len(lost)} utterances left out, they cannot be read: "
-            f"{some(lost)}; all are listed in {out / LEFT_OUT}",
+            f"{some_lines(lost)}; all are listed in {out / LEFT_OUT}",
             file=sys.stderr,
         )
         raise typer.Exit(1)

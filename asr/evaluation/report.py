@@ -1,8 +1,6 @@
 """A report on transcripts for people and programs: text, JSON and a picture."""
 
 import json
-import os
-from contextlib import suppress
 from dataclasses import asdict
 from io import BytesIO
 from pathlib import Path
@@ -10,6 +8,7 @@ from typing import Any, Final
 
 from asr.errors import AsrError
 from asr.evaluation.scoring import CONFIDENCE, Rate, Report, ScoredUtterance
+from asr.files import write_whole
 
 _WIDTH: Final = 100  # characters in a line of aligned words
 _KINDS: Final = (
@@ -183,14 +182,7 @@ def _aligned(utterance: ScoredUtterance) -> list[str]:
 
 
 def _write(path: Path, content: bytes) -> None:
-    """Writes to a file of another name, which then takes the place of ``path``."""
-    unfinished = path.with_name(f".{os.getpid()}.{path.name}")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        unfinished.write_bytes(content)
-        unfinished.replace(path)
+        write_whole(path, content)
     except OSError as error:
         raise AsrError(f"{path}: cannot be written: {error}") from None
-    finally:
-        with suppress(OSError):  # the folder itself may be what could not be made
-            unfinished.unlink()

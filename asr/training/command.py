@@ -20,7 +20,6 @@ from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 
 from asr.errors import SettingsError
-from asr.training.checkpoints import CHECKPOINTS as CHECKPOINTS
 from asr.training.checkpoints import (
     AtomicCheckpoints,
     EpochCheckpoints,

@@ -21,7 +21,8 @@ from asr.data.batches.dataset import Batch, Changes, SpeechDataset
 from asr.data.batches.streamed import StreamedEpoch
 from asr.data.batches.targets import Speller, Targets
 from asr.data.batches.waves import Waves
-from asr.data.lists.manifest import Utterance, check_disjoint, read_manifest
+from asr.data.lists.manifest import check_disjoint, read_manifest
+from asr.data.lists.utterance import Utterance
 from asr.data.shards.index import ShardFolder, open_shards
 from asr.errors import SettingsError
 from asr.text.tokenizer import Tokenizer

@@ -26,7 +26,7 @@ from asr.model.seq2seq import Seq2Seq
 from asr.model.settings import ModelSettings
 from asr.text.normaliser import Normaliser
 from asr.text.tokenizer import Tokenizer
-from asr.training.command import CHECKPOINTS
+from asr.training.checkpoints import CHECKPOINTS
 
 _OPSET = 18
 _PREFIX = "model."  # of the model's weights among a checkpoint's

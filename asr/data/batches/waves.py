@@ -9,7 +9,8 @@ from rich.console import Console
 from rich.progress import track
 
 from asr.audio.load import SAMPLE_RATE
-from asr.data.lists.manifest import Utterance, read_utterance
+from asr.data.lists.manifest import read_utterance
+from asr.data.lists.utterance import Utterance
 from asr.errors import SettingsError
 
 _FULL_SCALE = 32_767.0

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from asr.audio.load import find_audio
 from asr.data.corpora.corpus import Corpus, Reading
-from asr.data.lists.manifest import Utterance
+from asr.data.lists.utterance import Utterance, some
 from asr.errors import AudioError, ManifestError
 
 WORDS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
@@ -17,7 +17,6 @@ WORDS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight",
 SPLIT_OF_SPEAKER = {"theo": "dev", "george": "test", "yweweler": "test"}
 
 _NAME = re.compile(r"([0-9])_([A-Za-z]+)_([0-9]+)")
-_NAMED_AT_MOST = 3
 
 
 def read_digits(folder: Path) -> Reading:
@@ -41,7 +40,7 @@ def read_digits(folder: Path) -> Reading:
 
     matches = {path: _NAME.fullmatch(path.stem) for path in paths}
     if strangers := [path.relative_to(folder).as_posix() for path, match in matches.items() if match is None]:
-        raise ManifestError(f"{folder}: found {_some(strangers)}; {wanted}; rename or remove them")
+        raise ManifestError(f"{folder}: found {some(strangers)}; {wanted}; rename or remove them")
 
     found: dict[tuple[str, int, int], Utterance] = {}
     for path, match in matches.items():
@@ -56,11 +55,6 @@ def read_digits(folder: Path) -> Reading:
     for _, utterance in sorted(found.items()):
         splits[SPLIT_OF_SPEAKER.get(utterance.speaker.lower(), "train")].append(utterance)
     return Reading({split: utterances for split, utterances in splits.items() if utterances})
-
-
-def _some(names: list[str]) -> str:
-    listed = ", ".join(names[:_NAMED_AT_MOST])
-    return listed if len(names) <= _NAMED_AT_MOST else f"{listed} and {len(names) - _NAMED_AT_MOST} more"
 
 
 DIGITS = Corpus(

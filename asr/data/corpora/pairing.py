@@ -11,11 +11,10 @@ from typing import Final
 
 from asr.audio.load import find_audio
 from asr.data.corpora.corpus import Reading
-from asr.data.lists.manifest import Utterance
+from asr.data.lists.utterance import Utterance, some
 from asr.errors import AudioError, ManifestError
 
 _SPLITS: Final = ("train", "dev", "test", "all")
-_NAMED_AT_MOST: Final = 3
 
 
 @dataclass(frozen=True)
@@ -26,12 +25,6 @@ class Transcript:
     speaker: str
     split: str
     place: str
-
-
-def some(names: Sequence[str]) -> str:
-    """The first few names, and how many more there are."""
-    listed = ", ".join(names[:_NAMED_AT_MOST])
-    return listed if len(names) <= _NAMED_AT_MOST else f"{listed} and {len(names) - _NAMED_AT_MOST} more"
 
 
 def find_root(folder: Path, holds: Callable[[Path], bool], wanted: str) -> Path:

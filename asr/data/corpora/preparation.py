@@ -16,8 +16,11 @@ from rich.progress import track
 from asr.audio.load import SAMPLE_RATE, load_audio
 from asr.data.corpora.corpus import Corpus, Reading
 from asr.data.inspection.sheet import Sheet, describe
-from asr.data.lists.manifest import Utterance, check_disjoint, write_cuts
+from asr.data.lists.cuts import write_cuts
+from asr.data.lists.manifest import check_disjoint
+from asr.data.lists.utterance import Utterance, some_lines
 from asr.errors import AsrError, AudioError, ManifestError
+from asr.files import write_whole
 
 LEFT_OUT: Final = "left_out.txt"
 SHEET: Final = "data_sheet"
@@ -25,7 +28,6 @@ JOURNAL: Final = ".checked.jsonl"
 
 _LEEWAY: Final = 0.1  # seconds by which a codec's padding may make a recording shorter than a list says
 _AT_A_TIME: Final = 256
-_NAMED_AT_MOST: Final = 3
 
 
 @dataclass(frozen=True)
@@ -105,7 +107,7 @@ def prepare_corpus(
             out.rmdir()
         raise AsrError(
             f"{source}: {len(unusable)} of {total} utterances cannot be used, wanted at most a share of {bad_share:g}: "
-            f"{some(unusable)}; nothing was written; copy the corpus again, or allow more with --bad-share"
+            f"{some_lines(unusable)}; nothing was written; copy the corpus again, or allow more with --bad-share"
         )
     sheet = _describe(corpus, splits, checked, headers_only=headers_only)
     pages = {
@@ -124,12 +126,6 @@ def prepare_corpus(
 def cuts_name(split: str) -> str:
     """The name of a split's cut set."""
     return f"cuts_{split}.jsonl.gz"
-
-
-def some(lines: Sequence[str]) -> str:
-    """The first few, and how many more there are."""
-    more = len(lines) - _NAMED_AT_MOST
-    return "; ".join(lines[:_NAMED_AT_MOST]) + (f"; and {more} more" if more > 0 else "")
 
 
 def _check_ids(splits: Mapping[str, Sequence[Utterance]], source: Path) -> None:
@@ -285,14 +281,10 @@ def _read_journal(journal: Path) -> dict[str, Recording]:
 
 
 def _write_whole(path: Path, content: str) -> None:
-    unfinished = path.with_name(f".{os.getpid()}.{path.name}")
     try:
-        unfinished.write_text(content, encoding="utf-8", errors="backslashreplace")
-        unfinished.replace(path)
+        write_whole(path, content.encode(errors="backslashreplace"))
     except OSError as error:
         raise AsrError(_cannot_write(path, error)) from error
-    finally:
-        unfinished.unlink(missing_ok=True)
 
 
 def _cannot_write(path: Path, error: OSError) -> str:

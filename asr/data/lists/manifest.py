@@ -13,12 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from asr.audio.load import SAMPLE_RATE, load_audio
-from asr.data.lists.cuts import CUT_SUFFIXES, read_cuts, write_cuts
+from asr.data.lists.cuts import CUT_SUFFIXES, read_cuts
 from asr.data.lists.shard import read_shards
 from asr.data.lists.utterance import NOBODY, Utterance, some
 from asr.errors import AudioError, ManifestError
-
-__all__ = ["NOBODY", "Utterance", "check_disjoint", "read_manifest", "read_utterance", "write_cuts"]
 
 _COLUMNS: Final = ("path", "speaker", "text")
 _LEEWAY: Final = 0.1  # seconds by which a codec's padding may make a recording shorter than a list says

@@ -12,6 +12,7 @@ NOBODY: Final = "-"
 """The speaker of noise, or one who is not named; it never counts as a person shared by two lists."""
 
 _NAMED_AT_MOST: Final = 5
+_LINES_AT_MOST: Final = 3
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,12 @@ class Utterance:
             raise ManifestError(
                 f"{self.id}: it is packed as {self.packed[1]} bytes at {self.packed[0]}; wanted some bytes from 0 up"
             )
+
+
+def some_lines(lines: Sequence[str]) -> str:
+    """The first few lines of a list of complaints in one, and how many more there are."""
+    more = len(lines) - _LINES_AT_MOST
+    return "; ".join(lines[:_LINES_AT_MOST]) + (f"; and {more} more" if more > 0 else "")
 
 
 def some(names: Sequence[str]) -> str:

@@ -6,7 +6,6 @@ that a stream knows its length and can begin anywhere.
 
 import gzip
 import json
-import os
 import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
@@ -15,6 +14,7 @@ from typing import Any, Final
 
 from asr.data.lists.shard import audio_name, cuts_name, finished_shards
 from asr.errors import ManifestError
+from asr.files import write_whole
 
 INDEX: Final = "cuts.index.json"
 
@@ -62,15 +62,11 @@ def write_index(folder: Path) -> ShardFolder:
         ManifestError: there is no finished shard, a list cannot be read, or the index cannot be written.
     """
     counted = _counted(folder)
-    unfinished = folder / f"{INDEX}.{os.getpid()}"
     content = {"format": _FORMAT, "shards": [asdict(shard) for shard in counted.shards]}
     try:
-        unfinished.write_text(json.dumps(content, indent=0) + "\n", encoding="utf-8")
-        unfinished.replace(folder / INDEX)
+        write_whole(folder / INDEX, f"{json.dumps(content, indent=0)}\n".encode())
     except OSError as error:
         raise ManifestError(f"{folder / INDEX}: cannot be written: {error}") from error
-    finally:
-        unfinished.unlink(missing_ok=True)
     return counted
 
 

@@ -8,7 +8,6 @@ import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from contextlib import suppress
 from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -22,15 +21,15 @@ from asr.audio.encoding import Form
 from asr.data.lists.cuts import UTTERANCE_ID
 from asr.data.lists.manifest import read_utterance
 from asr.data.lists.shard import cuts_name, finished_shards, remove_unfinished, write_shard
-from asr.data.lists.utterance import Utterance
+from asr.data.lists.utterance import Utterance, some_lines
 from asr.data.shards.index import ShardFolder, write_index
 from asr.errors import AsrError, AudioError, ManifestError, SettingsError
+from asr.files import write_whole
 
 PLAN: Final = "cuts.plan.json"
 LEFT_OUT: Final = "cuts.left_out.txt"
 
 _FORMAT: Final = 1
-_NAMED_AT_MOST: Final = 3
 
 Item = tuple[Utterance, NDArray[np.float32]]
 
@@ -124,18 +123,12 @@ def pack(
             raise
     lines = tuple(line for number in sorted(left_out) for line in left_out[number])
     if len(lines) == len(utterances):
-        raise AsrError(f"{out}: none of {len(lines)} utterances can be read: {some(lines)}; mend the list")
+        raise AsrError(f"{out}: none of {len(lines)} utterances can be read: {some_lines(lines)}; mend the list")
     try:
-        (out / LEFT_OUT).write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+        write_whole(out / LEFT_OUT, "".join(f"{line}\n" for line in lines).encode(errors="backslashreplace"))
     except OSError as error:
         raise ManifestError(f"{out / LEFT_OUT}: cannot be written: {error}") from error
     return Packing(write_index(out), lines)
-
-
-def some(lines: Sequence[str]) -> str:
-    """The first few, and how many more there are."""
-    more = len(lines) - _NAMED_AT_MOST
-    return "; ".join(lines[:_NAMED_AT_MOST]) + (f"; and {more} more" if more > 0 else "")
 
 
 def _items(
@@ -183,7 +176,8 @@ def _check_share(left_out: dict[int, list[str]], total: int, bad_share: float, o
     if len(lines) > bad_share * total:
         raise AsrError(
             f"{out}: {len(lines)} of {total} utterances cannot be read so far; wanted {bad_share:g} of all at most: "
-            f"{some(lines)}; mend them and begin anew in another folder, or allow more with --bad-share and go on here"
+            f"{some_lines(lines)}; mend them and begin anew in another folder, or allow more with "
+            "--bad-share and go on here"
         )
 
 
@@ -197,7 +191,6 @@ def _plan(utterances: Sequence[Utterance], form: Form, per_shard: int, seed: int
 
 def _claim(out: Path, plan: dict[str, Any]) -> None:
     """Note in the folder what it is for; refuse one that is for something else."""
-    unfinished = out / f"{PLAN}.{os.getpid()}"
     try:
         out.mkdir(parents=True, exist_ok=True)
         if (out / PLAN).exists():
@@ -217,10 +210,6 @@ def _claim(out: Path, plan: dict[str, Any]) -> None:
                 f"{out}: found {others[0]!r} in it, wanted an empty folder or one with a part of these shards; "
                 "choose another"
             )
-        unfinished.write_text(json.dumps(plan) + "\n", encoding="utf-8")
-        unfinished.replace(out / PLAN)
+        write_whole(out / PLAN, f"{json.dumps(plan)}\n".encode())
     except OSError as error:
         raise ManifestError(f"{out}: cannot be written: {error}; choose another folder") from error
-    finally:
-        with suppress(NotADirectoryError):
-            unfinished.unlink(missing_ok=True)

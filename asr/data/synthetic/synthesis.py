@@ -26,12 +26,13 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 
 from asr.audio.encoding import Form
 from asr.audio.load import SAMPLE_RATE
-from asr.data.lists.manifest import Utterance
 from asr.data.lists.shard import audio_name, cuts_name, finished_shards, write_shard
+from asr.data.lists.utterance import Utterance
 from asr.data.synthetic.engines import engine_version
 from asr.data.synthetic.speech import Take, check_text, speak_all
 from asr.data.synthetic.voices import Voice
 from asr.errors import AudioError, ManifestError, SettingsError
+from asr.files import write_whole
 
 PLAN = "cuts.plan.json"  # lhotse takes other files beside the shards for parts of them, unless they begin with cuts
 
@@ -325,9 +326,4 @@ def _digest(lines: Iterable[str]) -> str:
 
 
 def _write_json(path: Path, content: Mapping[str, object]) -> None:
-    unfinished = path.with_name(f"{path.name}.{os.getpid()}")
-    try:
-        unfinished.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-        unfinished.replace(path)
-    finally:
-        unfinished.unlink(missing_ok=True)
+    write_whole(path, f"{json.dumps(content, indent=2)}\n".encode())
