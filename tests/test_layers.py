@@ -16,13 +16,13 @@ LAYERS = (
     ("asr.errors", "asr.files"),
     ("asr.audio", "asr.text"),
     ("asr.bundle",),
-    ("asr.model",),
+    ("asr.model", "asr.search"),
+    ("asr.commands",),
     ("asr.data", "asr.data.lists"),
     ("asr.data.shards", "asr.data.augmentation"),
     ("asr.data.inspection",),
     ("asr.data.corpora", "asr.data.synthetic"),
     ("asr.data.batches",),
-    ("asr.search",),
     ("asr.runtime", "asr.evaluation"),
     ("asr.training",),
     ("asr.apps",),
@@ -33,7 +33,7 @@ NEVER = {("asr.training", "asr.runtime"), ("asr.runtime", "asr.training")}
 # What `pip install .` does not bring.
 TRAINING_ONLY = {
     *("torch", "torchaudio", "lightning", "jsonargparse", "lhotse", "librosa", "jiwer", "tensorboard"),
-    *("onnx", "onnxscript", "safetensors", "matplotlib", "jinja2", "hassil", "sounddevice"),
+    *("onnx", "onnxscript", "safetensors", "matplotlib", "jinja2", "sounddevice"),
     *("scipy", "pandas", "sklearn"),
 }
 CORE = (
@@ -43,6 +43,7 @@ CORE = (
     "asr.text",
     "asr.bundle",
     "asr.search",
+    "asr.commands",
     "asr.runtime",
     "asr.model.settings",
 )

@@ -1,0 +1,1 @@
+"""A person's own commands: a grammar in, and what a sentence means by it out."""
