@@ -1,4 +1,4 @@
-"""Beam search with length normalisation and an optional CTC joint score."""
+"""Beam search with length normalisation, an optional CTC joint score and an optional constraint."""
 
 import math
 
@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from asr.errors import AsrError, SettingsError
+from asr.search.constraint import Constraint, option_log_probs
 from asr.search.ctc import PrefixScorer
 from asr.search.hypothesis import Hypothesis, length_divisor
 from asr.search.stepper import State, Stepper, next_log_probs
@@ -20,28 +21,39 @@ def beam(
     length_penalty: float,
     ctc_log_probs: NDArray[np.floating] | None = None,
     ctc_weight: float = 0.0,
+    constraint: Constraint | None = None,
+    constraint_weight: float = 0.0,
     n_best: int = 1,
 ) -> list[Hypothesis]:
     """The best transcripts of an utterance, best first: between 1 and ``n_best`` of them.
 
-    A hypothesis scores ``((1 - ctc_weight) * decoder + ctc_weight * ctc) / length_divisor``, where ``decoder`` is the
-    sum of its token log-probabilities and ``ctc`` its CTC log-probability over ``ctc_log_probs`` (S, V): of the whole
-    transcript once it ended, of all transcripts that begin so before (Watanabe et al. 2017). The divisor is that of
-    ``length_divisor`` with ``length_penalty``.
+    A hypothesis scores ``((1 - ctc_weight) * decoder + ctc_weight * ctc + constraint_weight * drawn) /
+    length_divisor``, where ``decoder`` is the sum of its token log-probabilities and ``ctc`` its CTC log-probability
+    over ``ctc_log_probs`` (S, V): of the whole transcript once it ended, of all transcripts that begin so before
+    (Watanabe et al. 2017). The divisor is that of ``length_divisor`` with ``length_penalty``.
 
-    Each step keeps the ``width`` best ways to go on; those that say eos leave the beam. The greedy path is carried as
-    one more row if it would fall out, so the result never scores below an ended greedy one. The search stops once no
-    live hypothesis can pass the n-th best ended one, which changes no result: scores without the divisor only fall.
+    With a ``constraint`` a hypothesis is a text of it, or the beginning of one if it did not end. ``drawn`` is its
+    log-probability by the constraint alone; what the decoder and CTC say of a token stays as it is without.
+
+    Each step keeps the ``width`` best ways to go on; those that say eos leave the beam. The greedy path (that of
+    ``greedy`` with the same constraint) is carried as one more row if it would fall out, so the result never scores
+    below an ended greedy one. The search stops once no live hypothesis can pass the n-th best ended one, which changes
+    no result: scores without the divisor only fall.
 
     After ``max_tokens`` tokens a hypothesis may only end. Hypotheses that did not end are returned (``ended=False``)
-    only where none did. A token that the decoder or CTC gives probability zero is never taken.
+    only where none did. A token that the decoder, CTC or the constraint gives probability zero is never taken.
 
     Raises SettingsError for values out of range, and AsrError for NaN, numbers above zero or shapes that do not fit.
     """
-    _check_settings(width, max_tokens, length_penalty, ctc_weight, n_best, has_ctc=ctc_log_probs is not None)
+    _check_settings(width, max_tokens, length_penalty, n_best)
+    _check_weights(
+        ctc_weight, constraint_weight, has_ctc=ctc_log_probs is not None, has_constraint=constraint is not None
+    )
     scorer = PrefixScorer(ctc_log_probs) if ctc_log_probs is not None and ctc_weight > 0 else None
     prefixes = scorer.start() if scorer else None
-    live = [Hypothesis((), (), 0.0, 0.0 if scorer else None, 0.0, ended=False)]
+    drawn_of_nothing = None if constraint is None else 0.0
+    live = [Hypothesis((), (), 0.0, 0.0 if scorer else None, 0.0, ended=False, constraint_log_prob=drawn_of_nothing)]
+    places = [] if constraint is None else [constraint.start()]
     parents = [0]
     greedy_row: int | None = 0
     ended: list[Hypothesis] = []
@@ -49,6 +61,11 @@ def beam(
     for length in range(1, max_tokens + 2):  # of the candidates, eos included
         last_tokens = [hypothesis.tokens[-1] if hypothesis.tokens else BOS for hypothesis in live]
         log_probs, state = next_log_probs(stepper, state, last_tokens, parents)
+        drawn: NDArray[np.float64] | None = None
+        if constraint is not None:
+            drawn = option_log_probs(constraint, places, log_probs.shape[1])
+            log_probs[drawn == -np.inf] = -np.inf
+            drawn += np.array([hypothesis.constraint_log_prob for hypothesis in live])[:, None]
         joint = np.array([hypothesis.log_prob for hypothesis in live])[:, None] + log_probs
         ctc: NDArray[np.float64] | None = None
         if scorer is not None and prefixes is not None:
@@ -59,6 +76,8 @@ def beam(
             ctc = scorer.extensions(prefixes)
             ctc[:, EOS] = scorer.whole(prefixes)
             joint = _joint(joint, ctc, ctc_weight)
+        if drawn is not None and constraint_weight > 0:  # of zero times impossible comes NaN
+            joint += constraint_weight * drawn
 
         chosen = _best(joint, width)
         greedy_child = None
@@ -81,6 +100,7 @@ def beam(
                 ctc_log_prob=None if ctc is None else float(ctc[row, token]),
                 score=float(joint[row, token]) / divisor,
                 ended=token == EOS,
+                constraint_log_prob=None if drawn is None else float(drawn[row, token]),
             )
             if child.ended:
                 ended.append(child)
@@ -98,6 +118,8 @@ def beam(
                 break
         parents = [row for row, _ in grown]
         live = [child for _, child in grown]
+        if constraint is not None:
+            places = [constraint.follow(places[row], child.tokens[-1]) for row, child in grown]
         if scorer is not None and prefixes is not None:
             prefixes = scorer.advance(prefixes, np.array([child.tokens[-1] for child in live]), np.array(parents))
     return sorted(ended or live, key=_by_score)[:n_best]
@@ -125,9 +147,7 @@ def _best(joint: NDArray[np.float64], count: int) -> list[tuple[int, int]]:
     return [(int(index) // joint.shape[1], int(index) % joint.shape[1]) for index in order]
 
 
-def _check_settings(
-    width: int, max_tokens: int, length_penalty: float, ctc_weight: float, n_best: int, *, has_ctc: bool
-) -> None:
+def _check_settings(width: int, max_tokens: int, length_penalty: float, n_best: int) -> None:
     if width < 1:
         raise SettingsError(f"width is {width}, wanted at least 1")
     if max_tokens < 1:
@@ -136,9 +156,16 @@ def _check_settings(
         raise SettingsError(f"n_best is {n_best}, wanted from 1 to the width of the beam, {width}")
     if not (math.isfinite(length_penalty) and length_penalty >= 0):
         raise SettingsError(f"length_penalty is {length_penalty}, wanted a number of at least 0")
+
+
+def _check_weights(ctc_weight: float, constraint_weight: float, *, has_ctc: bool, has_constraint: bool) -> None:
     if not 0 <= ctc_weight <= 1:
         raise SettingsError(f"ctc_weight is {ctc_weight}, wanted from 0 to 1")
     if ctc_weight > 0 and not has_ctc:
         raise SettingsError(
             f"ctc_weight is {ctc_weight}, but no CTC log-probabilities are given; wanted 0 without them"
         )
+    if not (math.isfinite(constraint_weight) and constraint_weight >= 0):
+        raise SettingsError(f"constraint_weight is {constraint_weight}, wanted a number of at least 0")
+    if constraint_weight > 0 and not has_constraint:
+        raise SettingsError(f"constraint_weight is {constraint_weight}, but there is no constraint; wanted 0 without")

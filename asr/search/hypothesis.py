@@ -10,7 +10,8 @@ class Hypothesis:
     ``tokens`` are without bos and eos. ``token_log_probs`` are the decoder's, one a token, and the final eos's if the
     hypothesis ``ended``; ``log_prob`` is their sum. ``ctc_log_prob`` is the CTC log-probability of the tokens as the
     whole transcript, or of all transcripts that begin with them if the hypothesis did not end; None where CTC took
-    no part. ``score`` is what ranks it: higher is better, at most 0.
+    no part. ``constraint_log_prob`` is likewise how likely the constraint alone draws the tokens, and their end if the
+    hypothesis ended; None where there was no constraint. ``score`` is what ranks it: higher is better, at most 0.
     """
 
     tokens: tuple[int, ...]
@@ -19,6 +20,7 @@ class Hypothesis:
     ctc_log_prob: float | None
     score: float
     ended: bool
+    constraint_log_prob: float | None = None
 
 
 def length_divisor(length: int, penalty: float) -> float:
