@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,9 +11,10 @@ from asr.audio.load import SAMPLE_RATE
 from asr.bundle import DEFAULT_BUNDLE, Bundle, read_bundle
 from asr.errors import AudioError
 from asr.runtime.endpoint import split_at_pauses
-from asr.runtime.graphs import Graphs
+from asr.runtime.graphs import Graphs, Heard
 from asr.runtime.transcript import Transcript, join, transcript_of
 from asr.search.beam import beam
+from asr.search.hypothesis import Hypothesis
 from asr.search.limits import MINIMUM_TOKENS, TOKENS_PER_SECOND, max_tokens
 
 LONGEST_SECONDS = 20.0
@@ -42,17 +44,36 @@ class Transcriber:
 
     def transcribe(self, wave: NDArray[np.float32]) -> Transcript:
         """What is said in a mono wave (N,), float32 in [-1, 1] at 16 kHz, of any length."""
-        if wave.ndim != 1 or wave.dtype != np.float32:
-            raise AudioError(f"wave: found shape {wave.shape} of {wave.dtype}, wanted (N,) of float32; see load_audio")
+        check_wave(wave)
         return join([self._utterance(wave[start:end]) for start, end in split_at_pauses(wave, LONGEST_SECONDS)])
 
-    def _utterance(self, wave: NDArray[np.float32]) -> Transcript:
-        seconds = len(wave) / self.bundle.features.sample_rate
-        heard = self._graphs.encode(in_silence(wave, self.decoding.margin_seconds))
-        best = beam(
+    def hear(self, wave: NDArray[np.float32]) -> Heard:
+        """What the encoder makes of an utterance (N,) of at most ``LONGEST_SECONDS``, in silence as in training."""
+        return self._graphs.encode(in_silence(wave, self.decoding.margin_seconds))
+
+    def decode(
+        self, heard: Heard, seconds: float, *, n_best: int = 1, width: int | None = None, **limits: Any
+    ) -> list[Hypothesis]:
+        """The best hypotheses for an utterance of so many seconds, best first, by the bundle's search.
+
+        ``limits`` are the arguments of ``asr.search.beam.beam`` that have to do with a constraint.
+        """
+        settings = self.decoding.of_search()
+        return beam(
             self._graphs.stepper(heard),
             max_tokens=max_tokens(seconds, TOKENS_PER_SECOND, MINIMUM_TOKENS),
             ctc_log_probs=heard.ctc_log_probs,
-            **self.decoding.of_search(),
-        )[0]
-        return transcript_of(best, self.bundle.tokenizer, seconds)
+            n_best=n_best,
+            **(settings if width is None else {**settings, "width": width}),
+            **limits,
+        )
+
+    def _utterance(self, wave: NDArray[np.float32]) -> Transcript:
+        seconds = len(wave) / self.bundle.features.sample_rate
+        return transcript_of(self.decode(self.hear(wave), seconds)[0], self.bundle.tokenizer, seconds)
+
+
+def check_wave(wave: NDArray[np.float32]) -> None:
+    """Raises AudioError for what is no mono wave (N,) of float32."""
+    if wave.ndim != 1 or wave.dtype != np.float32:
+        raise AudioError(f"wave: found shape {wave.shape} of {wave.dtype}, wanted (N,) of float32; see load_audio")
