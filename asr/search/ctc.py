@@ -104,18 +104,11 @@ def ctc_log_prob(log_probs: NDArray[np.floating], tokens: Sequence[int]) -> floa
     The forward variable of Graves et al. 2006 over the tokens with blanks between and around them. -inf where there
     are too few frames. Raises AsrError for NaN, numbers above zero, another shape, or a token outside 1..V-1.
     """
-    emit = _checked(log_probs)
-    if not all(BLANK < token < emit.shape[1] for token in tokens):
-        raise AsrError(f"tokens {list(tokens)} hold an id outside 1..{emit.shape[1] - 1}, the labels that CTC knows")
-    labels = np.full(2 * len(tokens) + 1, BLANK)
-    labels[1::2] = tokens
-    # A blank may be left out between two different labels.
-    skip = np.zeros(len(labels), bool)
-    skip[2:] = (labels[2:] != BLANK) & (labels[2:] != labels[:-2])
+    emit = checked_ctc(log_probs, tokens)
+    labels, skip = with_blanks(tokens)
     # Two places in front stand for "before the first frame", from where the first blank and the first label are near.
     forward = np.full(len(labels) + 2, -np.inf)
     forward[1] = 0.0
-    skip[1:2] = True
     for frame in emit:
         reached = np.logaddexp(forward[2:], forward[1:-1])
         reached[skip] = np.logaddexp(reached[skip], forward[:-2][skip])
@@ -125,6 +118,30 @@ def ctc_log_prob(log_probs: NDArray[np.floating], tokens: Sequence[int]) -> floa
     if not len(emit):
         return -np.inf if tokens else 0.0
     return float(np.logaddexp.reduce(forward[2:][-2:]))
+
+
+def with_blanks(tokens: Sequence[int]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """The labels (2U + 1,) that an alignment of ``tokens`` (U,) goes through: a blank before, between and after them.
+
+    Also where the blank in front may be left out (2U + 1,): before the first token and between two different ones.
+    """
+    labels = np.full(2 * len(tokens) + 1, BLANK)
+    labels[1::2] = tokens
+    may_skip = np.zeros(len(labels), bool)
+    may_skip[1:2] = True
+    may_skip[3::2] = labels[3::2] != labels[1:-2:2]
+    return labels, may_skip
+
+
+def checked_ctc(log_probs: NDArray[np.floating], tokens: Sequence[int]) -> NDArray[np.float64]:
+    """``log_probs`` (S, V) in float64.
+
+    Raises AsrError for NaN, numbers above zero, another shape, or a token outside 1..V-1.
+    """
+    emit = _checked(log_probs)
+    if not all(BLANK < token < emit.shape[1] for token in tokens):
+        raise AsrError(f"tokens {list(tokens)} hold an id outside 1..{emit.shape[1] - 1}, the labels that CTC knows")
+    return emit
 
 
 def _flow(entering: NDArray[np.float64], gain: NDArray[np.float64]) -> NDArray[np.float64]:
