@@ -14,8 +14,10 @@ def align(log_probs: NDArray[np.floating], tokens: Sequence[int]) -> list[tuple[
 
     The frames of a token are those that give its label, so between two tokens there may be blank frames that belong
     to neither; CTC tends to give a label few frames near where its sound ends. Of equally likely alignments it is the
-    one whose later tokens begin first. Raises AsrError where the tokens have no alignment at all (too few frames, or frames where
-    nothing that is needed is possible), and for what ``ctc_log_prob`` refuses.
+    one whose later tokens begin first.
+
+    Raises AsrError where the tokens have no alignment at all (too few frames, or frames where nothing that is needed
+    is possible), and for what ``ctc_log_prob`` refuses.
     """
     emit = checked_ctc(log_probs, tokens)
     places = _best_places(emit, tokens)
