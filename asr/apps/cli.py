@@ -17,11 +17,12 @@ from typing import Annotated
 
 import typer
 
+from asr.apps.commands import commands_app
 from asr.apps.corpus import sentences, tokenizer
 from asr.apps.data import data_app
 from asr.apps.evaluate import evaluate
 from asr.apps.failures import complain, show_tracebacks
-from asr.apps.options import Beam, BundleFolder, Greedy, chosen_width
+from asr.apps.options import Beam, BundleFolder, Device, Greedy, chosen_width
 from asr.apps.prepare import prepare
 from asr.apps.synthesize import synthesize
 from asr.apps.transcribe import demo, transcribe
@@ -57,6 +58,7 @@ for _command in (transcribe, demo, evaluate, prepare, tokenizer, sentences, synt
     app.command()(_command)
 
 app.add_typer(data_app, name="data")
+app.add_typer(commands_app, name="commands")
 
 
 # What follows `train` belongs to LightningCLI, --help included.
@@ -99,20 +101,17 @@ def export(
 
 @app.command()
 def mic(
-    device: Annotated[
-        str | None, typer.Option(metavar="D", help="Number or part of the name. [default: the system's]")
-    ] = None,
+    device: Device = None,
     beam: Beam = None,
     greedy: Greedy = False,
     bundle: BundleFolder = None,
 ) -> None:
     """Print what a microphone hears; ctrl-C ends."""
-    from asr.apps.microphone import listen, microphone_blocks, show
+    from asr.apps.microphone import device_named, listen, microphone_blocks, show
     from asr.runtime.transcriber import Transcriber
 
-    number = int(device) if device is not None and device.isdigit() else device
     transcriber = Transcriber.from_bundle(bundle, width=chosen_width(beam, greedy))
-    listen(microphone_blocks(number, report=show), transcriber.transcribe, show)
+    listen(microphone_blocks(device_named(device), report=show), transcriber.transcribe, show)
 
 
 def run(application: typer.Typer, arguments: Sequence[str], name: str) -> int:

@@ -4,7 +4,7 @@ import queue
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -83,9 +83,14 @@ def show(line: str) -> None:
     Console(highlight=False, soft_wrap=True).print(Text.from_ansi(line))
 
 
+def device_named(name: str | None) -> int | str | None:
+    """A device as PortAudio takes it: digits are its number, all else is part of its name."""
+    return int(name) if name is not None and name.isdigit() else name
+
+
 def microphone_blocks(
     device: int | str | None = None, *, report: Callable[[str], None]
-) -> Iterator[NDArray[np.float32]]:
+) -> Generator[NDArray[np.float32], None, None]:
     """Sound from a microphone, without an end; the device is opened with the first block and closed with the iterator.
 
     Args:

@@ -17,6 +17,11 @@ BundleFolder = Annotated[
     typer.Option("--bundle", metavar="DIR", help="The model. [default: the one in the package]"),
 ]
 
+Device = Annotated[
+    str | None,
+    typer.Option("--device", metavar="D", help="Number or part of the name. [default: the system's]"),
+]
+
 
 def chosen_width(beam: int | None, greedy: bool) -> int | None:
     """The width of the search; None leaves it to the bundle."""

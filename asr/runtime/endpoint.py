@@ -112,6 +112,11 @@ class Endpointer:
         self._speaking = False
         self._continued = False
 
+    @property
+    def speaking(self) -> bool:
+        """Whether an utterance has begun and not ended yet."""
+        return self._speaking
+
     def feed(self, block: NDArray[np.float32]) -> list[Segment]:
         """Take the next samples of the stream.
 
@@ -192,6 +197,11 @@ class Endpointer:
     def _forget(self, count: int) -> None:
         for kept in (self._kept, self._levels, self._loud):
             del kept[: max(count, 0)]
+
+
+def frame_levels(wave: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Level (T,) in dB of each whole frame of 10 ms of a wave (N,) at 16 kHz, measured as the end-pointer does."""
+    return np.array(_decibels(wave[: len(wave) // FRAME * FRAME].reshape(-1, FRAME)))
 
 
 def split_at_pauses(wave: NDArray[np.float32], max_seconds: float = 20.0) -> list[tuple[int, int]]:
