@@ -1,7 +1,5 @@
 """The microphone demo: recorded sound in, lines out; clear words where there is no microphone; a clean end."""
 
-import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -16,7 +14,7 @@ import soundfile
 import soxr
 
 from asr.apps.microphone import listen, microphone_blocks, show
-from asr.audio.load import SAMPLE_RATE, load_audio
+from asr.audio.load import SAMPLE_RATE
 from asr.errors import AsrError, AudioError
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -24,24 +22,6 @@ ROOT = Path(__file__).resolve().parents[1]
 
 def silence(seconds: float) -> np.ndarray:
     return np.zeros(round(seconds * SAMPLE_RATE), np.float32)
-
-
-@pytest.fixture(scope="module")
-def words(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> list[np.ndarray]:
-    """Three spoken words: recordings where they are at hand, else synthetic speech."""
-    recordings = ROOT.parent / "shared" / "corpora" / "fsdd" / "recordings"
-    if recordings.is_dir():
-        return [load_audio(recordings / f"{digit}_theo_0.opus") for digit in (1, 3, 7)]
-    synthesiser = shutil.which("espeak-ng") or shutil.which("flite")
-    if synthesiser is None:
-        pytest.skip("neither real recordings nor espeak-ng or flite are at hand")
-    path = tmp_path_factory.mktemp("words") / "word.wav"
-    made = []
-    for word in ("one", "three", "seven"):
-        arguments = ["-w", path, word] if "espeak" in synthesiser else ["-t", word, "-o", path]
-        subprocess.run([synthesiser, *arguments], check=True)
-        made.append(load_audio(path))
-    return made
 
 
 def in_blocks(wave: np.ndarray, size: int = 800) -> Iterator[np.ndarray]:
@@ -275,44 +255,6 @@ def test_a_microphone_that_is_not_there() -> None:
 
 
 # A real device
-
-
-@pytest.fixture
-def sound_server(tmp_path: Path) -> Iterator[dict[str, str]]:
-    """The environment of a PulseAudio server of its own, whose microphone hears what is played to it."""
-    try:
-        import sounddevice  # noqa: F401
-    except (ImportError, OSError) as error:
-        pytest.skip(f"sounddevice cannot be used: {error}")
-    for program, package in [
-        ("pulseaudio", "pulseaudio"),
-        ("pactl", "pulseaudio-utils"),
-        ("paplay", "pulseaudio-utils"),
-    ]:
-        if shutil.which(program) is None:
-            pytest.skip(f"a virtual microphone needs {program} (Debian: apt install {package} libasound2-plugins)")
-    folder = tmp_path / "run"
-    folder.mkdir(mode=0o700)
-    environment = os.environ | {"XDG_RUNTIME_DIR": str(folder), "PULSE_RUNTIME_PATH": str(folder), "HOME": str(folder)}
-    socket = f"unix:{folder}/native"
-    modules = [f"module-native-protocol-unix socket={folder}/native", "module-null-sink sink_name=loop rate=48000"]
-    command = ["pulseaudio", "-n", "--daemonize=no", "--exit-idle-time=-1", *(f"--load={each}" for each in modules)]
-    with (tmp_path / "log").open("wb") as log, subprocess.Popen(command, env=environment, stderr=log) as server:
-        environment |= {"PULSE_SERVER": socket, "PULSE_SOURCE": "loop.monitor", "PULSE_SINK": "loop"}
-        try:
-            for _ in range(100):
-                if subprocess.run(["pactl", "info"], env=environment, capture_output=True).returncode == 0:
-                    break
-                time.sleep(0.1)
-            else:
-                pytest.skip(f"PulseAudio does not start here: {(tmp_path / 'log').read_text()[-200:]}")
-            names = [sys.executable, "-c", "import sounddevice; print(sounddevice.query_devices())"]
-            devices = subprocess.run(names, env=environment, capture_output=True, text=True).stdout
-            if "pulse" not in devices:
-                pytest.skip("PortAudio sees no PulseAudio (Debian: apt install libasound2-plugins)")
-            yield environment
-        finally:
-            server.terminate()
 
 
 LISTENER = """
