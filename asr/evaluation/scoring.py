@@ -20,6 +20,7 @@ CONFIDENCE: Final = 0.95
 """How often an interval made this way holds the true rate, if the utterances are a fair sample."""
 
 _NAMED_AT_MOST: Final = 5
+_Z: Final = 1.959964  # standard deviations to either side that hold 95 % of a normal distribution
 _DRAWN_AT_ONCE: Final = 2_000_000  # numbers held in memory while resampling
 
 
@@ -144,8 +145,6 @@ def score(
         SettingsError: ``bootstrap`` is below 1.
         AsrError: jiwer is not installed.
     """
-    if bootstrap < 1:
-        raise SettingsError(f"scoring: found {bootstrap} bootstrap resamplings, wanted 1 or more")
     if not references:
         raise ManifestError("scoring: there are no references; wanted at least one utterance")
     _check_ids("hypotheses", references, hypotheses)
@@ -158,15 +157,16 @@ def score(
         [normaliser(hypotheses[id]) for id in ids],
         [NOBODY if speakers is None else speakers[id] for id in ids],
     )
-    named = {utterance.speaker for utterance in utterances} - {NOBODY}
-    by_speaker = len(named) > 1
-    groups = _group(utterances, by_speaker=by_speaker)
-    total, drawn = groups.sum(axis=0), _draw(groups, bootstrap, np.random.default_rng(seed))
+    sums = resample(
+        ids, [utterance.speaker for utterance in utterances], _counts(utterances), bootstrap=bootstrap, seed=seed
+    )
+    sentence_accuracy = sums.rate(4, 5)
+    assert sentence_accuracy is not None, "there is an utterance"
     counts = Counter(pair for utterance in utterances for pair in utterance.pairs if pair[0] != pair[1])
     return Report(
-        wer=_rate(total[0:2], drawn[:, 0:2]) if total[1] else None,
-        cer=_rate(total[2:4], drawn[:, 2:4]) if total[3] else None,
-        sentence_accuracy=_rate(total[4:6], drawn[:, 4:6]),
+        wer=sums.rate(0, 1),
+        cer=sums.rate(2, 3),
+        sentence_accuracy=sentence_accuracy,
         words=sum(utterance.words for utterance in utterances),
         substitutions=sum(utterance.substitutions for utterance in utterances),
         deletions=sum(utterance.deletions for utterance in utterances),
@@ -175,9 +175,9 @@ def score(
             Confusion(*pair, count) for pair, count in sorted(counts.items(), key=lambda item: (-item[1], item[0]))
         ),
         utterances=tuple(utterances),
-        bootstrap=bootstrap,
-        groups=len(groups),
-        by_speaker=by_speaker,
+        bootstrap=sums.bootstrap,
+        groups=sums.groups,
+        by_speaker=sums.by_speaker,
     )
 
 
@@ -227,23 +227,88 @@ def _pairs(reference: list[str], hypothesis: list[str], alignment: Sequence[Any]
     return pairs
 
 
-def _group(utterances: list[ScoredUtterance], *, by_speaker: bool) -> NDArray[np.int64]:
-    """What is drawn together, added up (G, 6): numerator and denominator of WER, CER and sentence accuracy."""
-    sums: dict[tuple[str, str], NDArray[np.int64]] = {}
-    for utterance in utterances:
-        alone = not by_speaker or utterance.speaker == NOBODY
-        key = ("utterance", utterance.id) if alone else ("speaker", utterance.speaker)
-        row = [
-            *(utterance.errors, utterance.words),
-            *(utterance.character_errors, utterance.characters),
-            *(int(utterance.errors == 0), 1),
-        ]
-        sums[key] = sums.get(key, np.zeros(6, np.int64)) + np.array(row)
-    return np.stack([sums[key] for key in sorted(sums)])
+def _counts(utterances: list[ScoredUtterance]) -> NDArray[np.int64]:
+    """Numerator and denominator (N, 6) of WER, CER and sentence accuracy."""
+    return np.array(
+        [
+            [
+                *(utterance.errors, utterance.words),
+                *(utterance.character_errors, utterance.characters),
+                *(utterance.errors == 0, 1),
+            ]
+            for utterance in utterances
+        ],
+        np.int64,
+    )
 
 
-def _draw(groups: NDArray[np.int64], bootstrap: int, random: np.random.Generator) -> NDArray[np.int64]:
-    """The sums (B, 6) of as many groups as there are, drawn with replacement from groups (G, 6)."""
+@dataclass(frozen=True, eq=False)
+class Resampled:
+    """Counts added up: ``total`` (K,) over all utterances, and ``drawn`` (B, K) over ``bootstrap`` resamplings of
+    ``groups`` groups, which are the speakers if ``by_speaker`` and else the utterances.
+    """
+
+    total: NDArray[Any]
+    drawn: NDArray[Any]
+    bootstrap: int
+    groups: int
+    by_speaker: bool
+
+    def rate(self, above: int, below: int) -> Rate | None:
+        """The count in column ``above`` for each in column ``below`` with its interval; None where the latter is 0."""
+        if not self.total[below]:
+            return None
+        value = float(self.total[above] / self.total[below])
+        drawn = self.drawn[self.drawn[:, below] > 0]  # a draw of nothing but silence has no rate
+        tail = (1 - CONFIDENCE) / 2
+        low, high = np.quantile(drawn[:, above] / drawn[:, below], [tail, 1 - tail]) if len(drawn) else (value, value)
+        # In few and lopsided groups the quantiles may leave out the rate itself.
+        return Rate(value, min(float(low), value), max(float(high), value))
+
+
+def resample(
+    ids: Sequence[str], speakers: Sequence[str], counts: NDArray[np.generic], *, bootstrap: int = 1000, seed: int = 0
+) -> Resampled:
+    """Adds up counts (N, K) of N utterances, and draws them anew as a bootstrap does.
+
+    Whole speakers are drawn if more than one is named, else single utterances; rows of one id stay together. An
+    utterance of nobody ("-") counts as a speaker of its own. Of whole numbers the result does not
+    depend on the order of the rows.
+
+    Raises:
+        SettingsError: ``bootstrap`` is below 1.
+    """
+    if bootstrap < 1:
+        raise SettingsError(f"scoring: found {bootstrap} bootstrap resamplings, wanted 1 or more")
+    by_speaker = len(set(speakers) - {NOBODY}) > 1
+    sums: dict[tuple[str, str], NDArray[Any]] = {}
+    for id, speaker, row in zip(ids, speakers, counts, strict=True):
+        key = ("speaker", speaker) if by_speaker and speaker != NOBODY else ("utterance", id)
+        sums[key] = sums[key] + row if key in sums else row
+    groups = np.stack([sums[key] for key in sorted(sums)])
+    return Resampled(
+        groups.sum(axis=0), _draw(groups, bootstrap, np.random.default_rng(seed)), bootstrap, len(groups), by_speaker
+    )
+
+
+def poisson_interval(count: int) -> tuple[float, float]:
+    """The 95 % interval of how many events are to be expected where ``count`` were seen: Byar's approximation (Breslow and
+    Day, "Statistical Methods in Cancer Research" II, 1987, equation 2.13).
+    """
+    low = count * (1 - 1 / (9 * count) - _Z / (3 * count**0.5)) ** 3 if count else 0.0
+    more = count + 1
+    return max(low, 0.0), more * (1 - 1 / (9 * more) + _Z / (3 * more**0.5)) ** 3
+
+
+def wilson_interval(count: int, of: int) -> tuple[float, float]:
+    """The 95 % interval of a share where ``count`` of ``of`` were seen (E. B. Wilson, "Probable inference", JASA 1927)."""
+    middle = (count + _Z**2 / 2) / (of + _Z**2)
+    aside = _Z * (count * (of - count) / of + _Z**2 / 4) ** 0.5 / (of + _Z**2)
+    return max(0.0, middle - aside), min(1.0, middle + aside)
+
+
+def _draw(groups: NDArray[Any], bootstrap: int, random: np.random.Generator) -> NDArray[Any]:
+    """The sums (B, K) of as many groups as there are, drawn with replacement from groups (G, K)."""
     count = len(groups)
     at_once = max(1, _DRAWN_AT_ONCE // count)
     return np.concatenate(
@@ -252,13 +317,3 @@ def _draw(groups: NDArray[np.int64], bootstrap: int, random: np.random.Generator
             for done in range(0, bootstrap, at_once)
         ]
     )
-
-
-def _rate(total: NDArray[np.int64], drawn: NDArray[np.int64]) -> Rate:
-    """The rate of total (2,), numerator and denominator, and its interval from drawn (B, 2)."""
-    value = float(total[0] / total[1])
-    drawn = drawn[drawn[:, 1] > 0]  # a draw of nothing but silence has no rate
-    tail = (1 - CONFIDENCE) / 2
-    low, high = np.quantile(drawn[:, 0] / drawn[:, 1], [tail, 1 - tail]) if len(drawn) else (value, value)
-    # In few and lopsided groups the quantiles may leave out the rate itself.
-    return Rate(value, min(float(low), value), max(float(high), value))
