@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 OpenMicrophone = Callable[[Callable[[str], None]], Generator[NDArray[np.float32], None, None]]
 """Opens the microphone: given where its reports go, gives its blocks."""
 
-_TRIES: Final = 100  # sentences drawn to find one that is not recorded yet
+_TRIES: Final = 300  # sentences drawn to find one that is not recorded yet
 _METER_DB: Final = 60
 _METER_WIDTH: Final = 30
 _KEEP, _AGAIN, _SKIP, _QUIT = "k", "r", "s", "q"

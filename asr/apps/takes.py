@@ -19,8 +19,9 @@ PATIENCE: Final = 10.0
 SETTLING: Final = 0.25
 """Seconds of background before the speaker is asked to begin, to tell speech from it."""
 
-QUIET_DB: Final = -45.0
-"""Level in dBFS that the loudest tenth of a second should reach; most recordings of people come to -30 to -15."""
+QUIET_DB: Final = -42.0
+"""Level in dBFS that the loudest tenth of a second should reach; most recordings of people come to -30 to -15, and
+from about -45 down the end-pointer misses words."""
 
 # Whoever reads a sentence from a screen pauses for longer than who means it.
 _SETTINGS: Final = EndpointSettings(hangover_seconds=0.9)
