@@ -1,6 +1,7 @@
 """Errors that a person can mend.
 
-Every message is one line and names what was at fault, what was found, what was wanted and what to do.
+Every message is one line and names what was at fault, what was found, what was wanted and what to do; that of a
+``SourceError`` goes on with the line of the file that was at fault and a caret under the place.
 The command line prints it without a traceback and ends with exit status 1; ``--debug`` shows the traceback.
 """
 
@@ -23,3 +24,7 @@ class ManifestError(AsrError):
 
 class SettingsError(AsrError):
     """A setting has a value, or a combination of values, that makes no sense."""
+
+
+class SourceError(SettingsError):
+    """A place in a file that a person wrote is at fault; the line and a caret under it follow the message."""

@@ -4,7 +4,7 @@ import sys
 import traceback
 from typing import Final
 
-from asr.errors import AsrError
+from asr.errors import AsrError, SourceError
 
 EXTRAS: Final = {
     "train": "torch torchaudio lightning jsonargparse lhotse fsspec librosa jiwer tensorboard onnx onnxscript "
@@ -30,11 +30,13 @@ def complain(error: BaseException) -> None:
 
 
 def describe(error: BaseException) -> str:
-    """One line that a person can act on."""
+    """One line that a person can act on; what is wrong in a file that a person wrote is shown on two lines more."""
     package = (getattr(error, "name", None) or "").partition(".")[0] if isinstance(error, ImportError) else ""
     for extra, packages in EXTRAS.items():
         if package in packages.split():
             return f"this command needs {package}, which is not installed; pip install 'asr[{extra}]'"
+    if isinstance(error, SourceError):
+        return "\n".join(map(printable, str(error).split("\n")))
     if isinstance(error, AsrError):
         message = str(error)
     elif isinstance(error, OSError):

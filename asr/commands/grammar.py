@@ -1,0 +1,129 @@
+"""A person's own commands as they are written down: sentence templates, and what their slots take.
+
+The form of the file is Home Assistant's, whose templates the library hassil parses, with shorter ways of its own::
+
+    language: en
+    lists:
+      size: [small, large, {in: "(huge|giant)", out: large}]
+      percent: {range: {from: 0, to: 100, step: 5}}
+    expansion_rules:
+      polite: "(please|kindly)"
+    commands:
+      order: ["[<polite>] bring (me|us) [a {size}] coffee", "coffee, {percent} percent milk"]
+      stop: stop [it]
+
+Nothing here expands a template: lists are shared by all that name them.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from pathlib import Path
+from typing import Any, Final, Literal
+
+
+class _AsSaid(Enum):
+    AS_SAID = "as said"
+
+
+AS_SAID: Final = _AsSaid.AS_SAID
+"""The ``out`` of a value that has none of its own: the slot gets what was said, or what that stands for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """One value of a list: a template, and what the slot gets for it: text, a number, true, false or nothing."""
+
+    place: str
+    expression: Any
+    out: Any = AS_SAID
+
+
+@dataclass(frozen=True)
+class WordList:
+    """Values, one of which is said."""
+
+    values: tuple[Value, ...]
+
+
+@dataclass(frozen=True)
+class NumberRange:
+    """Numbers from ``start`` to ``stop``, both among them, one of which is said.
+
+    With ``fractions`` the halves or tenths that follow each of them are numbers of the list as well. The slot gets the
+    number times the ``multiplier``.
+    """
+
+    start: int
+    stop: int
+    step: int = 1
+    fractions: Literal["halves", "tenths"] | None = None
+    multiplier: float | None = None
+
+
+@dataclass(frozen=True)
+class TimeRange:
+    """Times of the day from ``start`` to ``stop``, both among them, every ``step``, all in minutes since midnight."""
+
+    start: int
+    stop: int
+    step: int
+
+
+@dataclass(frozen=True)
+class DateRange:
+    """Days: of the week, of the year, today and the like."""
+
+
+@dataclass(frozen=True)
+class Wildcard:
+    """Any words at all."""
+
+
+SlotList = WordList | NumberRange | TimeRange | DateRange | Wildcard
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A part of templates that has a name."""
+
+    place: str
+    expression: Any
+
+
+@dataclass(frozen=True)
+class Template:
+    """A sentence template, with the lists and rules that are known where it stands and the slots it always fills.
+
+    Templates that know the same lists and rules hold the same mappings. Every name in a template that was read, and in
+    what it names, is known, and nothing is named in itself.
+    """
+
+    place: str
+    expression: Any
+    lists: Mapping[str, SlotList] = field(repr=False)
+    rules: Mapping[str, Rule] = field(repr=False)
+    slots: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Grammar:
+    """Templates by command, of which there is at least one each; ``skip_words`` may be said anywhere in between."""
+
+    name: str
+    commands: Mapping[str, tuple[Template, ...]]
+    skip_words: tuple[str, ...]
+
+
+def read_grammar(path: Path) -> Grammar:
+    """The grammar of a YAML file, or of a folder with all its YAML files in one, as Home Assistant lays them out.
+
+    Raises SettingsError, mostly as SourceError with the line and a caret: no YAML, a key that means nothing or stands
+    twice, no commands, another language than English, a template that cannot be parsed, letters that no English word
+    has, a list that is empty, a list or rule that is not there or goes round in itself, two commands with the same
+    template. What depends on the words that are said, such as a sentence without any, is seen by the network.
+    """
+    # The reading knows what is above, so it can only be imported once that is there.
+    from asr.commands.form import read_form
+
+    return read_form(path)
