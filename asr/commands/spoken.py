@@ -99,27 +99,25 @@ def number_ways(number: int | Decimal) -> tuple[str, ...]:
 def numbers(range_: "NumberRange") -> Iterator[Spoken]:
     """Every way of saying every number of the range, in its order; the value is multiplied by its multiplier.
 
-    Fractions lie between the ends; a value without a part behind the point is an int, any other a float.
+    Fractions follow each whole number, the last one too; a value without a part behind the point is an int, any other
+    a float.
     """
     factor = Decimal(1) if range_.multiplier is None else Decimal(str(range_.multiplier))
     tenths = _TENTHS[range_.fractions] if range_.fractions else ()
     for whole in range(range_.start, range_.stop + 1, range_.step):
         several: list[int | Decimal] = [whole, *(whole + Decimal(part) / 10 for part in tenths)]
         for number in several:
-            if number <= range_.stop:
-                value = _plain(number * factor)
-                yield from (Spoken(way, value) for way in number_ways(number))
+            value = _plain(number * factor)
+            yield from (Spoken(way, value) for way in number_ways(number))
 
 
 def times(range_: "TimeRange") -> Iterator[Spoken]:
     """Every way of saying every time of the range, in its order; values are "07:30", of 24 hours.
 
     A time that says no half of the day, such as "seven thirty", is the one of the morning ("twelve" is noon), and
-    that of the other half where only that one is in the range. A range whose stop is before its start goes on over
-    midnight.
+    that of the other half where only that one is in the range.
     """
-    last = range_.stop if range_.stop >= range_.start else range_.stop + MINUTES_A_DAY
-    minutes = dict.fromkeys(minute % MINUTES_A_DAY for minute in range(range_.start, last + 1, range_.step))
+    minutes = range(range_.start, range_.stop + 1, range_.step)
     for minute in minutes:
         value = _clock_value(minute)
         is_first = 60 <= minute < _NOON + 60
