@@ -1,0 +1,361 @@
+"""From templates to a network: each list and rule becomes a sub-network once, and is called wherever it is named."""
+
+import math
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Any, Final
+
+from asr.commands.entries import (
+    Entry,
+    Expansion,
+    choices,
+    plain_entries,
+    plain_text,
+    proportions,
+    range_entries,
+)
+from asr.commands.grammar import AS_SAID, Grammar, Rule, Template, Wildcard, WordList
+from asr.commands.names import Names, Scope, Source
+from asr.commands.nodes import SAID, Call, Close, Mark, Means, Move, Net, Node, Open
+from asr.commands.trie import grow
+from asr.commands.wording import Wording, split_last
+from asr.errors import SettingsError
+
+SKIPPED: Final = 0.05
+"""How likely a skip word is said before a sentence, and how likely after it."""
+
+_MOST_PERMUTED: Final = 8
+_GOES_ON: Final = 2 / 3  # so that any words are three on average
+
+_States = dict[str, Node]  # by what was written of a word that has not ended yet
+_Ends = list[tuple[Node, float]]  # where a way ends, and how likely it is from there that it goes on this way
+
+
+@dataclass(frozen=True)
+class Sentences:
+    """All that one template stands for; ``move`` leads there from the start of the network."""
+
+    command: str
+    count: int
+    move: Move
+
+
+class Compiler:
+    """Compiles the templates of grammars with what they name."""
+
+    def __init__(self, normaliser: Callable[[str], str]) -> None:
+        self._wording = Wording(normaliser)
+        self._names = Names()
+        self._nets: dict[Hashable, Net] = {}
+        self._expansion = Expansion(self._count, lambda text, place: " ".join(self._wording.words(text, place)))
+        self._order = 0
+
+    def compile(self, grammars: Sequence[Grammar]) -> tuple[Net, list[Sentences]]:
+        """The network of all sentences of all grammars, and what each template gave to it."""
+        templates = [
+            (grammar, command, template, count)
+            for grammar in grammars
+            for command, several in grammar.commands.items()
+            for template in several
+            if (count := self._count(template.expression, Scope.of(template)))
+        ]
+        if not templates:
+            names = ", ".join(grammar.name for grammar in grammars) or "no grammar"
+            raise SettingsError(f"{names}: there is no sentence that could be said; wanted at least one command")
+        start = self._node()
+        shares = proportions(count for *_, count in templates)
+        sentences, ends = [], []
+        for (grammar, command, template, count), share in zip(templates, shares, strict=True):
+            first = self._node()
+            move = Move(first, share, (Means(command, template.slots),))
+            start.moves.append(move)
+            sentences.append(Sentences(command, count, move))
+            ends.append(self._template(grammar, template, first, count))
+        end = self._join([(node, 1.0) for node in ends])
+        return Net(start, end, sum(count for *_, count in templates), grammars[0].name), sentences
+
+    def _template(self, grammar: Grammar, template: Template, first: Node, count: int) -> Node:
+        skips = self._skips(grammar)
+        begin = self._call(skips, first, ()) if skips else first
+        end = self._say(template.expression, {"": begin}, Scope.of(template), glued=False)[""]
+        if Net(begin, end, count, template.place).empty:
+            raise SettingsError(f"{template.place}: the sentence can be empty; give it a word that is always said")
+        return self._call(skips, end, ()) if skips else end
+
+    def _skips(self, grammar: Grammar) -> Net | None:
+        """A skip word of the grammar, or mostly none."""
+        key = ("skip words", grammar.skip_words)
+        if grammar.skip_words and key not in self._nets:
+            place = f"{grammar.name}: skip_words"
+            said = {words: None for text in grammar.skip_words if (words := self._wording.words(text, place))}
+            start = self._node()
+            share = SKIPPED / len(said) if said else 0.0
+            ends = grow(start, [(words, share, ()) for words in said], self._node)
+            end = self._join([*((node, prob) for node, prob, _ in ends), (start, 1 - SKIPPED if said else 1.0)])
+            self._nets[key] = Net(start, end, 1 + len(said), place)
+        return self._nets.get(key)
+
+    # Sub-networks
+
+    def _net(self, source: Source, scope: Scope, name: str) -> Net:
+        """The sub-network of a list or rule, compiled when it is first named."""
+        key = self._names.key(source, scope, name)
+        if key not in self._nets:
+            if isinstance(source, Rule):
+                net = self._body(source.expression, scope.at(source.place))
+            elif isinstance(source, WordList):
+                net = self._word_list(source, scope)
+            elif isinstance(source, Wildcard):
+                net = self._wildcard(scope.place)
+            else:
+                start = self._node()
+                entries = range_entries(source, scope.place)
+                net = Net(start, self._grow(start, entries, scope.place), len(entries), scope.place)
+            self._nets[key] = net
+        return self._nets[key]
+
+    def _body(self, expression: Any, scope: Scope) -> Net:
+        start = self._node()
+        if not (count := self._count(expression, scope)):
+            return Net(start, start, 0, scope.place)
+        return Net(start, self._say(expression, {"": start}, scope, glued=False)[""], count, scope.place)
+
+    def _word_list(self, found: WordList, scope: Scope) -> Net:
+        start = self._node()
+        plain: list[Entry] = []
+        bodies: list[tuple[Any, Scope, Close, int]] = []
+        values = 0
+        for value in found.values:
+            entries = plain_entries(value)
+            if entries is not None:
+                values += 1
+                plain += entries
+                self._check_words(entries, value.place)
+            elif count := self._count(value.expression, inner := scope.at(value.place)):
+                close = Close(SAID if value.out is AS_SAID else value.out)
+                bodies.append((value.expression, inner, close, count))
+        total = values + len(bodies)
+        if not total:
+            return Net(start, start, 0, scope.place)
+        ends = []
+        for expression, inner, close, _ in bodies:
+            begin = self._node()
+            start.moves.append(Move(begin, 1 / total))
+            ends.append((self._say(expression, {"": begin}, inner, glued=False)[""], close))
+        trie = start
+        if bodies and plain:
+            trie = self._node()
+            start.moves.append(Move(trie, values / total))
+        share = 1 / values if values else 0.0
+        plain = [Entry(entry.text, entry.prob * share, entry.marks) for entry in plain]
+        leaves = self._leaves(trie, plain, scope.place) if plain else []
+        end = self._node()
+        for node, prob, marks in leaves:
+            node.moves.append(Move(end, prob, marks))
+        for node, close in ends:
+            node.moves.append(Move(end, 1.0, (close,)))
+        return Net(start, end, len(plain) + sum(count for *_, count in bodies), scope.place)
+
+    def _wildcard(self, place: str) -> Net:
+        start, said, end = self._node(), self._node(), self._node()
+        start.wild = said, 1.0
+        said.wild = said, _GOES_ON
+        said.moves.append(Move(end, 1 - _GOES_ON, (Close(SAID),)))
+        return Net(start, end, 1, place)
+
+    def _count(self, expression: Any, scope: Scope) -> int:
+        """How many texts an expression stands for; 0 where it names what has none. It checks the names, too."""
+        from hassil import expression as forms
+
+        if isinstance(expression, forms.TextChunk):
+            return 1
+        if isinstance(expression, forms.RuleReference):
+            return self._net(scope.rule(expression), scope, f"<{expression.rule_name}>").count
+        if isinstance(expression, forms.ListReference):
+            return self._net(scope.list(expression), scope, f"{{{expression.list_name}}}").count
+        counts = [self._count(item, scope) for item in expression.items]
+        if isinstance(expression, forms.Alternative):
+            return sum(counts)
+        orders = math.factorial(len(counts)) if isinstance(expression, forms.Permutation) else 1
+        return math.prod(counts) * orders
+
+    # Expressions
+
+    def _say(self, expression: Any, states: _States, scope: Scope, *, glued: bool) -> _States:
+        """Lay the ways of saying an expression from where it may begin; gives where they may end.
+
+        A word that is not over is carried by its letters, as others may be written to it: ``glued`` says whether any
+        that follow can be. Without, all ways end at one node.
+        """
+        from hassil import expression as forms
+
+        if not self._begins_glued(expression, scope, glued):
+            states = self._close(states, scope.place)
+        if isinstance(expression, forms.TextChunk):
+            states = self._text(str(expression.original_text), states, scope.place, glued=glued)
+        elif isinstance(expression, forms.RuleReference):
+            states = self._rule(expression, states, scope, glued=glued)
+        elif isinstance(expression, forms.ListReference):
+            states = self._list(expression, states, scope, glued=glued)
+        elif isinstance(expression, forms.Alternative):
+            states = self._alternative(expression, states, scope, glued=glued)
+        elif isinstance(expression, forms.Permutation):
+            states = self._permutation(expression, self._close(states, scope.place), scope)
+        else:
+            items = _merged(expression.items)
+            follows = [glued]
+            for item in reversed(items[1:]):
+                follows.append(self._begins_glued(item, scope, follows[-1]))
+            for item, follow in zip(items, reversed(follows), strict=False):
+                states = self._say(item, states, scope, glued=follow)
+        return states if glued else self._close(states, scope.place)
+
+    def _begins_glued(self, expression: Any, scope: Scope, glued: bool) -> bool:
+        """Whether an expression, or what follows where it is empty, may begin with what a word before it takes in."""
+        from hassil import expression as forms
+
+        if isinstance(expression, forms.TextChunk):
+            text = str(expression.original_text)
+            return self._wording.joins_before(text) if text else glued
+        if isinstance(expression, forms.ListReference):
+            return True
+        if isinstance(expression, forms.RuleReference):
+            rule = scope.rule(expression)
+            return self._begins_glued(rule.expression, scope.at(rule.place), glued)
+        if isinstance(expression, forms.Alternative):
+            return any(self._begins_glued(item, scope, glued) for item in expression.items)
+        if isinstance(expression, forms.Permutation):
+            return False  # hassil puts blanks around all items
+        for item in reversed(_merged(expression.items)):
+            glued = self._begins_glued(item, scope, glued)
+        return glued
+
+    def _text(self, text: str, states: _States, place: str, *, glued: bool) -> _States:
+        if not self._wording.joins_before(text) and text:
+            states = self._close(states, place)
+        ends: dict[str, _Ends] = {}
+        for carried, node in states.items():
+            whole, rest = carried + text, ""
+            if glued and self._wording.joins_after(whole):
+                whole, rest = split_last(whole)
+            ends.setdefault(rest, []).append((self._words(node, whole, place), 1.0))
+        return self._joined(ends)
+
+    def _rule(self, reference: Any, states: _States, scope: Scope, *, glued: bool) -> _States:
+        rule = scope.rule(reference)
+        if glued or set(states) != {""}:
+            return self._say(rule.expression, states, scope.at(rule.place), glued=glued)
+        return {"": self._call(self._net(rule, scope, f"<{reference.rule_name}>"), states[""], ())}
+
+    def _list(self, reference: Any, states: _States, scope: Scope, *, glued: bool) -> _States:
+        found, name, opened = scope.list(reference), f"{{{reference.list_name}}}", Open(reference.slot_name)
+        if not glued and set(states) == {""}:
+            return {"": self._call(self._net(found, scope, name), states[""], (opened,))}
+        ends: dict[str, _Ends] = {}
+        entries = list(self._expansion.list(found, scope, name))
+        for carried, node in states.items():
+            for entry in entries:
+                begin = self._node()
+                node.moves.append(Move(begin, entry.prob, (opened, *entry.marks)))
+                for rest, end in self._text(entry.text, {carried: begin}, scope.place, glued=glued).items():
+                    ends.setdefault(rest, []).append((end, 1.0))
+        return self._joined(ends)
+
+    def _alternative(self, expression: Any, states: _States, scope: Scope, *, glued: bool) -> _States:
+        chosen = choices(expression, lambda item: self._count(item, scope))
+        texts = [plain_text(item) for item, _ in chosen]
+        ends: dict[str, _Ends] = {}
+        if not glued and set(states) == {""} and None not in texts:
+            said = [
+                (self._wording.words(text or "", scope.place), share, ())
+                for text, (_, share) in zip(texts, chosen, strict=True)
+            ]
+            leaves = grow(states[""], said, self._node)
+            return {"": self._join([(node, prob) for node, prob, _ in leaves])}
+        for item, share in chosen:
+            begins = {}
+            for carried, node in states.items():
+                begins[carried] = self._node()
+                node.moves.append(Move(begins[carried], share))
+            for rest, end in self._say(item, begins, scope, glued=glued).items():
+                ends.setdefault(rest, []).append((end, 1.0))
+        return self._joined(ends)
+
+    def _permutation(self, expression: Any, states: _States, scope: Scope) -> _States:
+        """All orders of the items: a node for every set of them that has been said, so that none is said twice."""
+        items = range(len(expression.items))
+        if len(items) > _MOST_PERMUTED:
+            raise SettingsError(
+                f"{scope.place}: found {len(items)} parts in any order; wanted {_MOST_PERMUTED} at most"
+            )
+        nets = [self._body(item, scope) for item in expression.items]
+        said = {frozenset[int](): states[""]}
+        for size in range(1, len(items) + 1):
+            for chosen in map(frozenset, combinations(items, size)):
+                said[chosen] = self._node()
+                for last in chosen:
+                    before = said[chosen - {last}]
+                    before.calls.append(Call(nets[last], said[chosen], 1 / (len(items) - size + 1)))
+        return {"": said[frozenset(items)]}
+
+    # Nodes
+
+    def _node(self) -> Node:
+        self._order += 1
+        return Node(self._order)
+
+    def _call(self, net: Net, node: Node, marks: tuple[Mark, ...]) -> Node:
+        target = self._node()
+        node.calls.append(Call(net, target, 1.0, marks))
+        return target
+
+    def _words(self, node: Node, text: str, place: str) -> Node:
+        for word in self._wording.words(text, place):
+            following = self._node()
+            node.words[word] = following, 1.0
+            node = following
+        return node
+
+    def _close(self, states: _States, place: str) -> _States:
+        """End the words that are carried."""
+        return {"": self._join([(self._words(node, carried, place), 1.0) for carried, node in states.items()])}
+
+    def _join(self, ends: _Ends) -> Node:
+        if len(ends) == 1 and ends[0][1] == 1.0:
+            return ends[0][0]
+        node = self._node()
+        for end, prob in ends:
+            end.moves.append(Move(node, prob))
+        return node
+
+    def _joined(self, ends: dict[str, _Ends]) -> _States:
+        return {carried: self._join(several) for carried, several in ends.items()}
+
+    def _leaves(self, start: Node, entries: Iterable[Entry], place: str) -> list[tuple[Node, float, tuple[Mark, ...]]]:
+        words = self._wording.words
+        return grow(start, [(words(entry.text, place), entry.prob, entry.marks) for entry in entries], self._node)
+
+    def _grow(self, start: Node, entries: list[Entry], place: str) -> Node:
+        leaves = self._leaves(start, entries, place)
+        end = self._node()
+        for node, prob, marks in leaves:
+            node.moves.append(Move(end, prob, marks))
+        return end
+
+    def _check_words(self, entries: list[Entry], place: str) -> None:
+        if not all(self._wording.words(entry.text, place) for entry in entries):
+            raise SettingsError(f"{place}: found no word in {entries[0].text!r}; wanted a value that can be said")
+
+
+def _merged(items: Sequence[Any]) -> list[Any]:
+    """The items of a sequence, with texts that follow each other as one: hassil has one for each word."""
+    from hassil.expression import TextChunk
+
+    merged: list[Any] = []
+    for item in items:
+        if isinstance(item, TextChunk) and merged and isinstance(merged[-1], TextChunk):
+            merged[-1] = TextChunk(merged[-1].original_text + item.original_text)
+        else:
+            merged.append(item)
+    return merged

@@ -1,0 +1,160 @@
+"""What can be said for a list, as texts: of plain values, numbers, times and dates, and of templates that are small."""
+
+import math
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from itertools import groupby, permutations, product
+from typing import Any, Final
+
+from asr.commands.grammar import AS_SAID, DateRange, NumberRange, SlotList, TimeRange, Value, Wildcard
+from asr.commands.names import Scope
+from asr.commands.nodes import SAID, Close, Mark, Open
+from asr.commands.spoken import Spoken, dates, numbers, times, written
+from asr.errors import SettingsError
+
+MOST_TEXTS: Final = 100_000
+"""How many texts of a list or a rule are spelled out one by one at most."""
+
+_AS_SAID: Final = Close(SAID)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A text, how likely it is among those of its list, and what is noted when it has been said."""
+
+    text: str
+    prob: float
+    marks: tuple[Mark, ...]
+
+
+def plain_text(expression: Any) -> str | None:
+    """The text of an expression that has one only; None for one with alternatives or names."""
+    if hasattr(expression, "original_text"):
+        return str(expression.original_text)
+    from hassil.expression import Sequence
+
+    if not isinstance(expression, Sequence):
+        return None
+    texts = [plain_text(item) for item in expression.items]
+    return None if None in texts else "".join(text for text in texts if text is not None)
+
+
+def plain_entries(value: Value) -> list[Entry] | None:
+    """The ways of saying a value that is plain text, which are several where it has figures; None for a template."""
+    text = plain_text(value.expression)
+    if text is None:
+        return None
+    spoken = written(text) or ()
+    own = None if value.out is AS_SAID else Close(value.out)
+    if not spoken:
+        return [Entry(text, 1.0, (own or _AS_SAID,))]
+    return [Entry(way.text, 1 / len(spoken), (own or Close(way.value),)) for way in spoken]
+
+
+def range_entries(found: NumberRange | TimeRange | DateRange, place: str) -> list[Entry]:
+    """The ways of saying every number, time or day; each value is as likely as any other, and so is each of its ways.
+
+    Raises SettingsError where there are too many.
+    """
+    if isinstance(found, NumberRange):
+        many = len(range(found.start, found.stop + 1, found.step))
+        if many > MOST_TEXTS:
+            raise SettingsError(
+                f"{place}: found a range of {many:,} numbers; wanted {MOST_TEXTS:,} at most: raise its step, or say "
+                "long numbers in two parts"
+            )
+        spoken: Iterable[Spoken] = numbers(found)
+    else:
+        spoken = times(found) if isinstance(found, TimeRange) else dates(found)
+    values = [list(ways) for _, ways in groupby(spoken, key=lambda way: repr(way.value))]
+    return [
+        Entry(way.text, 1 / (len(values) * len(ways)), (mark,))
+        for ways in values
+        for mark in [Close(ways[0].value)]
+        for way in ways
+    ]
+
+
+class Expansion:
+    """Spells out lists and rules that letters are written to, such as `{name}'s`: their words depend on these."""
+
+    def __init__(self, count: Callable[[Any, Scope], int], normal: Callable[[str, str], str]) -> None:
+        self._count = count
+        self._normal = normal
+
+    def list(self, found: SlotList, scope: Scope, name: str) -> Iterator[Entry]:
+        """Every text of a list with what fills its slot; raises SettingsError for any words and for too many texts."""
+        if isinstance(found, Wildcard):
+            raise SettingsError(
+                f"{scope.place}: letters are written to {name}, which takes any words; put a blank between"
+            )
+        if isinstance(found, NumberRange | TimeRange | DateRange):
+            yield from range_entries(found, scope.place)
+            return
+        counts = [self._count(value.expression, scope.at(value.place)) for value in found.values]
+        if sum(counts) > MOST_TEXTS:
+            raise SettingsError(
+                f"{scope.place}: letters are written to {name}, which has {sum(counts):,} texts; wanted "
+                f"{MOST_TEXTS:,} at most: put a blank between"
+            )
+        share = 1 / sum(map(bool, counts))
+        for value, count in zip(found.values, counts, strict=True):
+            if not count:
+                continue
+            for entry in plain_entries(value) or self._of_template(value, scope.at(value.place)):
+                marks = entry.marks
+                if marks == (_AS_SAID,):
+                    marks = (Close(self._normal(entry.text, value.place)),)
+                yield Entry(entry.text, entry.prob * share, marks)
+
+    def _of_template(self, value: Value, scope: Scope) -> Iterator[Entry]:
+        for entry in self._entries(value.expression, scope):
+            out = self._normal(entry.text, value.place) if value.out is AS_SAID else value.out
+            yield Entry(entry.text, entry.prob, (*entry.marks, Close(out)))
+
+    def _entries(self, expression: Any, scope: Scope) -> Iterator[Entry]:
+        from hassil import expression as forms
+
+        if isinstance(expression, forms.TextChunk):
+            yield Entry(str(expression.original_text), 1.0, ())
+        elif isinstance(expression, forms.RuleReference):
+            rule = scope.rule(expression)
+            yield from self._entries(rule.expression, scope.at(rule.place))
+        elif isinstance(expression, forms.ListReference):
+            opened = Open(expression.slot_name)
+            for entry in self.list(scope.list(expression), scope, f"{{{expression.list_name}}}"):
+                yield Entry(entry.text, entry.prob, (opened, *entry.marks))
+        elif isinstance(expression, forms.Alternative):
+            for item, share in choices(expression, lambda item: self._count(item, scope)):
+                for entry in self._entries(item, scope):
+                    yield Entry(entry.text, entry.prob * share, entry.marks)
+        else:
+            parts = [list(self._entries(item, scope)) for item in expression.items]
+            orders = list(permutations(parts)) if isinstance(expression, forms.Permutation) else [tuple(parts)]
+            for order in orders:
+                for said in product(*order):
+                    prob = math.prod(entry.prob for entry in said) / len(orders)
+                    marks = tuple(mark for entry in said for mark in entry.marks)
+                    yield Entry("".join(entry.text for entry in said), prob, marks)
+
+
+def choices(alternative: Any, count: Callable[[Any], int]) -> list[tuple[Any, float]]:
+    """What an alternative can be, and how likely each is; what stands for no text at all is left out.
+
+    What stands for more texts comes more often, in proportion to the logarithm of their number: by number alone, a
+    list of ten thousand titles would leave nothing else. What is optional is left out half of the time.
+    """
+    items = alternative.items[:-1] if alternative.is_optional else alternative.items
+    shares = proportions([count(item) for item in items])
+    chosen = [(item, share) for item, share in zip(items, shares, strict=True) if share]
+    if not alternative.is_optional:
+        return chosen
+    empty = alternative.items[-1]
+    return [(empty, 0.5), *((item, share / 2) for item, share in chosen)] if chosen else [(empty, 1.0)]
+
+
+def proportions(counts: Iterable[int]) -> list[float]:
+    """How likely each of several things is that stand for so many texts; 0 for one that stands for none."""
+    weights = [1 + math.log2(count) if count else 0.0 for count in counts]
+    total = sum(weights)
+    return [weight / total if weight else 0.0 for weight in weights]

@@ -1,0 +1,66 @@
+"""Which words the pieces of a template make: what is written without a blank between grows together."""
+
+import re
+from collections.abc import Callable
+from typing import Final
+
+from asr.errors import SettingsError
+
+_LETTERS: Final = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
+_LAST_WORD: Final = re.compile(r"\S*\Z")
+
+
+class Wording:
+    """Reads pieces of text as the normaliser reads the whole that they make."""
+
+    def __init__(self, normaliser: Callable[[str], str]) -> None:
+        self._normalise = normaliser
+        self._known: dict[str, tuple[str, ...]] = {}
+        self._joins: dict[tuple[str, str], bool] = {}
+
+    def words(self, text: str, place: str) -> tuple[str, ...]:
+        """The words of a text; raises SettingsError where it has letters that are in none of them."""
+        known = self._known.get(text)
+        if known is None:
+            if not text.isascii():
+                self._check_letters(text, place)
+            known = self._known[text] = tuple(self._normalise(text).split())
+        return known
+
+    def joins_before(self, text: str) -> bool:
+        """Whether a word that ends where ``text`` begins would go on in it."""
+        first = text[:1]
+        if first in _LETTERS or not first or first.isspace():
+            return first in _LETTERS
+        piece = text.split(maxsplit=1)[0]
+        return self._ask("before", piece, lambda other: (other + piece, other, piece))
+
+    def joins_after(self, text: str) -> bool:
+        """Whether the last word of ``text`` would go on in what follows."""
+        last = text[-1:]
+        if last in _LETTERS or not last or last.isspace():
+            return last in _LETTERS
+        piece = text.rsplit(maxsplit=1)[-1]
+        return self._ask("after", piece, lambda other: (piece + other, piece, other))
+
+    def _ask(self, side: str, piece: str, join: Callable[[str], tuple[str, str, str]]) -> bool:
+        """Whether the normaliser reads a letter or a figure and the piece otherwise together than apart."""
+        if (side, piece) not in self._joins:
+            asked = [tuple(map(self._normalise, join(other))) for other in ("a", "1")]
+            self._joins[side, piece] = any(whole != f"{left} {right}".strip() for whole, left, right in asked)
+        return self._joins[side, piece]
+
+    def _check_letters(self, text: str, place: str) -> None:
+        for letter in text:
+            if letter.isalpha() and self._normalise(f"a{letter}a") in ("aa", "a a"):
+                raise SettingsError(
+                    f"{place}: found the letter {letter!r} in {text.strip()!r}, which no word can be spelled with; "
+                    "write it with the letters a to z"
+                )
+
+
+def split_last(text: str) -> tuple[str, str]:
+    """What is before the last word, and that word with all that is written to it; empty after a blank."""
+    match = _LAST_WORD.search(text)
+    assert match is not None, "matches at the end of any text"
+    return text[: match.start()], match[0]
