@@ -421,6 +421,22 @@ def test_ctc_scores_survive_masses_too_small_for_a_float():
     assert ctc_log_prob(ctc, [2, 3]) == pytest.approx(-5.0 * 598 - 400)
 
 
+@law(SEEDS, st.integers(1, 600), st.integers(0, 12), st.sampled_from([0.0, -1e3, -1e9, -1e30, -math.inf]))
+def test_growing_token_by_token_equals_the_forward_score_to_the_last_digits(seed, frames, length, gap):
+    """Whatever the log-probabilities: near zero, far below the smallest float, so far that sums lose them, and -inf."""
+    random = np.random.default_rng(seed)
+    ctc = log_softmax(random.normal(0, 8, (frames, 6))).astype(np.float64)
+    holes = random.random(ctc.shape) < 0.05
+    ctc[holes] = np.minimum(ctc[holes], gap)
+    tokens = random.integers(1, 6, length)
+    scorer = PrefixScorer(ctc)
+    state = scorer.start()
+    for token in tokens:
+        # In company of other rows that fare otherwise.
+        state = scorer.advance(state, np.array([token, 1, 5]), np.array([0, 0, 0]))
+    assert scorer.whole(state)[0] == pytest.approx(ctc_log_prob(ctc, tokens.tolist()), rel=1e-12, abs=1e-9)
+
+
 @law(SEEDS, st.integers(0, 40))
 def test_ctc_greedy_merges_then_drops_blanks(seed, frames):
     ctc = random_ctc(seed, frames, 4)

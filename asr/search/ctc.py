@@ -18,6 +18,8 @@ from asr.text.special import PAD
 BLANK = PAD
 # Sums in the linear domain below this may have lost terms to underflow, and are done again with logarithms.
 _FAINT = 1e-290
+# Totals further down than this would leave too few digits for differences between them.
+_STEEP = -1e5
 
 
 @dataclass(frozen=True)
@@ -145,8 +147,18 @@ def checked_ctc(log_probs: NDArray[np.floating], tokens: Sequence[int]) -> NDArr
 
 
 def _flow(entering: NDArray[np.float64], gain: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Log mass (S + 1, K) in a place that starts empty: each frame, what is there and what enters survive by gain."""
+    """Log mass (S + 1, K) in a place that starts empty: each frame, what is there and what enters survive by gain.
+
+    What entered before frame s and survived to the end of frame t gained the sum over s..t, a difference of two running
+    totals. So the mass is one running sum of what enters, less the total before, and then the total on top.
+    """
     mass = np.full((len(entering) + 1, entering.shape[1]), -np.inf)
+    total = np.zeros((len(gain) + 1, gain.shape[1]))
+    gain.cumsum(axis=0, out=total[1:])
+    if total[-1].min() > _STEEP:
+        np.logaddexp.accumulate(entering - total[:-1], axis=0, out=mass[1:])
+        mass[1:] += total[1:]
+        return mass
     for frame in range(len(entering)):
         np.logaddexp(mass[frame], entering[frame], out=mass[frame + 1])
         mass[frame + 1] += gain[frame]
