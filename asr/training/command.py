@@ -179,17 +179,9 @@ def train(arguments: Sequence[str]) -> None:
     With `--dry_run` or `--find_rate`, print what these find instead. Raises SettingsError, ManifestError, BundleError
     (the tokenizer) or AudioError for what cannot be used.
     """
-    with _quiet_lightning():
+    with quiet_lightning():
         try:
-            command = TrainCommand(
-                SpeechModule,
-                SpeechData,
-                args=_with_values(arguments),
-                seed_everything_default=0,
-                save_config_kwargs={"overwrite": True},
-                parser_class=_Parser,
-                run=False,
-            )
+            command = make_command(arguments)
             if command.config["dry_run"]:
                 _dry_run(command)
             elif command.config["find_rate"]:
@@ -200,6 +192,19 @@ def train(arguments: Sequence[str]) -> None:
                 command.trainer.fit(command.model, command.datamodule, ckpt_path=path)
         except MisconfigurationException as error:
             raise SettingsError(f"trainer: {' '.join(str(error).split())}") from error
+
+
+def make_command(arguments: Sequence[str]) -> TrainCommand:
+    """The parts of a run, made from the arguments of `asr train` and ready to go. Raises SettingsError."""
+    return TrainCommand(
+        SpeechModule,
+        SpeechData,
+        args=_with_values(arguments),
+        seed_everything_default=0,
+        save_config_kwargs={"overwrite": True},
+        parser_class=_Parser,
+        run=False,
+    )
 
 
 def _dry_run(command: TrainCommand) -> None:
@@ -239,7 +244,7 @@ def _listed(given: Any) -> list[Any]:
 
 
 @contextmanager
-def _quiet_lightning() -> Iterator[None]:
+def quiet_lightning() -> Iterator[None]:
     """Without the lines that Lightning says to everyone and that ask nothing of a person who trains."""
     for name in _TALKERS:
         logging.getLogger(name).addFilter(_worth_saying)

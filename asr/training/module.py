@@ -1,7 +1,7 @@
 """The model in training: losses, learning rate, and what is looked at on the way."""
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -16,11 +16,12 @@ from torch.nn import functional
 
 from asr.audio.features import FeatureSettings
 from asr.audio.mfcc import Mfcc
-from asr.bundle import DecodingSettings
+from asr.bundle import DecodingSettings, read_bundle
 from asr.data.batches.dataset import Batch
 from asr.data.batches.pronunciation import PHONEMES
 from asr.errors import SettingsError
 from asr.evaluation.scoring import score
+from asr.model.saved import load_model
 from asr.model.seq2seq import Encoded, Seq2Seq
 from asr.model.settings import ModelSettings
 from asr.model.stepper import TorchStepper
@@ -105,6 +106,8 @@ class SpeechModule(lightning.LightningModule):
     an epoch, evenly chosen, which is the slow part; the losses and the CTC head's reading take in all of them.
     ``margin_seconds`` of silence stand before and after every utterance, here and in the bundle: features are
     normalised over an utterance, and a recording that is cut close would have another mean.
+    ``start_from`` is the folder of a bundle whose weights the model begins with, in place of random ones; it must have
+    the same features, dimensions and tokenizer. Raises SettingsError or BundleError.
     """
 
     def __init__(
@@ -118,6 +121,7 @@ class SpeechModule(lightning.LightningModule):
         decoded_at_most: int = 200,
         margin_seconds: float = 0.25,
         seed: int = 0,
+        start_from: Path | None = None,
     ) -> None:
         super().__init__()
         self.tokenizer = Tokenizer.load(tokenizer)
@@ -141,6 +145,8 @@ class SpeechModule(lightning.LightningModule):
         torch.manual_seed(seed)
         self.mfcc = Mfcc(self.features)
         self.model = Seq2Seq(self.settings, self.features.dimension, self.tokenizer.vocabulary)
+        if start_from is not None:
+            self._take_weights(start_from)
         self.phoneme_head: nn.Linear | None = None
         self._said: dict[str, str] = {}
         self._read: dict[str, str] = {}
@@ -256,6 +262,25 @@ class SpeechModule(lightning.LightningModule):
         for name, (was, now) in pairs.items():
             if was != now:
                 raise SettingsError(f"the checkpoint's {name} is {was}, the config's is {now}; they must be the same")
+
+    def _take_weights(self, folder: Path) -> None:
+        bundle = read_bundle(folder)
+        pairs = {
+            "features": (bundle.features, self.features),
+            # Dropout is no dimension: it may be another from here on.
+            "model": (
+                replace(ModelSettings.from_dict(dict(bundle.model)), dropout=self.settings.dropout),
+                self.settings,
+            ),
+            "tokenizer": (bundle.tokenizer.digest, self.tokenizer.digest),
+        }
+        for name, (has, wanted) in pairs.items():
+            if has != wanted:
+                raise SettingsError(
+                    f"model.start_from {folder}: the bundle's {name} is {has}, the config's is {wanted}; "
+                    "give the bundle's, or start from another"
+                )
+        self.model.load_state_dict(load_model(bundle).state_dict())
 
     def _features(self, batch: Batch) -> tuple[Tensor, Tensor]:
         margin = round(self.margin_seconds * self.features.sample_rate)
