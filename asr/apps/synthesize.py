@@ -17,7 +17,9 @@ _LISTED = 10
 
 
 def synthesize(
-    texts: Annotated[Path, typer.Argument(help="What to speak: a text a line, or a grammar of commands (.yaml).")],
+    texts: Annotated[
+        str, typer.Argument(help="What to speak: a text a line, or commands: a grammar (.yaml), a folder, a ready one.")
+    ],
     out: Annotated[Path, typer.Argument(help="Folder for the recordings, in shards: a manifest for training.")],
     hours: Annotated[float | None, typer.Option(help="How much speech to make; or:")] = None,
     utterances: Annotated[int | None, typer.Option(min=1, help="How many recordings to make.")] = None,
@@ -35,6 +37,7 @@ def synthesize(
     The same seed gives the same files. An interrupted run goes on where it was.
     """
     from asr.audio.encoding import FORMS
+    from asr.commands.ready import find_grammar
     from asr.data.synthetic.synthesis import Plan
     from asr.data.synthetic.synthesis import synthesize as speak
     from asr.data.synthetic.texts import read_texts
@@ -50,7 +53,7 @@ def synthesize(
     if voices not in groups:
         raise SettingsError(f"--voices {voices!r}: wanted one of {', '.join(groups)}")
     most = utterances or int((hours or 0) * 3600 / _SHORTEST_SECONDS) + 1
-    lines = read_texts(texts, seed, min(most, _MOST_SENTENCES))
+    lines = read_texts(Path(texts) if Path(texts).suffix else find_grammar(texts), seed, min(most, _MOST_SENTENCES))
     plan = Plan(lines, groups[voices], seed=seed, utterances=utterances, hours=hours, form=chosen[0])
     made = speak(plan, out, jobs=jobs or _cores())
     for missed in made.left_out[:_LISTED]:

@@ -10,12 +10,10 @@ import yaml
 from asr.commands.grammar import Grammar, Rule, SlotList, Template
 from asr.commands.lists import read_list
 from asr.commands.references import check_references
-from asr.commands.source import Entries, Source, is_nothing, kind, read_source
+from asr.commands.source import GRAMMARS, Entries, Source, is_nothing, kind, read_source
 from asr.commands.templates import Origins, is_template, parse_template
 from asr.errors import SettingsError
 from asr.text.normaliser import LANGUAGE
-
-GRAMMARS: Final = (".yaml", ".yml")
 
 _WANTED: Final = "`commands:` with lists of sentences, or Home Assistant's `intents:`"
 _SENTENCES: Final = "sentences, or blocks with `sentences:`"
@@ -127,7 +125,7 @@ def _commands(file: _File) -> Iterator[tuple[str, yaml.Node]]:
 
 
 def _templates(source: Source, node: yaml.Node, scope: _Scope, origins: Origins) -> Iterator[Template]:
-    """The templates of a command: sentences, or blocks with `sentences` and with lists, rules and slots of their own."""
+    """The templates of a command: its sentences, or blocks of them with lists and slots of their own."""
     if isinstance(node, yaml.MappingNode):
         entries = source.mapping(node, _SENTENCES)
         if "data" in entries:

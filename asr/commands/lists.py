@@ -5,6 +5,7 @@ from typing import Any, Final
 
 import yaml
 
+from asr.commands.entries import MOST_TEXTS
 from asr.commands.grammar import AS_SAID, DateRange, NumberRange, SlotList, TimeRange, Value, Wildcard, WordList
 from asr.commands.source import Entries, Source, is_nothing, kind
 from asr.commands.templates import Origins, parse_template
@@ -16,7 +17,6 @@ _RANGE: Final = "`range: {from: 0, to: 100}` in whole numbers"
 _TIME: Final = '`time: true` or `time: {from: "6:00", to: "22:30", step: 15}`'
 _CLOCK: Final = re.compile(r"([01]?[0-9]|2[0-3]):([0-5][0-9])")
 _LAST_MINUTE: Final = 24 * 60 - 1
-_MOST_NUMBERS: Final = 1_000_000
 
 
 def read_list(source: Source, node: yaml.Node, origins: Origins) -> SlotList:
@@ -71,9 +71,9 @@ def _range(source: Source, node: yaml.Node) -> NumberRange:
     step = _whole(source, node, entries, "step", 1)
     if start > stop or step < 1:
         raise source.fault(node, f"found a range from {start} to {stop} by {step}; wanted it to rise")
-    if (numbers := len(range(start, stop + 1, step))) > _MOST_NUMBERS:
+    if (numbers := (stop - start) // step + 1) > MOST_TEXTS:
         raise source.fault(
-            node, f"found {numbers:,} numbers; wanted {_MOST_NUMBERS:,} at most: say long numbers digit by digit"
+            node, f"found a range of {numbers:,} numbers; wanted {MOST_TEXTS:,} at most: say long numbers in two parts"
         )
     for name, known in (("type", ("number", "percentage", "temperature")), ("fractions", ("halves", "tenths"))):
         if name in entries:

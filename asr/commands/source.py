@@ -19,6 +19,9 @@ from asr.errors import SettingsError, SourceError
 Entries = dict[str, tuple[yaml.Node, yaml.Node]]
 """The names of a mapping, each with its own node and the node of what it holds."""
 
+GRAMMARS: Final = (".yaml", ".yml")
+"""How the names of grammars end."""
+
 # The parser in C, where PyYAML was built with it, is ten times as fast.
 _LOADER: Final[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _STANDARD_TAG: Final = "tag:yaml.org,2002:"
