@@ -96,8 +96,8 @@ def spelled_sounds(word: str) -> Sounds:
 def sound_distances(pairs: Sequence[tuple[Sounds, Sounds]]) -> NDArray[np.float64]:
     """The cheapest way to turn one of each pair into the other, (N,).
 
-    A sound that is added or left out costs 1, a weak one 0.5 or 0.75; one put for another costs from 0 (the same) by 0.25
-    (another voice, or another place) to 1. What is no sound of English is only like itself.
+    A sound that is added or left out costs 1, a weak one 0.5 or 0.75; one put for another costs from 0 (the same)
+    by 0.25 (another voice, or another place) to 1. What is no sound of English is only like itself.
     """
     order = sorted(range(len(pairs)), key=lambda at: (len(pairs[at][0]), len(pairs[at][1])))
     result = np.zeros(len(pairs))
@@ -105,6 +105,18 @@ def sound_distances(pairs: Sequence[tuple[Sounds, Sounds]]) -> NDArray[np.float6
         chosen = order[start : start + _AT_ONCE]
         result[chosen] = _distances([pairs[at] for at in chosen])
     return result
+
+
+def coarse(sounds: Sounds) -> Sounds:
+    """The sounds with those that are near each other made one: for an order in which they come together."""
+    return tuple(_coarse(sound) for sound in sounds)
+
+
+def _coarse(sound: str) -> str:
+    if sound in _VOWELS:
+        return "vowel"
+    manner, place, _ = _CONSONANTS.get(sound, (sound, "", False))
+    return f"sonorant {place}" if manner in ("nasal", "liquid", "glide") else f"{place or manner}"
 
 
 def _distances(pairs: Sequence[tuple[Sounds, Sounds]]) -> NDArray[np.float64]:

@@ -1,0 +1,135 @@
+"""Sentences of a template in outline: what is said, with a mark where a list's value goes.
+
+They are for looking at a grammar, not for recognising with it: lists stay closed, and of many outlines some are drawn.
+"""
+
+import random
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
+from asr.commands.grammar import AS_SAID, Grammar, NumberRange, SlotList, Template, Value
+from asr.commands.names import Scope
+from asr.commands.spoken import number_ways, written
+
+Normalise = Callable[[str], str]
+Outline = tuple[str, ...]
+"""Words in normal form; a list's value is one item, its name in braces."""
+
+
+@dataclass(frozen=True)
+class UsedList:
+    """A list, the name by which a template uses it first, and where that template stands."""
+
+    name: str
+    list: SlotList
+    scope: Scope
+
+
+def used_lists(grammars: Sequence[Grammar]) -> list[UsedList]:
+    """Every list that is used, once, in the order of the templates."""
+    found: dict[int | NumberRange, UsedList] = {}
+    for template in (each for grammar in grammars for each in all_templates(grammar)):
+        scope = Scope.of(template)
+        for reference in _references(template.expression, scope):
+            used = scope.list(reference)
+            key = used if isinstance(used, NumberRange) else id(used)
+            found.setdefault(key, UsedList(reference.list_name, used, scope))
+    return list(found.values())
+
+
+def all_templates(grammar: Grammar) -> Iterator[Template]:
+    """The templates of all commands."""
+    for templates in grammar.commands.values():
+        yield from templates
+
+
+def outlines(template: Template, normaliser: Normalise, most: int, generator: random.Random) -> list[Outline]:
+    """All outlines of a template, or where there are more than ``most``, that many draws of them."""
+    scope = Scope.of(template)
+    found = list(islice(_all_texts(template.expression, scope, normaliser), most + 1))
+    if len(found) > most:
+        draws = (_text(template.expression, scope, normaliser, generator.randrange) for _ in range(most))
+        found = list(draws)
+    return list(dict.fromkeys(found))
+
+
+def value_texts(value: Value, scope: Scope, normaliser: Normalise, most: int) -> tuple[Any, list[Outline]]:
+    """What the slot gets for a value, AS_SAID where it is what is said, and up to ``most`` ways to say the value."""
+    text = getattr(value.expression, "original_text", None)
+    spoken = written(text) if text is not None else None
+    if spoken is None:
+        found = dict.fromkeys(islice(_all_texts(value.expression, scope.at(value.place), normaliser), most))
+        return value.out, list(found)
+    out = spoken[0].value if value.out is AS_SAID else value.out
+    return out, [tuple(way.text.split()) for way in spoken[:most]]
+
+
+def range_texts(numbers: NumberRange, most: int) -> Iterator[tuple[int, list[Outline]]]:
+    """The first ``most`` whole numbers of a range, each with the first way to say it."""
+    for number in islice(range(numbers.start, numbers.stop + 1, numbers.step), most):
+        yield number, [tuple(number_ways(number)[0].split())]
+
+
+def _references(expression: Any, scope: Scope) -> Iterator[Any]:
+    """The references to lists, those within rules too."""
+    if hasattr(expression, "items"):
+        for item in expression.items:
+            yield from _references(item, scope)
+    elif hasattr(expression, "rule_name"):
+        yield from _references(scope.rule(expression).expression, scope)
+    elif hasattr(expression, "list_name"):
+        yield expression
+
+
+def _all_texts(expression: Any, scope: Scope, normaliser: Normalise) -> Iterator[Outline]:
+    """Every outline, as often as there are ways to it: the choices are counted through like the figures of a number."""
+    ahead: list[int] = []
+    while True:
+        taken: list[tuple[int, int]] = []
+
+        def choose(count: int, taken: list[tuple[int, int]] = taken, ahead: list[int] = ahead) -> int:
+            taken.append((ahead[len(taken)] if len(taken) < len(ahead) else 0, count))
+            return taken[-1][0]
+
+        yield _text(expression, scope, normaliser, choose)
+        while taken and taken[-1][0] + 1 == taken[-1][1]:
+            taken.pop()
+        if not taken:
+            return
+        ahead = [choice for choice, _ in taken]
+        ahead[-1] += 1
+
+
+def _text(expression: Any, scope: Scope, normaliser: Normalise, choose: Callable[[int], int]) -> Outline:
+    words: list[str] = []
+    text = ""
+    for piece in _pieces(expression, scope, choose):
+        if isinstance(piece, str):
+            text += piece
+        else:
+            words += [*normaliser(text).split(), f"{{{piece.list_name}}}"]
+            text = ""
+    return (*words, *normaliser(text).split())
+
+
+def _pieces(expression: Any, scope: Scope, choose: Callable[[int], int]) -> Iterable[Any]:
+    """The text and the references to lists along one way through an expression."""
+    from hassil.expression import Alternative, Permutation, RuleReference, TextChunk
+
+    if isinstance(expression, TextChunk):
+        yield expression.original_text
+    elif isinstance(expression, RuleReference):
+        yield from _pieces(scope.rule(expression).expression, scope, choose)
+    elif isinstance(expression, Alternative):
+        yield from _pieces(expression.items[choose(len(expression.items))], scope, choose)
+    elif isinstance(expression, Permutation):
+        left = list(expression.items)
+        while left:
+            yield from _pieces(left.pop(choose(len(left))), scope, choose)
+    elif hasattr(expression, "items"):
+        for item in expression.items:
+            yield from _pieces(item, scope, choose)
+    else:
+        yield expression
