@@ -41,8 +41,8 @@ Mark = Open | Close | Means
 class Node:
     """A place in a sub-network; the probabilities of all ways on add up to 1, or there is none: its end.
 
-    ``order`` rises along every way on that needs no word. ``words`` leads by a word to one node each; ``wild`` leads
-    on by any word.
+    ``order`` rises along every way on that needs no word. ``words`` leads by a word to one node each; ``wild``, which
+    no node has with them, leads on by any word.
     """
 
     order: int
