@@ -2,24 +2,23 @@
 
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from asr.apps.failures import complain, describe, printable
+from asr.apps.listening import chosen_ratios, hear_all, left_out, usable_noises
 from asr.apps.options import Beam, BundleFolder, Greedy, chosen_width
 from asr.files import write_whole
 
 if TYPE_CHECKING:
     from asr.data.lists.utterance import Utterance
+    from asr.evaluation.scoring import Report
     from asr.runtime.transcriber import Transcriber
     from asr.runtime.transcript import Transcript
-
-_NAMED_AT_MOST = 10
 
 
 def evaluate(
@@ -27,6 +26,18 @@ def evaluate(
     bundle: BundleFolder = None,
     beam: Beam = None,
     greedy: Greedy = False,
+    commands: Annotated[
+        list[str] | None,
+        typer.Option("--commands", metavar="GRAMMAR", help="Measure what is understood of these; may be repeated."),
+    ] = None,
+    noise: Annotated[
+        Path | None,
+        typer.Option("--noise", metavar="DIR", help="Noise to mix in: a folder of recordings, or a list of them."),
+    ] = None,
+    snr: Annotated[
+        str | None,
+        typer.Option("--snr", metavar="DB,DB", help="How far the noise is below the speech. [default: 24,18,12,6]"),
+    ] = None,
     out: Annotated[
         Path | None,
         typer.Option("--out", metavar="FOLDER", help="For the results. [default: reports/<folder>-<name of the list>]"),
@@ -40,45 +51,92 @@ def evaluate(
     Prints word error rate, character error rate and sentence accuracy with their intervals, and the worst utterances
     aligned. Writes them as report.txt, with all transcripts and confidences as report.json, and drawn as report.png.
 
+    With --commands, a grammar file or the name of a ready one, it says how well commands are understood: how many are
+    accepted with all slots right, how surely other speech is refused (texts that the grammar does not have) and noise
+    (empty texts), false accepts an hour, how both change with the threshold, and how far confidences can be trusted.
+
+    With --noise each utterance with words is heard again at each ratio of --snr in decibels, by the mean squares of
+    the whole utterance and of the noise under it; which noise it is depends on the utterance's id alone. With
+    --commands the noise is heard alone too.
+
     A recording that cannot be read is named and left out of the rates, and the exit status is 1.
     """
     # An hour of transcribing should not end with the news that something is not installed.
     for package in ("jiwer", "matplotlib"):
         import_module(package)
+    ratios = chosen_ratios(noise, snr)
+    width = chosen_width(beam, greedy)
+    folder = out or default_folder(manifest)
+    if commands:
+        from asr.apps.evaluate_commands import evaluate_commands
+
+        complete = evaluate_commands(
+            manifest, commands, bundle=bundle, width=width, noise=noise, ratios=ratios, folder=folder, record=record
+        )
+    else:
+        complete = _evaluate_words(
+            manifest, bundle=bundle, width=width, noise=noise, ratios=ratios, folder=folder, record=record
+        )
+    if not complete:
+        raise typer.Exit(1)
+
+
+def default_folder(manifest: Path) -> Path:
+    """Where results go: lists are often called test.tsv, so the folder they lie in is part of the name."""
+    return Path("reports", f"{manifest.absolute().parent.name}-{manifest.name.partition('.')[0]}")
+
+
+def _evaluate_words(
+    manifest: Path,
+    *,
+    bundle: Path | None,
+    width: int | None,
+    noise: Path | None,
+    ratios: Sequence[float],
+    folder: Path,
+    record: str | None,
+) -> bool:
+    """Whether all recordings could be read."""
     from asr.bundle import record_score
     from asr.data.lists.manifest import read_manifest
     from asr.errors import ManifestError
+    from asr.evaluation.noise import Noises
     from asr.evaluation.report import draw_report, format_report, report_to_dict
-    from asr.evaluation.scoring import score
     from asr.runtime.transcriber import Transcriber
 
     utterances = read_manifest(manifest)
-    transcriber = Transcriber.from_bundle(bundle, width=chosen_width(beam, greedy))
-    folder = out or default_folder(manifest)
+    transcriber = Transcriber.from_bundle(bundle, width=width)
+    recordings, bad_noises = ([], {}) if noise is None else usable_noises(noise)
     begun = time.perf_counter()
-    heard, failures = _transcribe_all(transcriber, utterances)
+    heard, failures = hear_all(
+        utterances,
+        transcriber.transcribe,
+        noises=Noises(recordings) if recordings else None,
+        ratios=ratios,
+        spoken=lambda utterance: bool(transcriber.bundle.normaliser(utterance.text)),
+    )
     taken = time.perf_counter() - begun
     if not heard:
         raise ManifestError(f"{manifest}: none of its {len(utterances)} recordings could be read; nothing to score")
     scored = [utterance for utterance in utterances if utterance.id in heard]
-    report = score(
-        {utterance.id: utterance.text for utterance in scored},
-        {name: transcript.text for name, transcript in heard.items()},
-        normaliser=transcriber.bundle.normaliser,
-        speakers={utterance.id: utterance.speaker for utterance in scored},
-    )
+    clean = {id: transcripts[None] for id, transcripts in heard.items()}
+    report = _score(transcriber, scored, clean)
+    in_noise = {
+        ratio: _score(transcriber, [each for each in scored if each.id in noisy], noisy)
+        for ratio in ratios
+        if (noisy := {id: transcripts[ratio] for id, transcripts in heard.items() if ratio in transcripts})
+    }
 
-    sound = sum(transcript.seconds for transcript in heard.values())
+    sound = sum(transcript.seconds for transcripts in heard.values() for transcript in transcripts.values())
     lines = [
         f"{manifest}, heard by {transcriber.bundle.folder} (beam {transcriber.decoding.width})",
         format_report(report),
+        *_noise_lines(in_noise),
         "",
         f"{sound:.0f} s of sound in {taken:.0f} s: real-time factor {taken / sound:.3f}" if sound else "no sound",
+        *left_out(failures, len(utterances)),
+        *left_out(bad_noises, len(recordings) + len(bad_noises), " recordings of noise"),
     ]
-    if failures:
-        named = ", ".join(printable(name) for name in list(failures)[:_NAMED_AT_MOST])
-        more = f" and {len(failures) - _NAMED_AT_MOST} more" if len(failures) > _NAMED_AT_MOST else ""
-        lines.append(f"{len(failures)} of {len(utterances)} could not be read and are not counted: {named}{more}")
     text = "\n".join(lines)
     print(text)
 
@@ -92,7 +150,10 @@ def evaluate(
         **report_to_dict(report),
     }
     for row in values["utterances"]:
-        row["confidence"] = round(heard[row["id"]].confidence, 4)
+        row["confidence"] = round(clean[row["id"]].confidence, 4)
+    if noise is not None:
+        values["failed_noises"] = bad_noises
+        values["in_noise"] = [{"snr": ratio, **_rates_and_texts(each)} for ratio, each in in_noise.items()]
     write_whole(folder / "report.json", f"{json.dumps(values, indent=1, allow_nan=False)}\n".encode())
     write_whole(folder / "report.txt", f"{text}\n".encode())
     draw_report(report, folder / "report.png")
@@ -102,31 +163,37 @@ def evaluate(
         counts = {"utterances": len(scored), "speakers": len({utterance.speaker for utterance in scored})}
         record_score(transcriber.bundle.folder, record, {**counts, "beam": transcriber.decoding.width, **kept})
         print(f"recorded: {record} in {transcriber.bundle.folder}")
-    if failures:
-        raise typer.Exit(1)
+    return not failures and not bad_noises
 
 
-def default_folder(manifest: Path) -> Path:
-    """Where results go: lists are often called test.tsv, so the folder they lie in is part of the name."""
-    return Path("reports", f"{manifest.absolute().parent.name}-{manifest.name.partition('.')[0]}")
+def _score(
+    transcriber: "Transcriber", utterances: Sequence["Utterance"], heard: Mapping[str, "Transcript"]
+) -> "Report":
+    from asr.evaluation.scoring import score
+
+    return score(
+        {utterance.id: utterance.text for utterance in utterances},
+        {id: transcript.text for id, transcript in heard.items()},
+        normaliser=transcriber.bundle.normaliser,
+        speakers={utterance.id: utterance.speaker for utterance in utterances},
+    )
 
 
-def _transcribe_all(
-    transcriber: "Transcriber", utterances: Sequence["Utterance"]
-) -> tuple[dict[str, "Transcript"], dict[str, str]]:
-    """Transcripts, and what was wrong with the others, by utterance id."""
-    from rich.console import Console
-    from rich.progress import track
+def _noise_lines(in_noise: Mapping[float, "Report"]) -> list[str]:
+    if not in_noise:
+        return []
+    from asr.evaluation.report import per_cent
 
-    from asr.data.lists.manifest import read_utterance
+    rows = [
+        f"{ratio:5g} dB  {per_cent(report.wer):25}  {per_cent(report.sentence_accuracy)}"
+        for ratio, report in in_noise.items()
+    ]
+    return ["", f"in noise  {'word error rate':25}  sentence accuracy", *rows]
 
-    heard: dict[str, Transcript] = {}
-    failures: dict[str, str] = {}
-    console = Console(stderr=True)
-    for utterance in track(utterances, "Transcribing", console=console, disable=not console.is_terminal):
-        try:
-            heard[utterance.id] = transcriber.transcribe(read_utterance(utterance))
-        except Exception as error:  # whatever it is, the other recordings can still be measured
-            complain(error)
-            failures[utterance.id] = describe(error)
-    return heard, failures
+
+def _rates_and_texts(report: "Report") -> dict[str, Any]:
+    from asr.evaluation.report import report_to_dict
+
+    values = report_to_dict(report)
+    kept = {name: values[name] for name in ("wer", "cer", "sentence_accuracy", "words")}
+    return {**kept, "hypotheses": {row["id"]: row["hypothesis"] for row in values["utterances"]}}

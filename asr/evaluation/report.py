@@ -140,7 +140,7 @@ def draw_report(report: Report, path: Path) -> None:
     )
 
     rates = [("word error rate", report.wer), ("sentence accuracy", report.sentence_accuracy)]
-    figure.suptitle("   ".join(f"{name} {_per_cent(rate)}" for name, rate in rates))
+    figure.suptitle("   ".join(f"{name} {per_cent(rate)}" for name, rate in rates))
     picture = BytesIO()
     figure.savefig(picture, format="png", dpi=120)
     _write(path, picture.getvalue())
@@ -157,10 +157,11 @@ def _by_length(report: Report) -> list[tuple[str, list[ScoredUtterance]]]:
 
 
 def _rate_line(name: str, rate: Rate | None) -> str:
-    return f"{name:21}{_per_cent(rate)}"
+    return f"{name:21}{per_cent(rate)}"
 
 
-def _per_cent(rate: Rate | None) -> str:
+def per_cent(rate: Rate | None) -> str:
+    """The rate of words or sentences in per cent, with its interval."""
     if rate is None:
         return "none (no reference has a word)"
     return f"{100 * rate.value:.1f} % ({100 * rate.low:.1f} to {100 * rate.high:.1f})"

@@ -292,8 +292,9 @@ def resample(
 
 
 def poisson_interval(count: int) -> tuple[float, float]:
-    """The 95 % interval of how many events are to be expected where ``count`` were seen: Byar's approximation (Breslow and
-    Day, "Statistical Methods in Cancer Research" II, 1987, equation 2.13).
+    """The 95 % interval of how many events are to be expected where ``count`` were seen.
+
+    Byar's approximation (Breslow and Day, "Statistical Methods in Cancer Research" II, 1987, equation 2.13).
     """
     low = count * (1 - 1 / (9 * count) - _Z / (3 * count**0.5)) ** 3 if count else 0.0
     more = count + 1
@@ -301,7 +302,7 @@ def poisson_interval(count: int) -> tuple[float, float]:
 
 
 def wilson_interval(count: int, of: int) -> tuple[float, float]:
-    """The 95 % interval of a share where ``count`` of ``of`` were seen (E. B. Wilson, "Probable inference", JASA 1927)."""
+    """The 95 % interval of a share where ``count`` of ``of`` were seen (E. B. Wilson, JASA 22, 1927)."""
     middle = (count + _Z**2 / 2) / (of + _Z**2)
     aside = _Z * (count * (of - count) / of + _Z**2 / 4) ** 0.5 / (of + _Z**2)
     return max(0.0, middle - aside), min(1.0, middle + aside)
