@@ -111,17 +111,22 @@ def test_unlimited_width_equals_the_whole_set_scored_one_by_one(
     seed, weights, penalty, ctc_weight, constraint_weight, frames, impossible
 ):
     toy, trie, ctc = TableStepper(seed, VOCABULARY), Trie(weights), random_ctc(seed, frames, VOCABULARY, impossible)
-    found = beam(
-        toy,
-        width=UNLIMITED,
-        max_tokens=LONGEST,
-        length_penalty=penalty,
-        ctc_log_probs=ctc,
-        ctc_weight=ctc_weight,
-        constraint=trie,
-        constraint_weight=constraint_weight,
-        n_best=UNLIMITED,
-    )
+
+    def search(n_best):
+        return beam(
+            toy,
+            width=UNLIMITED,
+            max_tokens=LONGEST,
+            length_penalty=penalty,
+            ctc_log_probs=ctc,
+            ctc_weight=ctc_weight,
+            constraint=trie,
+            constraint_weight=constraint_weight,
+            n_best=n_best,
+        )
+
+    found = search(UNLIMITED)
+    assert search(1) == found[:1]  # though it may stop sooner
     wanted = {t: by_definition(toy, trie, t, ctc, ctc_weight, constraint_weight, penalty) for t in weights}
     wanted = {t: score for t, score in wanted.items() if score > -math.inf}
     heard = {h.tokens: h.score for h in found if h.ended}
