@@ -2,6 +2,7 @@
 
 import typer
 
+from asr.apps.check import check
 from asr.apps.record import record
 
 commands_app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Check and record grammars of commands.")
@@ -12,4 +13,5 @@ def _group() -> None:
     """Check and record grammars of commands."""
 
 
+commands_app.command()(check)
 commands_app.command()(record)

@@ -1,0 +1,141 @@
+"""`asr commands check`: what can be said by a grammar, and what can go wrong with it."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+
+from asr.apps.failures import printable
+from asr.apps.options import BundleFolder
+
+if TYPE_CHECKING:
+    from asr.commands.checks import Check, Finding
+    from asr.commands.reading import Reading
+
+_COLOURS: Final = {"error": "bold red", "warning": "yellow", "note": "cyan"}
+_UNBOUNDED: Final = 10_000
+_EXACT_BELOW: Final = 10**15  # longer counts are not read figure by figure
+
+
+def check(
+    grammars: Annotated[
+        list[str],
+        typer.Argument(metavar="GRAMMAR...", help="A .yaml, a folder of them, or the name of a ready grammar."),
+    ],
+    bundle: BundleFolder = None,
+    draw: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Draw the grammar into this .html or .svg file.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    seed: Annotated[int, typer.Option(help="Another number draws other examples.")] = 0,
+) -> None:
+    """Count the sentences of grammars and say what can go wrong with them.
+
+    Named are sentences that two commands share, slots that swallow each other, commands and values that sound alike,
+    words that the model spells badly, lists that are too long, and what cannot be refused; then an example of each
+    command. How words sound is asked of espeak-ng where it is installed, else guessed from their letters.
+
+    The exit status is 1 where there is an error among the findings.
+    """
+    from asr.bundle import DEFAULT_BUNDLE, read_bundle
+    from asr.commands.checks import check as check_grammars
+    from asr.commands.diagram import draw_grammars
+    from asr.commands.grammar import read_grammar
+    from asr.commands.network import compile_network
+    from asr.commands.ready import find_grammar
+    from asr.data.batches.pronunciation import available, pronounce
+    from asr.files import write_whole
+
+    if draw is not None and draw.suffix.lower() not in (".html", ".svg"):
+        raise typer.BadParameter(f"--draw {draw}: wanted a name that ends in .html or .svg")
+    read = read_bundle(bundle or DEFAULT_BUNDLE)
+    found = [read_grammar(find_grammar(grammar)) for grammar in dict.fromkeys(grammars)]
+    network = compile_network(found, read.normaliser)
+    checked = check_grammars(
+        found,
+        network,
+        read.normaliser,
+        read.tokenizer,
+        read.features.hop_seconds * read.model["stack"],
+        pronounce if available() else None,
+        seed,
+    )
+    if draw is not None:
+        write_whole(draw, draw_grammars(found, page=draw.suffix.lower() == ".html").encode())
+    if as_json:
+        print(json.dumps(as_dict(checked, [grammar.name for grammar in found])))
+    else:
+        _show(checked, [grammar.name for grammar in found])
+        if draw is not None:
+            print(f"written: {draw}")
+    if checked.fails:
+        raise typer.Exit(1)
+
+
+def as_dict(checked: "Check", names: list[str]) -> dict[str, object]:
+    """What --json prints; ``sentences`` are exact."""
+    return {
+        "grammars": names,
+        "sentences": checked.count,
+        "commands": dict(checked.counts),
+        "compared_by": checked.compared_by,
+        "findings": [asdict(finding) for finding in checked.findings],
+        "examples": [
+            {"command": example.command, "text": example.text, "slots": dict(example.slots)}
+            for example in checked.examples
+        ],
+    }
+
+
+def _show(checked: "Check", names: list[str]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    console = Console(highlight=False, soft_wrap=True)
+    commands = f"{len(checked.counts)} command{'' if len(checked.counts) == 1 else 's'}"
+    console.print(Text(f"{', '.join(map(printable, names))}: {_number(checked.count)} sentences, {commands}\n"))
+    table = Table("command", "sentences", "for example", "slots", box=None, pad_edge=False, header_style="dim")
+    table.columns[1].justify = "right"
+    for example in checked.examples:
+        table.add_row(
+            Text(printable(example.command)),
+            _number(checked.counts[example.command]),
+            Text(example.text),
+            Text(_slots(example), style="dim"),
+        )
+    # In a pipe a row is a line.
+    wide = None if console.is_terminal else _UNBOUNDED
+    Console(highlight=False, width=wide).print(table)
+    for finding in checked.findings:
+        console.print(_line(finding))
+    tally = [
+        f"{count} {severity}{'' if count == 1 else 's'}"
+        for severity in _COLOURS
+        if (count := sum(finding.severity == severity for finding in checked.findings))
+    ]
+    print(f"\n{', '.join(tally) or 'nothing found that could go wrong'}")
+    if checked.compared_by == "letters":
+        print("what sounds alike was guessed from letters; install espeak-ng to compare how words are said")
+
+
+def _line(finding: "Finding") -> object:
+    from rich.text import Text
+
+    place = f"{printable(finding.place)}: " if finding.place else ""
+    return Text.assemble(
+        "\n",
+        (f"{finding.severity}: ", _COLOURS[finding.severity]),
+        f"{place}{printable(finding.message)}",
+        (f"\n  {printable(finding.advice)}", "dim"),
+    )
+
+
+def _slots(example: "Reading") -> str:
+    return printable(", ".join(f"{name}={json.dumps(value)}" for name, value in example.slots.items()))
+
+
+def _number(count: int) -> str:
+    return f"{count:,}" if count < _EXACT_BELOW else f"about {count:.2e}".replace("e+", " x 10^")
