@@ -1,7 +1,7 @@
 """From templates to a network: each list and rule becomes a sub-network once, and is called wherever it is named."""
 
 import math
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from typing import Any, Final
@@ -17,8 +17,8 @@ from asr.commands.entries import (
 )
 from asr.commands.grammar import AS_SAID, Grammar, Rule, Template, Wildcard, WordList
 from asr.commands.names import Names, Scope, Source
-from asr.commands.nodes import SAID, Call, Close, Mark, Means, Move, Net, Node, Open
-from asr.commands.trie import grow
+from asr.commands.nodes import SAID, Close, Mark, Means, Move, Net, Node, Open
+from asr.commands.trie import Leaf, Said, grow
 from asr.commands.wording import Wording, split_last
 from asr.errors import SettingsError
 
@@ -68,8 +68,7 @@ class Compiler:
         sentences, ends = [], []
         for (grammar, command, template, count), share in zip(templates, shares, strict=True):
             first = self._node()
-            move = Move(first, share, (Means(command, template.slots),))
-            start.moves.append(move)
+            move = start.move(first, share, (Means(command, template.slots),))
             sentences.append(Sentences(command, count, move))
             ends.append(self._template(grammar, template, first, count))
         end = self._join([(node, 1.0) for node in ends])
@@ -90,8 +89,7 @@ class Compiler:
             place = f"{grammar.name}: skip_words"
             said = {words: None for text in grammar.skip_words if (words := self._wording.words(text, place))}
             start = self._node()
-            share = SKIPPED / len(said) if said else 0.0
-            ends = grow(start, [(words, share, ()) for words in said], self._node)
+            ends = grow(start, [(words, 1.0, ()) for words in said], self._node, SKIPPED)
             end = self._join([*((node, prob) for node, prob, _ in ends), (start, 1 - SKIPPED if said else 1.0)])
             self._nets[key] = Net(start, end, 1 + len(said), place)
         return self._nets.get(key)
@@ -110,8 +108,8 @@ class Compiler:
                 net = self._wildcard(scope.place)
             else:
                 start = self._node()
-                entries = range_entries(source, scope.place)
-                net = Net(start, self._grow(start, entries, scope.place), len(entries), scope.place)
+                texts = [self._said(entry, scope.place) for entry in range_entries(source, scope.place)]
+                net = Net(start, self._grow(start, texts), len(texts), scope.place)
             self._nets[key] = net
         return self._nets[key]
 
@@ -123,45 +121,32 @@ class Compiler:
 
     def _word_list(self, found: WordList, scope: Scope) -> Net:
         start = self._node()
-        plain: list[Entry] = []
-        bodies: list[tuple[Any, Scope, Close, int]] = []
-        values = 0
+        plain: list[Said] = []
+        bodies: list[tuple[Any, Scope, Close]] = []
+        values = count = 0
         for value in found.values:
             entries = plain_entries(value)
             if entries is not None:
                 values += 1
-                plain += entries
-                self._check_words(entries, value.place)
-            elif count := self._count(value.expression, inner := scope.at(value.place)):
-                close = Close(SAID if value.out is AS_SAID else value.out)
-                bodies.append((value.expression, inner, close, count))
-        total = values + len(bodies)
-        if not total:
+                count += len(entries)
+                plain += [self._said(entry, value.place) for entry in entries]
+            elif texts := self._count(value.expression, inner := scope.at(value.place)):
+                count += texts
+                bodies.append((value.expression, inner, Close(SAID if value.out is AS_SAID else value.out)))
+        if not count:
             return Net(start, start, 0, scope.place)
         ends = []
-        for expression, inner, close, _ in bodies:
+        for expression, inner, close in bodies:
             begin = self._node()
-            start.moves.append(Move(begin, 1 / total))
-            ends.append((self._say(expression, {"": begin}, inner, glued=False)[""], close))
-        trie = start
-        if bodies and plain:
-            trie = self._node()
-            start.moves.append(Move(trie, values / total))
-        share = 1 / values if values else 0.0
-        plain = [Entry(entry.text, entry.prob * share, entry.marks) for entry in plain]
-        leaves = self._leaves(trie, plain, scope.place) if plain else []
-        end = self._node()
-        for node, prob, marks in leaves:
-            node.moves.append(Move(end, prob, marks))
-        for node, close in ends:
-            node.moves.append(Move(end, 1.0, (close,)))
-        return Net(start, end, len(plain) + sum(count for *_, count in bodies), scope.place)
+            start.move(begin, 1 / (values + len(bodies)))
+            ends.append((self._say(expression, {"": begin}, inner, glued=False)[""], 1.0, (close,)))
+        return Net(start, self._grow(start, plain, values / (values + len(bodies)), ends), count, scope.place)
 
     def _wildcard(self, place: str) -> Net:
         start, said, end = self._node(), self._node(), self._node()
         start.wild = said, 1.0
         said.wild = said, _GOES_ON
-        said.moves.append(Move(end, 1 - _GOES_ON, (Close(SAID),)))
+        said.move(end, 1 - _GOES_ON, (Close(SAID),))
         return Net(start, end, 1, place)
 
     def _count(self, expression: Any, scope: Scope) -> int:
@@ -257,7 +242,7 @@ class Compiler:
         for carried, node in states.items():
             for entry in entries:
                 begin = self._node()
-                node.moves.append(Move(begin, entry.prob, (opened, *entry.marks)))
+                node.move(begin, entry.prob, (opened, *entry.marks))
                 for rest, end in self._text(entry.text, {carried: begin}, scope.place, glued=glued).items():
                     ends.setdefault(rest, []).append((end, 1.0))
         return self._joined(ends)
@@ -277,7 +262,7 @@ class Compiler:
             begins = {}
             for carried, node in states.items():
                 begins[carried] = self._node()
-                node.moves.append(Move(begins[carried], share))
+                node.move(begins[carried], share)
             for rest, end in self._say(item, begins, scope, glued=glued).items():
                 ends.setdefault(rest, []).append((end, 1.0))
         return self._joined(ends)
@@ -296,7 +281,7 @@ class Compiler:
                 said[chosen] = self._node()
                 for last in chosen:
                     before = said[chosen - {last}]
-                    before.calls.append(Call(nets[last], said[chosen], 1 / (len(items) - size + 1)))
+                    before.call(nets[last], said[chosen], 1 / (len(items) - size + 1))
         return {"": said[frozenset(items)]}
 
     # Nodes
@@ -307,13 +292,13 @@ class Compiler:
 
     def _call(self, net: Net, node: Node, marks: tuple[Mark, ...]) -> Node:
         target = self._node()
-        node.calls.append(Call(net, target, 1.0, marks))
+        node.call(net, target, 1.0, marks)
         return target
 
     def _words(self, node: Node, text: str, place: str) -> Node:
         for word in self._wording.words(text, place):
             following = self._node()
-            node.words[word] = following, 1.0
+            node.say(word, following, 1.0)
             node = following
         return node
 
@@ -326,26 +311,25 @@ class Compiler:
             return ends[0][0]
         node = self._node()
         for end, prob in ends:
-            end.moves.append(Move(node, prob))
+            end.move(node, prob)
         return node
 
     def _joined(self, ends: dict[str, _Ends]) -> _States:
         return {carried: self._join(several) for carried, several in ends.items()}
 
-    def _leaves(self, start: Node, entries: Iterable[Entry], place: str) -> list[tuple[Node, float, tuple[Mark, ...]]]:
-        words = self._wording.words
-        return grow(start, [(words(entry.text, place), entry.prob, entry.marks) for entry in entries], self._node)
-
-    def _grow(self, start: Node, entries: list[Entry], place: str) -> Node:
-        leaves = self._leaves(start, entries, place)
+    def _grow(self, start: Node, texts: list[Said], share: float = 1.0, others: Sequence[Leaf] = ()) -> Node:
+        """Lay texts that are said with this share from ``start``; gives the node at which they and others end."""
+        leaves = [*grow(start, texts, self._node, share), *others]
         end = self._node()
         for node, prob, marks in leaves:
-            node.moves.append(Move(end, prob, marks))
+            node.move(end, prob, marks)
         return end
 
-    def _check_words(self, entries: list[Entry], place: str) -> None:
-        if not all(self._wording.words(entry.text, place) for entry in entries):
-            raise SettingsError(f"{place}: found no word in {entries[0].text!r}; wanted a value that can be said")
+    def _said(self, entry: Entry, place: str) -> Said:
+        words = self._wording.words(entry.text, place)
+        if not words:
+            raise SettingsError(f"{place}: found no word in {entry.text!r}; wanted a value that can be said")
+        return words, entry.prob, entry.marks
 
 
 def _merged(items: Sequence[Any]) -> list[Any]:

@@ -2,9 +2,8 @@
 
 import math
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from itertools import groupby, permutations, product
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from asr.commands.grammar import AS_SAID, DateRange, NumberRange, SlotList, TimeRange, Value, Wildcard
 from asr.commands.names import Scope
@@ -15,11 +14,10 @@ from asr.errors import SettingsError
 MOST_TEXTS: Final = 100_000
 """How many texts of a list or a rule are spelled out one by one at most."""
 
-_AS_SAID: Final = Close(SAID)
+_AS_SAID: Final = (Close(SAID),)  # one for all, so that their texts can end at one node
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """A text, how likely it is among those of its list, and what is noted when it has been said."""
 
     text: str
@@ -44,11 +42,13 @@ def plain_entries(value: Value) -> list[Entry] | None:
     text = plain_text(value.expression)
     if text is None:
         return None
-    spoken = written(text) or ()
+    # Text of mere letters is not looked at any closer: of long lists most is.
+    spoken = () if text.replace(" ", "").isalpha() else written(text) or ()
     own = None if value.out is AS_SAID else Close(value.out)
     if not spoken:
-        return [Entry(text, 1.0, (own or _AS_SAID,))]
-    return [Entry(way.text, 1 / len(spoken), (own or Close(way.value),)) for way in spoken]
+        return [Entry(text, 1.0, (own,) if own else _AS_SAID)]
+    marks = {repr(way.value): (own or Close(way.value),) for way in spoken}
+    return [Entry(way.text, 1 / len(spoken), marks[repr(way.value)]) for way in spoken]
 
 
 def range_entries(found: NumberRange | TimeRange | DateRange, place: str) -> list[Entry]:
@@ -68,9 +68,9 @@ def range_entries(found: NumberRange | TimeRange | DateRange, place: str) -> lis
         spoken = times(found) if isinstance(found, TimeRange) else dates(found)
     values = [list(ways) for _, ways in groupby(spoken, key=lambda way: repr(way.value))]
     return [
-        Entry(way.text, 1 / (len(values) * len(ways)), (mark,))
+        Entry(way.text, 1 / (len(values) * len(ways)), marks)
         for ways in values
-        for mark in [Close(ways[0].value)]
+        for marks in [(Close(ways[0].value),)]
         for way in ways
     ]
 
@@ -103,7 +103,7 @@ class Expansion:
                 continue
             for entry in plain_entries(value) or self._of_template(value, scope.at(value.place)):
                 marks = entry.marks
-                if marks == (_AS_SAID,):
+                if marks is _AS_SAID:
                     marks = (Close(self._normal(entry.text, value.place)),)
                 yield Entry(entry.text, entry.prob * share, marks)
 

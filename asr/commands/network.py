@@ -6,6 +6,7 @@ import math
 import random
 from collections import Counter
 from collections.abc import Callable, Sequence
+from functools import cached_property
 from typing import Final
 
 from asr.commands.compilation import Compiler, Sentences
@@ -45,7 +46,6 @@ class Network:
         self._sentences = sentences
         self._parser = Parser(net)
         self._ways: dict[Node, tuple[list[_Way], list[float]]] = {}
-        self._words = frozenset(word for node in reachable(net.start) for word in node.words)
 
     def count(self) -> int:
         """How many texts the templates stand for; one that can be said in two ways counts twice, any words once."""
@@ -61,6 +61,10 @@ class Network:
     def words(self) -> set[str]:
         """Every word that can be said; what stands for any words has none of its own."""
         return set(self._words)
+
+    @cached_property
+    def _words(self) -> list[str]:
+        return sorted({word for node in reachable(self.net.start) for word in node.words})
 
     def parse(self, text: str) -> Reading | None:
         """The likeliest reading of a text in normal form; None where no command has it."""
@@ -100,7 +104,7 @@ class Network:
             if isinstance(way, tuple):
                 node, prob = way
                 if word is None:
-                    word = generator.choice(self._drawn_words())
+                    word = generator.choice(self._words or [_ANY_WORDS])
                     log_prob += wild_log_prob(word)
                 words.append(word)
             else:
@@ -124,6 +128,3 @@ class Network:
             self._ways[node] = ways, list(itertools.accumulate(probs))
         ways, sums = self._ways[node]
         return ways[min(bisect.bisect(sums, generator.random() * sums[-1]), len(ways) - 1)]
-
-    def _drawn_words(self) -> list[str]:
-        return sorted(self._words) or [_ANY_WORDS]

@@ -46,10 +46,30 @@ class Node:
     """
 
     order: int
-    words: dict[str, tuple["Node", float]] = field(default_factory=dict)
-    moves: list["Move"] = field(default_factory=list)
-    calls: list["Call"] = field(default_factory=list)
+    # Of its own only where it is needed: most nodes have ways on of one kind, and there are very many nodes.
+    words: dict[str, tuple["Node", float]] = field(default_factory=lambda: _NO_WORDS)
+    moves: list["Move"] = field(default_factory=lambda: _NO_MOVES)
+    calls: list["Call"] = field(default_factory=lambda: _NO_CALLS)
     wild: tuple["Node", float] | None = None
+
+    def say(self, word: str, target: "Node", prob: float) -> None:
+        """Add a way on by a word that leads nowhere else."""
+        if self.words is _NO_WORDS:
+            self.words = {}
+        self.words[word] = target, prob
+
+    def move(self, target: "Node", prob: float, marks: tuple[Mark, ...] = ()) -> "Move":
+        """Add a way on without a word."""
+        if self.moves is _NO_MOVES:
+            self.moves = []
+        self.moves.append(Move(target, prob, marks))
+        return self.moves[-1]
+
+    def call(self, net: "Net", target: "Node", prob: float, marks: tuple[Mark, ...] = ()) -> None:
+        """Add a way on through a sub-network."""
+        if self.calls is _NO_CALLS:
+            self.calls = []
+        self.calls.append(Call(net, target, prob, marks))
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -98,6 +118,11 @@ class Net:
             passing[node] = sum(move.prob * passing[move.target] for move in node.moves)
             passing[node] += sum(call.prob * call.net.empty * passing.get(call.target, 0.0) for call in node.calls)
         return passing[self.start]
+
+
+_NO_WORDS: Final[dict[str, tuple[Node, float]]] = {}
+_NO_MOVES: Final[list[Move]] = []
+_NO_CALLS: Final[list[Call]] = []
 
 
 def reachable(start: Node) -> Iterable[Node]:

@@ -1,6 +1,6 @@
 """How words are spelled in tokens: a trie of the words that can come at one place, by mass."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Final
 
 import numpy as np
@@ -15,21 +15,38 @@ _GOES_ON: Final = 0.5  # another piece in one of any words
 _AT_ONCE: Final = 1000  # words; one call for all is four times faster than one for each
 
 
+_Spelled = tuple[list[int], Node, float]  # a word, where it leads, and how likely it is next to others
+
+
 class Twig:
-    """A place within the spelling of words.
+    """A place within the spelling of words, the first ``depth`` tokens of which have been said.
 
     ``twigs`` leads on by a token to what is spelled then; a twig's ``mass`` over the ``total`` of its parent is how
     likely its token is. Of the mass, ``inner`` goes on within the word, and ``ends`` says which nodes of the network
     have the rest, because a word is over.
     """
 
-    __slots__ = ("_arrays", "ends", "inner", "mass", "total", "twigs")
+    __slots__ = ("_arrays", "_depth", "_longer", "_twigs", "ends", "inner", "mass", "total")
 
-    def __init__(self) -> None:
-        self.twigs: dict[int, Twig] = {}
-        self.ends: list[tuple[Node, float]] = []
-        self.mass = self.inner = self.total = 0.0
+    def __init__(self, spelled: Sequence[_Spelled] = (), depth: int = 0) -> None:
+        self._depth = depth
+        self._longer = [each for each in spelled if len(each[0]) > depth]
+        self.ends = [(node, mass) for tokens, node, mass in spelled if len(tokens) == depth]
+        self.inner = self.total = sum(mass for _, _, mass in self._longer)
+        self.mass = self.inner + sum(mass for _, mass in self.ends)
+        self._twigs: dict[int, Twig] | None = None
         self._arrays: tuple[NDArray[np.int64], NDArray[np.float64]] | None = None
+
+    @property
+    def twigs(self) -> dict[int, "Twig"]:
+        """What follows by each token that can come next, found out when it is first asked for."""
+        if self._twigs is None:
+            groups: dict[int, list[_Spelled]] = {}
+            for each in self._longer:
+                groups.setdefault(each[0][self._depth], []).append(each)
+            self._twigs = {token: Twig(group, self._depth + 1) for token, group in groups.items()}
+            self._longer = []
+        return self._twigs
 
     @property
     def arrays(self) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
@@ -39,6 +56,18 @@ class Twig:
             masses = np.array([self.twigs[token].mass for token in tokens])
             self._arrays = np.array(tokens, dtype=np.int64), masses / self.total
         return self._arrays
+
+    @classmethod
+    def of_any_word(cls, node: Node, starts: Iterable[int], bare: Collection[int], inner: Iterable[int]) -> "Twig":
+        """Any of the tokens that start a word, then any of the others, at least one after a bare beginning."""
+        start, inside, after_bare = cls(), cls(), cls()
+        inside._twigs = after_bare._twigs = dict.fromkeys(inner, inside)
+        start._twigs = {token: after_bare if token in bare else inside for token in starts}
+        for twig in (start, inside, after_bare):
+            twig.mass, twig.total = 1.0, float(len(twig.twigs))
+        inside.inner, inside.ends = _GOES_ON, [(node, 1 - _GOES_ON)]
+        after_bare.inner = 1.0
+        return start
 
 
 class Speller:
@@ -63,30 +92,11 @@ class Speller:
 
     def words(self, words: Mapping[str, tuple[Node, float]]) -> Twig:
         """The spelling of words that come with these probabilities and lead to these nodes."""
-        root = Twig()
-        for word, (node, mass) in words.items():
-            twig = root
-            for token in self._spelled[word]:
-                twig.total += mass
-                twig.inner += mass
-                following = twig.twigs.get(token)
-                if following is None:
-                    following = twig.twigs[token] = Twig()
-                twig = following
-                twig.mass += mass
-            twig.ends.append((node, mass))
-        return root
+        return Twig([(self._spelled[word], node, prob) for word, (node, prob) in words.items()])
 
     def any_word(self, node: Node) -> Twig:
         """The spelling of a word that can be any: every token is as likely as any other that fits there."""
-        start, inside, bare = Twig(), Twig(), Twig()
-        inside.twigs = bare.twigs = dict.fromkeys(self._inner, inside)
-        start.twigs = {token: bare if token in self._bare else inside for token in self._starts}
-        for twig in (start, inside, bare):
-            twig.mass, twig.total = 1.0, float(len(twig.twigs))
-        inside.inner, inside.ends = _GOES_ON, [(node, 1 - _GOES_ON)]
-        bare.inner = 1.0
-        return start
+        return Twig.of_any_word(node, self._starts, self._bare, self._inner)
 
 
 def _spell(words: Sequence[str], tokenizer: Tokenizer, starts: set[int]) -> dict[str, list[int]]:

@@ -4,54 +4,44 @@ from collections.abc import Callable, Iterable
 
 from asr.commands.nodes import Mark, Node
 
+Said = tuple[tuple[str, ...], float, tuple[Mark, ...]]
+"""The words of a text, how likely it is next to others, and what is noted when it has been said."""
 Leaf = tuple[Node, float, tuple[Mark, ...]]
-"""Where a text ends, how likely it is from there that it does, and what is noted then."""
+"""Where texts end, how likely it is from there that they do, and what is noted then."""
 
 
-class _Twig:
-    """A trie under construction, by mass."""
+def grow(start: Node, texts: Iterable[Said], new: Callable[[], Node], share: float = 1.0) -> list[Leaf]:
+    """Lay texts from ``start``, of whose ways on they are the given share; gives where they end.
 
-    __slots__ = ("ends", "mass", "twigs")
-
-    def __init__(self) -> None:
-        self.twigs: dict[str, _Twig] = {}
-        self.ends: dict[tuple[Mark, ...], float] = {}
-        self.mass = 0.0
-
-
-def grow(
-    start: Node, texts: Iterable[tuple[tuple[str, ...], float, tuple[Mark, ...]]], new: Callable[[], Node]
-) -> list[Leaf]:
-    """Lay texts (words, probability, marks) from ``start``; gives where each of them ends.
-
-    The probabilities add up to 1, or less where ``start`` has other ways on. Texts that end alike end at one node.
+    Those that end alike, and could not go on, end at one node.
     """
-    root = _Twig()
-    for words, mass, marks in texts:
-        twig = root
-        twig.mass += mass
-        for word in words:
-            following = twig.twigs.get(word)
-            if following is None:
-                following = twig.twigs[word] = _Twig()
-            twig = following
-            twig.mass += mass
-        twig.ends[marks] = twig.ends.get(marks, 0.0) + mass
     leaves: list[Leaf] = []
     shared: dict[tuple[Mark, ...], Node] = {}
-    todo = [(root, start, 1.0)]
+    todo = [(start, 0, share, list(texts))]
     while todo:
-        twig, node, mass = todo.pop()
-        leaves += [(node, end / mass, marks) for marks, end in twig.ends.items()]
-        for word, following in twig.twigs.items():
-            prob = following.mass / mass
-            if not following.twigs and len(following.ends) == 1:
-                (marks,) = following.ends
-                if marks not in shared:
-                    shared[marks] = new()
-                    leaves.append((shared[marks], 1.0, marks))
-                node.words[word] = shared[marks], prob
+        node, depth, share, here = todo.pop()
+        scale = share / (sum(mass for _, mass, _ in here) or 1.0)
+        ends: dict[tuple[Mark, ...], float] = {}
+        groups: dict[str, list[Said]] = {}
+        for said in here:
+            words, mass, marks = said
+            if len(words) == depth:
+                ends[marks] = ends.get(marks, 0.0) + mass
+            elif words[depth] in groups:
+                groups[words[depth]].append(said)
             else:
-                node.words[word] = new(), prob
-                todo.append((following, node.words[word][0], following.mass))
+                groups[words[depth]] = [said]
+        leaves += [(node, mass * scale, marks) for marks, mass in ends.items()]
+        depth += 1
+        for word, group in groups.items():
+            marks = group[0][2]
+            if all(len(words) == depth and other is marks for words, _, other in group):
+                target = shared.get(marks)
+                if target is None:
+                    target = shared[marks] = new()
+                    leaves.append((target, 1.0, marks))
+            else:
+                target = new()
+                todo.append((target, depth, 1.0, group))
+            node.say(word, target, sum(mass for _, mass, _ in group) * scale)
     return leaves
