@@ -103,6 +103,8 @@ class Normaliser:
 
 def _fold(text: str) -> str:
     """Compatible, undecorated, lower-case characters; digits of every script as 0 to 9."""
+    if text.isascii():  # which has nothing to fold but these; most texts are, and lists of commands are long
+        return text.translate(_APOSTROPHES).lower()
     text = text.translate(_APOSTROPHES).translate(_MARKS)
     # ² and ½ must not join the digits before them.
     text = "".join(f" {char} " if unicodedata.category(char) == "No" else char for char in text)
