@@ -212,6 +212,7 @@ def _rates_to_dict(rates: CommandRates) -> dict[str, Any]:
     points = values.pop("curve")
     return {
         **values,
+        "reliability": list(values["reliability"]),
         "false_accepts_per_hour": rates.false_accepts_per_hour,
         "calibration_error": rates.calibration_error,
         "curve": {key: [point[key] for point in points] for key in points[0]},
