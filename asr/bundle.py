@@ -61,7 +61,10 @@ class DecodingSettings:
 
 @dataclass(frozen=True)
 class Bundle:
-    """A bundle's settings, checked, and where its files are."""
+    """A bundle's settings, checked, and where its files are.
+
+    ``rejection`` is what `asr.commands.rejection` keeps of its calibration; None where there was none.
+    """
 
     folder: Path
     features: FeatureSettings
@@ -71,6 +74,7 @@ class Bundle:
     decoding: DecodingSettings
     provenance: Mapping[str, Any] = field(default_factory=dict)
     scores: Mapping[str, Any] = field(default_factory=dict)
+    rejection: Mapping[str, Any] | None = None
 
 
 def read_bundle(folder: Path) -> Bundle:
@@ -102,6 +106,7 @@ def read_bundle(folder: Path) -> Bundle:
             decoding=DecodingSettings(**settings["decoding"]),
             provenance=settings["provenance"],
             scores=settings["scores"],
+            rejection=settings.get("rejection"),
         )
     except (KeyError, TypeError, SettingsError) as error:
         raise BundleError(f"{folder / SETTINGS}: the settings do not fit this version of asr ({error})") from error
@@ -127,6 +132,8 @@ def write_bundle(bundle: Bundle, made: Path) -> None:
         "provenance": dict(bundle.provenance),
         "scores": dict(bundle.scores),
     }
+    if bundle.rejection is not None:
+        settings["rejection"] = dict(bundle.rejection)
     (made / SETTINGS).write_text(json.dumps(settings, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     replaced = target.with_name(f".{target.name}.{os.getpid()}.old")
     if target.exists():
@@ -146,6 +153,15 @@ def record_score(folder: Path, name: str, score: Mapping[str, Any]) -> None:
     """
     settings = _read_settings(folder)
     settings["scores"] = {**settings.get("scores", {}), name: dict(score)}
+    _replace_settings(folder, settings)
+
+
+def record_rejection(folder: Path, rejection: Mapping[str, Any]) -> None:
+    """Keep in a bundle when it refuses a command, in place of what it kept before; raises as ``record_score``."""
+    _replace_settings(folder, {**_read_settings(folder), "rejection": dict(rejection)})
+
+
+def _replace_settings(folder: Path, settings: Mapping[str, Any]) -> None:
     try:
         write_whole(folder / SETTINGS, f"{json.dumps(settings, indent=2, ensure_ascii=False)}\n".encode())
     except OSError as error:

@@ -1,0 +1,170 @@
+"""When a reading is taken and when it is refused, and how sure that is: calibrated on speech, in a grammar and not."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from asr.commands.evidence import MEASURES, Evidence
+from asr.errors import SettingsError
+
+FALSE_ACCEPTS = 0.05
+"""The share of what should be refused that may be taken, by which the threshold is chosen."""
+
+_FOLDS = 5
+_RIDGE = 10.0
+_MOST_STEPS = 100
+_FEWEST = 20
+
+
+@dataclass(frozen=True)
+class Trial:
+    """An utterance that was asked of a grammar.
+
+    ``right`` says whether the reading is what was said; ``kind`` is "command" where it was in the grammar and
+    otherwise what it was instead; trials of one ``group``, a person or a recording, are not independent.
+    """
+
+    evidence: Evidence
+    right: bool
+    kind: str
+    group: str
+
+
+COMMAND = "command"
+
+
+@dataclass(frozen=True)
+class OperatingPoint:
+    """What the threshold does, on trials that had no part in the weights (cross-validation by groups).
+
+    ``accepted`` is the share of commands that are taken and right, ``false_accepts`` that of other trials taken,
+    ``by_kind`` the same for each kind of them; ``commands`` and ``others`` are how many of each there were.
+    """
+
+    accepted: float
+    false_accepts: float
+    commands: int
+    others: int
+    by_kind: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Rejection:
+    """Logistic regression on the measures of ``Evidence``, and the confidence from which a reading is taken.
+
+    Raises SettingsError for weights of other measures than these, or for a number that is none.
+    """
+
+    weights: Mapping[str, float]
+    intercept: float
+    threshold: float
+    point: OperatingPoint
+
+    def __post_init__(self) -> None:
+        if set(self.weights) != set(MEASURES):
+            raise SettingsError(
+                f"rejection: found weights of {', '.join(sorted(self.weights))}, wanted {', '.join(sorted(MEASURES))}; "
+                "calibrate the bundle again: asr calibrate"
+            )
+        if not all(map(math.isfinite, (*self.weights.values(), self.intercept, self.threshold))):
+            raise SettingsError("rejection: found a weight or threshold that is no number; calibrate the bundle again")
+
+    def confidence(self, evidence: Evidence) -> float:
+        """How likely the reading is right, where commands and other sounds are equally likely; above 0, below 1."""
+        weights = np.array([self.weights[name] for name in MEASURES])
+        return float(_sigmoid(np.array([evidence.measures() @ weights + self.intercept]))[0])
+
+    def to_dict(self) -> dict[str, Any]:
+        """As a bundle keeps it."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, kept: Mapping[str, Any]) -> "Rejection":
+        """What ``to_dict`` described. Raises SettingsError for anything else."""
+        try:
+            point = OperatingPoint(**kept["point"])
+            weights = {str(name): float(weight) for name, weight in kept["weights"].items()}
+            return cls(weights, float(kept["intercept"]), float(kept["threshold"]), point)
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise SettingsError(
+                f"rejection: its settings do not fit this version of asr ({error}); calibrate again: asr calibrate"
+            ) from error
+
+
+def calibrate(trials: Sequence[Trial], *, false_accepts: float = FALSE_ACCEPTS) -> Rejection:
+    """Weights by all trials; threshold and operating point by each fifth of the groups under weights of the others.
+
+    Right readings and the rest weigh the same in all, however many of each there are. The threshold is the lowest at
+    which at most the share ``false_accepts`` of what is no command is taken, and at least one half.
+
+    Raises SettingsError for fewer than 20 right readings or 20 trials that are no command, or a share outside 0 to 1.
+    """
+    if not 0 <= false_accepts <= 1:
+        raise SettingsError(f"calibration: false_accepts is {false_accepts}; it is a share, from 0 to 1")
+    right = np.array([trial.right for trial in trials], bool)
+    command = np.array([trial.kind == COMMAND for trial in trials], bool)
+    if right.sum() < _FEWEST or (~command).sum() < _FEWEST:
+        raise SettingsError(
+            f"calibration: found {right.sum()} commands understood rightly and {(~command).sum()} recordings of other "
+            f"things; wanted at least {_FEWEST} of each: give more speech, or a model that hears it better"
+        )
+    measures = np.stack([trial.evidence.measures() for trial in trials])
+    groups = sorted({trial.group for trial in trials})
+    fold_of = {group: number % _FOLDS for number, group in enumerate(groups)}
+    folds = np.array([fold_of[trial.group] for trial in trials])
+    confidences = np.zeros(len(trials))
+    for fold in range(_FOLDS):
+        held, rest = folds == fold, folds != fold
+        if held.any() and right[rest].any() and not right[rest].all():
+            weights, intercept = _fit(measures[rest], right[rest])
+            confidences[held] = _sigmoid(measures[held] @ weights + intercept)
+    threshold = _threshold(confidences[~command], false_accepts)
+    taken = confidences >= threshold
+    kinds = sorted({trial.kind for trial in trials} - {COMMAND})
+    named = np.array([trial.kind for trial in trials])
+    point = OperatingPoint(
+        accepted=float((taken & right)[command].mean()) if command.any() else 0.0,
+        false_accepts=float(taken[~command].mean()),
+        commands=int(command.sum()),
+        others=int((~command).sum()),
+        by_kind={kind: float(taken[named == kind].mean()) for kind in kinds},
+    )
+    weights, intercept = _fit(measures, right)
+    return Rejection(dict(zip(MEASURES, weights.tolist(), strict=True)), intercept, threshold, point)
+
+
+def _threshold(others: NDArray[np.float64], false_accepts: float) -> float:
+    """The lowest confidence from one half up that at most this share of the others (N,) reach."""
+    ordered = np.sort(others)[::-1]
+    allowed = math.floor(false_accepts * len(ordered))
+    if allowed >= len(ordered):
+        return 0.5
+    return max(0.5, float(np.nextafter(ordered[allowed], 1.0)))
+
+
+def _fit(measures: NDArray[np.float64], right: NDArray[np.bool_]) -> tuple[NDArray[np.float64], float]:
+    """Weights (M,) and intercept of a logistic regression with a small ridge, by Newton's method."""
+    mean, spread = measures.mean(axis=0), np.maximum(measures.std(axis=0), 1e-6)
+    inputs = np.column_stack([(measures - mean) / spread, np.ones(len(measures))])
+    importance = np.where(right, len(right) / (2 * right.sum()), len(right) / (2 * (~right).sum()))
+    ridge = np.append(np.full(measures.shape[1], _RIDGE), 0.0)
+    solution = np.zeros(inputs.shape[1])
+    for _ in range(_MOST_STEPS):
+        chance = _sigmoid(inputs @ solution)
+        slope = inputs.T @ (importance * (right - chance)) - ridge * solution
+        curve = (inputs * (importance * chance * (1 - chance))[:, None]).T @ inputs + np.diag(ridge + 1e-9)
+        step = np.linalg.solve(curve, slope)
+        solution += step
+        if np.abs(step).max() < 1e-9:
+            break
+    weights = solution[:-1] / spread
+    return weights, float(solution[-1] - weights @ mean)
+
+
+def _sigmoid(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    chance: NDArray[np.float64] = 0.5 * (1 + np.tanh(values / 2))
+    return chance

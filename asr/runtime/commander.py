@@ -1,0 +1,145 @@
+"""Wave in, command out, or a refusal: a pure function of the bundle, the grammars and the wave."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from asr.commands.automaton import TokenAutomaton
+from asr.commands.evidence import Evidence, weigh
+from asr.commands.grammar import read_grammar
+from asr.commands.network import Network, compile_network
+from asr.commands.reading import Reading
+from asr.commands.ready import find_grammar
+from asr.commands.rejection import Rejection
+from asr.errors import BundleError, SettingsError
+from asr.runtime.transcriber import LONGEST_SECONDS, Transcriber, check_wave, in_silence
+from asr.runtime.transcript import Transcript, transcript_of
+from asr.text.tokenizer import WORD_START
+
+WIDTH = 8
+"""Hypotheses of the constrained search, where the bundle's own search has fewer: paths of a grammar part late."""
+
+
+@dataclass(frozen=True)
+class Heard:
+    """What an utterance can mean by a grammar, and what free decoding made of it.
+
+    ``reading`` is None, and so are its transcript and its evidence, where no sentence of the grammar is possible: for
+    one, where the recording is too short or longer than an utterance.
+    """
+
+    free: Transcript
+    constrained: Transcript | None
+    reading: Reading | None
+    evidence: Evidence | None
+
+
+@dataclass(frozen=True)
+class Understanding:
+    """A command understood, or refused.
+
+    ``reading`` is the best one that the grammar has, also where it is refused; ``confidence`` (0 to 1) how likely that
+    is right. ``transcript`` is the reading's where it is ``understood``, and else what free decoding heard.
+    """
+
+    transcript: Transcript
+    understood: bool
+    reading: Reading | None
+    confidence: float
+    evidence: Evidence | None
+    seconds: float
+
+
+class Listener:
+    """Hears utterances as sentences of a grammar, and gathers what speaks for them; it takes and refuses nothing."""
+
+    def __init__(self, transcriber: Transcriber, network: Network) -> None:
+        """Raises SettingsError for words that the bundle's tokenizer cannot spell."""
+        self.transcriber = transcriber
+        self.network = network
+        self._automaton = TokenAutomaton(network, transcriber.bundle.tokenizer)
+
+    def hear(self, wave: NDArray[np.float32]) -> Heard:
+        """The best reading of a wave (N,), float32 in [-1, 1] at 16 kHz."""
+        check_wave(wave)
+        transcriber, tokenizer = self.transcriber, self.transcriber.bundle.tokenizer
+        rate = transcriber.bundle.features.sample_rate
+        seconds = len(wave) / rate
+        if not 0 < seconds <= LONGEST_SECONDS:
+            return Heard(transcriber.transcribe(wave), None, None, None)
+        heard = transcriber.hear(wave)
+        free = transcriber.decode(heard, seconds)[0]
+        width = max(WIDTH, transcriber.decoding.width)
+        hypotheses = transcriber.decode(heard, seconds, n_best=2, width=width, constraint=self._automaton)
+        best, *others = hypotheses
+        text = tokenizer.decode(best.tokens).strip()
+        reading = self.network.parse(text) if best.ended and best.tokens else None
+        if reading is None:
+            return Heard(transcript_of(free, tokenizer, seconds), None, None, None)
+        evidence = weigh(
+            heard.ctc_log_probs,
+            best,
+            next((other for other in others if other.ended), None),
+            free,
+            word_starts=np.array([tokenizer.piece(token).startswith(WORD_START) for token in best.tokens]),
+            wave=in_silence(wave, transcriber.decoding.margin_seconds),
+            rate=rate,
+        )
+        return Heard(
+            transcript_of(free, tokenizer, seconds), transcript_of(best, tokenizer, seconds), reading, evidence
+        )
+
+
+class Commander:
+    """Understands the commands of grammars, and refuses what is not among them."""
+
+    def __init__(self, transcriber: Transcriber, network: Network) -> None:
+        """Raises BundleError for a bundle that was never calibrated, SettingsError for words it cannot spell."""
+        kept = transcriber.bundle.rejection
+        folder = transcriber.bundle.folder
+        if kept is None:
+            raise BundleError(
+                f"{folder}: does not know when to refuse a command; run `asr adapt` with your grammar, or "
+                "`asr calibrate`"
+            )
+        try:
+            self.rejection = Rejection.from_dict(kept)
+        except SettingsError as error:
+            raise BundleError(f"{folder}: {error}") from error
+        self._listener = Listener(transcriber, network)
+
+    @classmethod
+    def from_bundle(
+        cls, folder: Path | None, commands: Sequence[str], *, width: int | None = None, threads: int = 0
+    ) -> "Commander":
+        """Load the bundle in ``folder``, or the default one, and grammars by their paths or the names of ready ones.
+
+        Raises BundleError for a bundle that cannot be used, SettingsError for a grammar that cannot.
+        """
+        transcriber = Transcriber.from_bundle(folder, width=width, threads=threads)
+        grammars = [read_grammar(find_grammar(name)) for name in commands]
+        return cls(transcriber, compile_network(grammars, transcriber.bundle.normaliser))
+
+    @property
+    def transcriber(self) -> Transcriber:
+        """The model."""
+        return self._listener.transcriber
+
+    @property
+    def network(self) -> Network:
+        """The commands."""
+        return self._listener.network
+
+    def understand(self, wave: NDArray[np.float32]) -> Understanding:
+        """The command in a mono wave (N,), float32 in [-1, 1] at 16 kHz; raises AudioError for anything else.
+
+        A recording is one utterance: one of more than 20 s is never a command.
+        """
+        heard = self._listener.hear(wave)
+        confidence = 0.0 if heard.evidence is None else self.rejection.confidence(heard.evidence)
+        understood = heard.constrained is not None and confidence >= self.rejection.threshold
+        transcript = heard.constrained if understood and heard.constrained is not None else heard.free
+        return Understanding(transcript, understood, heard.reading, confidence, heard.evidence, heard.free.seconds)
