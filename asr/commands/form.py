@@ -56,12 +56,15 @@ def read_form(path: Path) -> Grammar:
         if not file.is_block:
             _add(file.source, file.entries, scope, origins)
     commands: dict[str, list[Template]] = {}
+    seen: dict[tuple[str, int, int], tuple[str, Template]] = {}
     for file in files:
         for name, node in _commands(file):
             templates = list(_templates(file.source, node, scope, origins))
             if not templates:
                 raise file.source.fault(node, f"the command {name} has no sentence; wanted {_SENTENCES}")
-            commands.setdefault(name, []).extend(templates)
+            for template, written in templates:
+                _check_once(file.source, written, name, template, seen)
+                commands.setdefault(name, []).append(template)
     if not commands:
         raise SettingsError(f"{path}: found no commands; wanted {_WANTED}")
     check_references(commands, origins)
@@ -124,8 +127,13 @@ def _commands(file: _File) -> Iterator[tuple[str, yaml.Node]]:
                 yield name, node
 
 
-def _templates(source: Source, node: yaml.Node, scope: _Scope, origins: Origins) -> Iterator[Template]:
-    """The templates of a command: its sentences, or blocks of them with lists and slots of their own."""
+def _templates(
+    source: Source, node: yaml.Node, scope: _Scope, origins: Origins
+) -> Iterator[tuple[Template, yaml.Node | None]]:
+    """The templates of a command: its sentences, or blocks of them with lists and slots of their own.
+
+    With each comes where it is written, unless it depends on what Home Assistant knows of its devices.
+    """
     if isinstance(node, yaml.MappingNode):
         entries = source.mapping(node, _SENTENCES)
         if "data" in entries:
@@ -138,10 +146,12 @@ def _templates(source: Source, node: yaml.Node, scope: _Scope, origins: Origins)
             yield from _block(source, item, scope, origins)
         else:
             expression = parse_template(source, item, origins, "a sentence")
-            yield Template(source.place(item), expression, scope.lists, scope.rules, {})
+            yield Template(source.place(item), expression, scope.lists, scope.rules, {}), item
 
 
-def _block(source: Source, node: yaml.Node, scope: _Scope, origins: Origins) -> Iterator[Template]:
+def _block(
+    source: Source, node: yaml.Node, scope: _Scope, origins: Origins
+) -> Iterator[tuple[Template, yaml.Node | None]]:
     entries = source.mapping(node, _SENTENCES)
     known = (*_KEYS, *_BLOCK_KEYS) if node is source.root else _BLOCK_KEYS
     source.known_keys(entries, known, "a key of a block of sentences; text with a colon wants quotes")
@@ -152,9 +162,29 @@ def _block(source: Source, node: yaml.Node, scope: _Scope, origins: Origins) -> 
         _add(source, entries, scope, origins)
     fixed = source.mapping(entries["slots"][1], "slots with what they hold") if "slots" in entries else {}
     slots = {name: source.value(value) for name, (_, value) in fixed.items()}
+    always = not entries.keys() & {"requires_context", "excludes_context"}
     for item in source.items(entries["sentences"][1]):
         expression = parse_template(source, item, origins, "a sentence")
-        yield Template(source.place(item), expression, scope.lists, scope.rules, slots)
+        template = Template(source.place(item), expression, scope.lists, scope.rules, slots)
+        yield template, item if always else None
+
+
+def _check_once(
+    source: Source,
+    node: yaml.Node | None,
+    command: str,
+    template: Template,
+    seen: dict[tuple[str, int, int], tuple[str, Template]],
+) -> None:
+    """Raises SourceError where another command has the same template."""
+    if node is None:
+        return
+    text = " ".join(source.text(node, "a sentence").casefold().split())
+    other, first = seen.setdefault((text, id(template.lists), id(template.rules)), (command, template))
+    if other != command:
+        raise source.fault(
+            node, f"{command} has the same sentence as {other} in {first.place}; a sentence can mean one command only"
+        )
 
 
 def _skip_words(file: _File) -> Iterator[str]:

@@ -15,6 +15,7 @@ The form of the file is Home Assistant's, whose templates the library hassil par
 Nothing here expands a template: lists are shared by all that name them.
 """
 
+import gc
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
@@ -126,4 +127,12 @@ def read_grammar(path: Path) -> Grammar:
     # The reading knows what is above, so it can only be imported once that is there.
     from asr.commands.form import read_form
 
-    return read_form(path)
+    # Of a long list nearly all objects stay: to look through them for garbage, again and again, takes as long as the
+    # reading itself.
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        return read_form(path)
+    finally:
+        if collecting:
+            gc.enable()

@@ -34,8 +34,8 @@ def find_grammar(name: str) -> Path:
     if path.suffix.lower() in GRAMMARS or len(path.parts) > 1:
         raise SettingsError(f"{path}: no such file; wanted a grammar, or one of {', '.join(ready)}")
     raise SettingsError(
-        f"{name}: neither a file nor a grammar that comes with the program; {suggestion(name, ready)}; "
-        "wanted a .yaml file, a folder of them or such a name"
+        f"{name}: found neither a file nor a grammar that comes with the program; wanted a .yaml file, a folder of "
+        f"them or such a name: {suggestion(name, ready)}"
     )
 
 
