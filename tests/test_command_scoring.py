@@ -2,6 +2,7 @@
 
 import json
 import random
+import shutil
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -12,12 +13,15 @@ from typing import Any, ClassVar
 import numpy as np
 import pytest
 import soundfile
+from conftest import ROOT
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from asr.apps.cli import app, run
-from asr.bundle import DecodingSettings
+from asr.bundle import DEFAULT_BUNDLE, DecodingSettings, record_rejection
+from asr.commands.evidence import MEASURES
 from asr.commands.reading import Reading
+from asr.commands.rejection import OperatingPoint, Rejection
 from asr.errors import AsrError, AudioError, ManifestError, SettingsError
 from asr.evaluation.commands import CommandRates, CommandReport, Outcome, score_commands
 from asr.evaluation.commands_report import commands_to_dict, draw_commands, format_commands
@@ -275,6 +279,20 @@ def test_calibrated_confidences_are_found_reliable_and_boastful_ones_are_not() -
     assert rates.calibration_error > 0.2
 
 
+def test_reliability_can_be_had_for_another_mix_of_right_and_wrong() -> None:
+    # At 0.25 one of five is right, at 0.75 three of four; in all four are right and five wrong.
+    outcomes = [outcome(f"{n}", ON, ON if n < 1 else OFF, 0.25) for n in range(5)]
+    outcomes += [outcome(f"{n}", ON, ON if n < 8 else OFF, 0.75) for n in range(5, 9)]
+    low, high = scored(outcomes).overall.reliability
+    assert low.balanced == pytest.approx(1 / 4 / (1 / 4 + 4 / 5))
+    assert high.balanced == pytest.approx(3 / 4 / (3 / 4 + 1 / 5))
+    # As many wrong ones again, and again: the mix is another, and the balanced share stays.
+    more = [replace(each, id=f"{each.id} {n}") for n in range(3) for each in outcomes if not each.right]
+    assert [each.balanced for each in scored(outcomes + more).overall.reliability] == pytest.approx(
+        [low.balanced, high.balanced]
+    )
+
+
 def test_a_confidence_of_one_belongs_to_the_last_bin_and_other_speech_is_never_right() -> None:
     (only,) = scored(
         [outcome("a", ON, ON, 1.0), outcome("b", None, ON, 1.0), outcome("c", None, None, 0.0)]
@@ -525,6 +543,7 @@ class KnowingCommander:
         bundle = SimpleNamespace(folder=folder, normaliser=Normaliser())
         self.transcriber = SimpleNamespace(bundle=bundle, decoding=DecodingSettings())
         self.network = SimpleNamespace(parse=self.sentences.get)
+        self.rejection = SimpleNamespace(threshold=0.5)
 
     @classmethod
     def from_bundle(cls, folder: Path, commands: Sequence[str], *, width: int | None = None) -> "KnowingCommander":
@@ -541,7 +560,7 @@ class KnowingCommander:
         confidence = 1 / (1 + spread) if text in self.sentences else 0.1
         transcript = Transcript(text, 0.5, len(wave) / 16000, (), ())
         return SimpleNamespace(
-            transcript=transcript, understood=confidence > 0.5, reading=reading, confidence=confidence
+            transcript=transcript, understood=confidence >= 0.5, reading=reading, confidence=confidence
         )
 
 
@@ -654,7 +673,6 @@ def test_evaluate_refuses_noise_that_makes_no_sense(
     asr: Asr,
     spoken: Path,
     noises: Path,
-    tiny_bundle: Path,
     monkeypatch: pytest.MonkeyPatch,
     options: list[str],
     status: int,
@@ -663,16 +681,14 @@ def test_evaluate_refuses_noise_that_makes_no_sense(
     monkeypatch.chdir(noises.parent)
     Path("still").mkdir()
     soundfile.write(Path("still", "still.wav"), np.zeros(100), 16000)
-    ended = asr("evaluate", spoken, "--bundle", tiny_bundle, *options)
+    ended = asr("evaluate", spoken, *options)
     assert (ended.status, ended.out) == (status, "")
     assert said in " ".join(ended.error.split())
 
 
-def test_evaluate_measures_words_in_noise(
-    asr: Asr, spoken: Path, noises: Path, tiny_bundle: Path, tmp_path: Path
-) -> None:
+def test_evaluate_measures_words_in_noise(asr: Asr, spoken: Path, noises: Path, tmp_path: Path) -> None:
     out = tmp_path / "results"
-    arguments = ("evaluate", spoken, "--bundle", tiny_bundle, "--greedy", "--out", out)
+    arguments = ("evaluate", spoken, "--greedy", "--out", out)
     assert asr(*arguments).status == 0
     plain = json.loads((out / "report.json").read_text())
     ended = asr(*arguments, "--noise", noises, "--snr", "12,0")
@@ -684,3 +700,25 @@ def test_evaluate_measures_words_in_noise(
         assert list(each["hypotheses"]) == ["a.wav", "b.wav", "c.wav", "d.wav"]
         assert each["words"] == 6
         assert f"{each['snr']:5g} dB  {100 * each['wer']['value']:.1f} %" in ended.out
+
+
+def test_evaluate_understands_the_samples(asr: Asr, tmp_path: Path) -> None:
+    # A bundle that takes whatever reading it has.
+    bundle = shutil.copytree(DEFAULT_BUNDLE, tmp_path / "bundle")
+    point = OperatingPoint(accepted=1.0, false_accepts=1.0, commands=0, others=0, by_kind={})
+    record_rejection(bundle, Rejection(dict.fromkeys(MEASURES, 0.0), 3.0, 0.5, point).to_dict())
+    samples = ROOT / "recipes" / "commands" / "samples" / "transcripts.tsv"
+    out = tmp_path / "results"
+    ended = asr("evaluate", samples, "--commands", "computer", "--bundle", bundle, "--out", out)
+    assert ended.status == 0, ended.error
+    report = json.loads((out / "report.json").read_text())
+    rows = {row["id"]: row for row in report["outcomes"]}
+    said = rows["find_my_files.flac"]
+    assert (said["kind"], said["understood"], said["right"]) == ("command", True, True)
+    assert said["heard"]["command"] == "find"
+    assert said["heard"]["slots"] == {"what": "files"}
+    assert rows["seven_of_clubs.flac"]["kind"] == "speech"
+    (rates,) = report["conditions"]
+    assert rates["commands"] == sum(row["kind"] == "command" for row in rows.values()) >= 3
+    assert rates["speech"]["accepted"] == sum(row["heard"] is not None for row in rows.values()) - rates["commands"]
+    assert rates["curve"]["exactly_accepted"][0] == rates["exactly_accepted"]["value"]

@@ -72,11 +72,11 @@ def evaluate_commands(
     sound = sum(each.seconds for each in outcomes)
     lines = [
         f"{manifest}, heard by {transcriber.bundle.folder} (beam {transcriber.decoding.width}) "
-        f"with the commands of {', '.join(commands)}",
+        f"with the commands of {', '.join(commands)}, taken from a confidence of {commander.rejection.threshold:.3f}",
         format_commands(report),
         "",
         *(
-            f"word error rate of the commands, heard as any speech, {name}: {per_cent(each.wer)}"
+            f"word error rate of the commands as their transcripts say them, {name}: {per_cent(each.wer)}"
             for name, each in words.items()
         ),
         *([f"not in the grammar, {len(others)} different texts: {some(others)}"] if others else []),
@@ -91,6 +91,7 @@ def evaluate_commands(
         "manifest": str(manifest),
         "bundle": str(transcriber.bundle.folder),
         "commands": list(commands),
+        "threshold": commander.rejection.threshold,
         "decoding": asdict(transcriber.decoding),
         "seconds": round(sound, 3),
         "seconds_taken": round(taken, 3),

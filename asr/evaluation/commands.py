@@ -123,6 +123,9 @@ class CurvePoint:
 class ReliabilityBin:
     """The ``count`` readings with a confidence from ``low`` to below ``high`` (1 included in the last), the mean of
     their confidences, and the share of them that was right. What is no command is never right.
+
+    ``balanced`` is that share if right readings and others were equally many in all: a confidence is made for one mix
+    of commands and other sounds, and a list of recordings may hold another.
     """
 
     low: float
@@ -130,6 +133,7 @@ class ReliabilityBin:
     count: int
     confidence: float
     right: Rate
+    balanced: float
 
 
 @dataclass(frozen=True)
@@ -360,6 +364,9 @@ def _reliability(outcomes: Sequence[Outcome], bootstrap: int, seed: int) -> list
     for each in outcomes:
         if each.heard is not None:
             bins[min(int(each.confidence * _BINS), _BINS - 1)].append(each)
+    rights = [sum(each.right for each in members) for members in bins]
+    total_right = max(1, sum(rights))
+    total_wrong = max(1, sum(map(len, bins)) - sum(rights))
     table = []
     for number, members in enumerate(bins):
         rows = np.array([[1, each.right] for each in members], np.int64)
@@ -367,7 +374,8 @@ def _reliability(outcomes: Sequence[Outcome], bootstrap: int, seed: int) -> list
         right = None if sums is None else sums.rate(1, 0)
         if right is None:
             continue
-        low, high = wilson_interval(sum(each.right for each in members), len(members))
+        low, high = wilson_interval(rights[number], len(members))
+        weights = rights[number] / total_right, (len(members) - rights[number]) / total_wrong
         table.append(
             ReliabilityBin(
                 low=number / _BINS,
@@ -375,6 +383,7 @@ def _reliability(outcomes: Sequence[Outcome], bootstrap: int, seed: int) -> list
                 count=len(members),
                 confidence=sum(each.confidence for each in members) / len(members),
                 right=Rate(right.value, min(low, right.low), max(high, right.high)),
+                balanced=weights[0] / sum(weights),
             )
         )
     return table

@@ -167,12 +167,13 @@ def _limits_table(rates: CommandRates) -> list[str]:
 
 
 def _reliability_table(rates: CommandRates) -> list[str]:
-    rows = [("confidence", "mean", "right", "readings")]
+    rows = [("confidence", "mean", "right", "right if half were", "readings")]
     rows += [
         (
             f"{each.low:.1f} to {each.high:.1f}",
             f"{100 * each.confidence:.1f} %",
             _per_cent(each.right),
+            f"{100 * each.balanced:.1f} %",
             str(each.count),
         )
         for each in rates.reliability
