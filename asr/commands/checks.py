@@ -28,6 +28,7 @@ QUICK_SOUND, QUICK_WORD = 0.06, 0.05
 _DRAWS: Final = 1500  # sentences that are parsed in search of two readings
 _OUTLINES: Final = 1000  # of all commands together
 _WAYS: Final = 4  # of saying a value that are compared
+_NUMBERS: Final = 100  # of a range that are compared: after them it is much the same again
 _PRONOUNCED: Final = 3000  # words; as many take some seconds
 _NAMED: Final = 5
 _NO_VOWEL: Final = re.compile("[^aeiouy]{2,}")
@@ -134,7 +135,7 @@ def _values(used: UsedList, normaliser: Normalise) -> list[Said]:
             meaning = f"value {at}" if out is AS_SAID else repr(out)
             said += [Said(meaning, text, value.place) for text in texts]
     elif isinstance(used.list, NumberRange):
-        for number, texts in range_texts(used.list, LONG_LIST):
+        for number, texts in range_texts(used.list, _NUMBERS):
             said += [Said(number, text, used.scope.place) for text in texts]
     return said
 
@@ -183,7 +184,7 @@ def _spelling(
 
 
 def _letters(texts: Sequence[Said]) -> Iterator[Finding]:
-    letters = sorted({word for said in texts for word in said.text if _NO_VOWEL.fullmatch(word)})
+    letters = sorted({word for said in texts for word in said.text if word.isalpha() and _NO_VOWEL.fullmatch(word)})
     if letters:
         yield Finding(
             "note",

@@ -13,7 +13,7 @@ from asr.commands.names import Scope
 _SHOWN: Final = 12  # values of a list, alternatives in a template
 _FIRST: Final = 8  # of those that are shortened
 _LONGEST: Final = 60  # letters of one piece
-_ROW: Final = 860  # pixels; what is wider goes on in another row
+_ROW: Final = 980  # pixels; what is wider goes on in another row
 _GAP: Final = 28
 
 _COLOURS: Final = """
@@ -91,6 +91,7 @@ class _Draughtsman:
     def draw(self, grammars: Sequence[Grammar]) -> Iterator[_Drawing]:
         import railroad
 
+        railroad.INTERNAL_ALIGNMENT = "left"  # sentences are read from there; the library has no other way to say so
         for grammar in grammars:
             for command, templates in grammar.commands.items():
                 ways = [self._template(template.expression, Scope.of(template)) for template in templates]

@@ -123,26 +123,28 @@ def _distances(pairs: Sequence[tuple[Sounds, Sounds]]) -> NDArray[np.float64]:
     names = [*_costs()[0], *sorted({sound for pair in pairs for side in pair for sound in side} - set(_costs()[0]))]
     number = {name: at for at, name in enumerate(names)}
     change, single = _table(len(names))
-    (left, left_lengths), (right, right_lengths) = (_rows([pair[side] for pair in pairs], number) for side in (0, 1))
-    table = np.zeros((len(pairs), left.shape[1] + 1, right.shape[1] + 1))
-    table[:, 1:, 0] = np.cumsum(single[left], axis=1)
-    table[:, 0, 1:] = np.cumsum(single[right], axis=1)
-    for row in range(1, table.shape[1]):
-        gone = single[left[:, row - 1]]
-        for column in range(1, table.shape[2]):
-            changed = table[:, row - 1, column - 1] + change[left[:, row - 1], right[:, column - 1]]
-            added = table[:, row, column - 1] + single[right[:, column - 1]]
-            table[:, row, column] = np.minimum(np.minimum(changed, added), table[:, row - 1, column] + gone)
-    found: NDArray[np.float64] = table[np.arange(len(pairs)), left_lengths, right_lengths]
+    (left, left_lengths), (right, right_lengths) = (_columns([pair[side] for pair in pairs], number) for side in (0, 1))
+    # The pairs come last, as what lies side by side in memory is added fastest.
+    table = np.zeros((len(left) + 1, len(right) + 1, len(pairs)))
+    table[1:, 0] = np.cumsum(single[left], axis=0)
+    table[0, 1:] = np.cumsum(single[right], axis=0)
+    for row, one in enumerate(left):
+        for column, other in enumerate(right):
+            changed = table[row, column] + change[one, other]
+            added = table[row + 1, column] + single[other]
+            gone = table[row, column + 1] + single[one]
+            table[row + 1, column + 1] = np.minimum(np.minimum(changed, added), gone)
+    found: NDArray[np.float64] = table[left_lengths, right_lengths, np.arange(len(pairs))]
     return found
 
 
-def _rows(texts: Sequence[Sounds], number: dict[str, int]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def _columns(texts: Sequence[Sounds], number: dict[str, int]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The numbers of the sounds (longest, N), and how many each text has (N,)."""
     lengths = np.array([min(len(text), _LONGEST) for text in texts], dtype=np.int64)
-    rows = np.zeros((len(texts), int(lengths.max(initial=0))), dtype=np.int64)
-    for row, text, length in zip(rows, texts, lengths, strict=True):
-        row[:length] = [number[sound] for sound in text[:length]]
-    return rows, lengths
+    columns = np.zeros((int(lengths.max(initial=0)), len(texts)), dtype=np.int64)
+    for at, (text, length) in enumerate(zip(texts, lengths, strict=True)):
+        columns[:length, at] = [number[sound] for sound in text[:length]]
+    return columns, lengths
 
 
 def _table(size: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
