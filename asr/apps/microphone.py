@@ -1,5 +1,6 @@
-"""Speech from a microphone to text in the terminal, one line an utterance."""
+"""Speech from a microphone to text or commands in the terminal, one line an utterance."""
 
+import json
 import queue
 import threading
 import time
@@ -14,11 +15,13 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.text import Text
 
+from asr.apps.understood import command_keys, command_text
 from asr.audio.load import SAMPLE_RATE
 from asr.errors import AudioError
 from asr.runtime.endpoint import Endpointer, EndpointSettings, Segment
 
 if TYPE_CHECKING:
+    from asr.runtime.commander import Understanding
     from asr.runtime.transcript import Transcript
 
 _DIM, _PLAIN = "\x1b[2m", "\x1b[0m"
@@ -27,22 +30,50 @@ _QUEUE_SECONDS = 60  # of sound that may wait while an utterance is transcribed
 _STALL_SECONDS = 3.0  # without a block, after which the device is taken to be gone
 
 
+def text_line(transcript: "Transcript", milliseconds: float) -> str:
+    """The text of an utterance and how long it took; "dim" is an ANSI code."""
+    shown = transcript.text or f"{_DIM}(nothing understood){_PLAIN}"
+    return f"{shown}  {_DIM}{milliseconds:.0f} ms{_PLAIN}"
+
+
+def command_line(understanding: "Understanding", milliseconds: float) -> str:
+    """The command in an utterance with its slots and confidence, or what was heard instead, and how long it took."""
+    shown = command_text(understanding)
+    shown = shown if understanding.understood else f"{_DIM}{shown}{_PLAIN}"
+    return f"{shown}  {_DIM}{milliseconds:.0f} ms{_PLAIN}"
+
+
+def json_line(heard: "Transcript | Understanding", milliseconds: float) -> str:
+    """An utterance as a JSON object: the keys of `asr transcribe --json`, without the file, and the milliseconds."""
+    from asr.apps.transcribe import as_dict
+    from asr.runtime.transcript import Transcript
+
+    transcript = heard if isinstance(heard, Transcript) else heard.transcript
+    keys = {name: value for name, value in as_dict("", transcript).items() if name != "file"}
+    more = {} if isinstance(heard, Transcript) else command_keys(heard)
+    return json.dumps({**keys, **more, "milliseconds": round(milliseconds)})
+
+
 def listen(
     blocks: Iterable[NDArray[np.float32]],
-    transcribe: Callable[[NDArray[np.float32]], "Transcript"],
+    hear: Callable[[NDArray[np.float32]], Any],
     write: Callable[[str], None],
     settings: EndpointSettings | None = None,
     *,
+    line: Callable[[Any, float], str] = text_line,
+    report: Callable[[str], None] | None = None,
     clock: Callable[[], float] = time.perf_counter,
 ) -> None:
-    """Write the text of each utterance and how long it took, until the blocks end or the user presses ctrl-C.
+    """Write a line for each utterance, until the blocks end or the user presses ctrl-C.
 
     Args:
         blocks: the sound, samples (n,) at 16 kHz; closed at the end if it can be.
-        transcribe: wave (N,) to transcript.
-        write: takes one line; "dim" comes as an ANSI code. The number is the time from the end of the speech to the
-            text, in milliseconds, the wait for the end of the utterance included.
+        hear: wave (N,) to what is in it.
+        write: takes one line.
         settings: when a sound counts as speech.
+        line: makes the line of what is heard and the time from the end of the speech to its text, in milliseconds, the
+            wait for the end of the utterance included.
+        report: takes the line that says that it has stopped; ``write`` when left out.
         clock: seconds.
 
     Raises:
@@ -55,10 +86,8 @@ def listen(
     beginnings: deque[float] = deque(maxlen=60 * _BLOCKS_A_SECOND)
 
     def answer(segment: Segment) -> None:
-        text = transcribe(segment.wave).text
-        milliseconds = 1000 * (clock() - min(beginnings) - segment.speech_end / SAMPLE_RATE)
-        shown = text or f"{_DIM}(nothing understood){_PLAIN}"
-        write(f"{shown}  {_DIM}{milliseconds:.0f} ms{_PLAIN}")
+        heard_in_it = hear(segment.wave)
+        write(line(heard_in_it, 1000 * (clock() - min(beginnings) - segment.speech_end / SAMPLE_RATE)))
 
     stream = iter(blocks)
     try:
@@ -75,12 +104,12 @@ def listen(
         close = getattr(stream, "close", None)
         if close is not None:
             close()
-    write("stopped")
+    (report or write)("stopped")
 
 
-def show(line: str) -> None:
+def show(line: str, *, stderr: bool = False) -> None:
     """Print a line of ``listen`` at once, without ANSI codes where the output is no terminal."""
-    Console(highlight=False, soft_wrap=True).print(Text.from_ansi(line))
+    Console(highlight=False, soft_wrap=True, stderr=stderr).print(Text.from_ansi(line))
 
 
 def device_named(name: str | None) -> int | str | None:

@@ -16,7 +16,15 @@ BundleFolder = Annotated[
     Path | None,
     typer.Option("--bundle", metavar="DIR", help="The model. [default: the one in the package]"),
 ]
-
+Commands = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--commands",
+        metavar="GRAMMAR",
+        help="Understand the commands of a .yaml, a folder of them, or a ready grammar, and refuse the rest; may be "
+        "repeated.",
+    ),
+]
 Device = Annotated[
     str | None,
     typer.Option("--device", metavar="D", help="Number or part of the name. [default: the system's]"),
