@@ -2,11 +2,12 @@
 
 import re
 from collections.abc import Callable
+from itertools import product
 from typing import Final
 
 from asr.errors import SettingsError
 
-_LETTERS: Final = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
+_BESIDE: Final = ("", "a", "1", "05", "000", ":05")
 _LAST_WORD: Final = re.compile(r"\S*\Z")
 
 
@@ -30,24 +31,27 @@ class Wording:
     def joins_before(self, text: str) -> bool:
         """Whether a word that ends where ``text`` begins would go on in it."""
         first = text[:1]
-        if first in _LETTERS or not first or first.isspace():
-            return first in _LETTERS
+        if first.isalnum() or not first or first.isspace():
+            return first.isalnum()
         piece = text.split(maxsplit=1)[0]
-        return self._ask("before", piece, lambda other: (other + piece, other, piece))
+        return self._ask("before", piece, lambda left, right: (left, piece + right))
 
     def joins_after(self, text: str) -> bool:
         """Whether the last word of ``text`` would go on in what follows."""
         last = text[-1:]
-        if last in _LETTERS or not last or last.isspace():
-            return last in _LETTERS
+        if last.isalnum() or not last or last.isspace():
+            return last.isalnum()
         piece = text.rsplit(maxsplit=1)[-1]
-        return self._ask("after", piece, lambda other: (piece + other, piece, other))
+        return self._ask("after", piece, lambda left, right: (left + piece, right))
 
-    def _ask(self, side: str, piece: str, join: Callable[[str], tuple[str, str, str]]) -> bool:
-        """Whether the normaliser reads a letter or a figure and the piece otherwise together than apart."""
+    def _ask(self, side: str, piece: str, part: Callable[[str, str], tuple[str, str]]) -> bool:
+        """Whether the normaliser reads letters and figures otherwise when they are parted at a side of the piece."""
         if (side, piece) not in self._joins:
-            asked = [tuple(map(self._normalise, join(other))) for other in ("a", "1")]
-            self._joins[side, piece] = any(whole != f"{left} {right}".strip() for whole, left, right in asked)
+            asked = [(left + piece + right, *part(left, right)) for left, right in product(_BESIDE, repeat=2)]
+            self._joins[side, piece] = any(
+                self._normalise(whole) != f"{self._normalise(left)} {self._normalise(right)}".strip()
+                for whole, left, right in asked
+            )
         return self._joins[side, piece]
 
     def _check_letters(self, text: str, place: str) -> None:

@@ -1,0 +1,315 @@
+"""Commands as a network: laws against brute force over small grammars, and what is written beside the words."""
+
+import math
+import random
+from collections import Counter
+
+import pytest
+from grammars import expression, grammar, grammars, key, meanings, network, normalise, words
+from hassil.expression import TextChunk
+from hassil.intents import TextSlotList
+from hassil.parse_expression import parse_sentence
+from hassil.sample import sample_expression
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+from asr.commands.compilation import SKIPPED
+from asr.commands.grammar import (
+    DateRange,
+    Grammar,
+    NumberRange,
+    Rule,
+    Template,
+    TimeRange,
+    Value,
+    Wildcard,
+    WordList,
+)
+from asr.commands.network import Network, compile_network
+from asr.commands.nodes import reachable
+from asr.commands.reading import Reading
+from asr.errors import SettingsError
+
+MANY = 150
+
+
+def small(commands: dict[str, list[str]]) -> Network:
+    found = network(commands)
+    assume(found.count() <= MANY)
+    return found
+
+
+@given(grammars)
+@settings(max_examples=40, deadline=None)
+def test_sentences_and_what_they_mean_are_those_of_brute_force_each_as_likely(commands: dict[str, list[str]]) -> None:
+    found = small(commands)
+    for text, wanted in meanings(grammar(commands)).items():
+        readings = {key(r.command, r.slots): math.exp(r.log_prob) for r in found.readings(text, MANY)}
+        assert readings == pytest.approx(wanted)
+        best = found.parse(text)
+        assert best is not None
+        assert math.exp(best.log_prob) == pytest.approx(max(wanted.values()))
+
+
+@given(grammars, st.randoms(use_true_random=False))
+@settings(max_examples=40, deadline=None)
+def test_a_drawn_sentence_has_the_reading_it_was_drawn_with(
+    commands: dict[str, list[str]], generator: random.Random
+) -> None:
+    found = small(commands)
+    for command in (None, *found.commands):
+        drawn = found.draw_reading(generator, command)
+        assert command in (None, drawn.command)
+        assert drawn in found.readings(drawn.text, MANY)
+        assert normalise(drawn.text) == drawn.text
+
+
+@given(grammars, st.randoms(use_true_random=False), st.sampled_from(["exchange", "drop", "add", "double"]))
+@settings(max_examples=40, deadline=None)
+def test_what_is_no_sentence_is_not_read(commands: dict[str, list[str]], generator: random.Random, change: str) -> None:
+    found = small(commands)
+    said = found.draw(generator).split()
+    at = generator.randrange(len(said))
+    other = generator.choice([*sorted(found.words()), "zebra"])
+    new = {"exchange": [other], "drop": [], "add": [said[at], other], "double": [said[at]] * 2}[change]
+    text = " ".join(said[:at] + new + said[at + 1 :])
+    assert (found.parse(text) is None) == (text not in meanings(grammar(commands)))
+
+
+@given(grammars)
+@settings(max_examples=40, deadline=None)
+def test_it_counts_the_texts_that_hassil_lists_and_has_their_words(commands: dict[str, list[str]]) -> None:
+    found = small(commands)
+    a_template = next(iter(grammar(commands).commands.values()))[0]
+    lists = {
+        name: TextSlotList(name, [_hassil_value(value) for value in values.values])
+        for name, values in a_template.lists.items()
+        if isinstance(values, WordList)
+    }
+    rules = {name: parse_sentence(_RULES[name]) for name in a_template.rules}
+    listed = {
+        command: [text for each in texts for text in sample_expression(expression(each), lists, rules)]
+        for command, texts in commands.items()
+    }
+    assert found.counts() == {command: len(texts) for command, texts in listed.items()}
+    assert found.count() == sum(map(len, listed.values()))
+    assert found.words() == {word for texts in listed.values() for text in texts for word in normalise(text).split()}
+
+
+_RULES = {"turn": "(turn|switch) [on]", "full": "[<turn>] the {name}", "maybe": "[please]"}
+
+
+def _hassil_value(value: Value) -> object:
+    from hassil.intents import TextSlotValue
+
+    return TextSlotValue(text_in=value.expression, value_out=None)
+
+
+@given(grammars)
+@settings(max_examples=40, deadline=None)
+def test_the_ways_on_from_every_node_add_up_to_one(commands: dict[str, list[str]]) -> None:
+    found = network(commands, ("please", "if you can"), any=Wildcard())
+    for node in reachable(found.net.start):
+        probs = [prob for _, prob in node.words.values()] + [way.prob for way in (*node.moves, *node.calls)]
+        probs += [node.wild[1]] if node.wild else []
+        assert not probs or sum(probs) == pytest.approx(1)
+        # Without this the parser would meet a node before all ways to it are known.
+        assert all(way.target.order > node.order for way in (*node.moves, *node.calls))
+
+
+def test_words_that_are_written_together_are_one_and_others_are_not() -> None:
+    found = network({"a": ["turn[ed|s] {name}'s light(s|) 5%, wi-fi [now]!", "the {name}-{place}? (1|2)(0|5)"]})
+    for text in (
+        "turned bob's lights five percent wi fi",
+        "the cat attic twenty five",
+        "turn the telly's light five percent wi fi now",
+    ):
+        assert found.parse(text) is not None, text
+    for text in ("turn ed bob's light five percent wi fi", "turned bob s light five percent wi fi"):
+        assert found.parse(text) is None, text
+
+
+def test_a_sentence_is_read_as_the_normaliser_writes_it() -> None:
+    found = network({"a": ["Call Mr. {who} at 5 o'clock"]}, who=words("José", "T.V. Müller"))
+    reading = found.parse(normalise("call mr josé at 5 o'clock"))
+    assert reading is not None
+    assert reading.slots == {"who": "jose"}
+
+
+def test_slots_hold_numbers_times_and_dates_as_values() -> None:
+    more = {
+        "n": NumberRange(-5, 100, 5),
+        "half": NumberRange(0, 3, fractions="halves", multiplier=10),
+        "d": DateRange(),
+    }
+    found = network(
+        {"a": ["set {n:to}%", "{half}", "{20..22:at}", "on {d}", "at {t}"]}, t=TimeRange(360, 600, 15), **more
+    )
+    for text, slots in {
+        "set minus five percent": {"to": -5},
+        "set a hundred percent": {"to": 100},
+        "two and a half": {"half": 25},
+        "twenty one": {"at": 21},
+        "on the third of may": {"d": "05-03"},
+        "at half past seven": {"t": "07:30"},
+    }.items():
+        reading = found.parse(text)
+        assert reading is not None, text
+        assert reading.slots == slots
+    assert found.parse("set seven percent") is None
+    assert found.parse("twenty three") is None
+
+
+def test_a_value_with_figures_is_said_in_all_its_ways_and_gives_what_it_stands_for() -> None:
+    found = network({"a": ["milk {much}"]}, much=words("50%", "7:30", ("105", "lots"), "channel 4"))
+    for text, value in {
+        "milk fifty percent": 50,
+        "milk half past seven": "07:30",
+        "milk one hundred five": "lots",
+        "milk channel four": "channel 4",
+    }.items():
+        reading = found.parse(text)
+        assert reading is not None, text
+        assert reading.slots == {"much": value}
+
+
+def test_any_words_are_one_or_more_and_fill_their_slot() -> None:
+    found = network({"note": ["note {any} please", "[{any:two}] stop"]}, any=Wildcard())
+    assert found.count() == 3
+    assert found.parse("note please") is None
+    assert found.parse("note buy quince please") == Reading("note", {"any": "buy quince"}, "note buy quince please")
+    assert found.parse("stop") == Reading("note", {}, "stop")
+    assert "quince" not in found.words()
+    generator = random.Random(1)
+    for _ in range(50):
+        drawn = found.draw_reading(generator)
+        assert drawn in found.readings(drawn.text)
+
+
+def test_listed_words_are_likelier_than_any_words_and_both_are_read() -> None:
+    found = network({"known": ["play {name}"], "free": ["play {any}"]}, any=Wildcard())
+    assert [reading.command for reading in found.readings("play mary ann")] == ["known", "known", "free"]
+
+
+def test_one_sentence_of_two_commands_has_two_readings() -> None:
+    found = network({"a": ["stop"], "b": ["stop [now]"]})
+    assert [reading.command for reading in found.readings("stop")] == ["a", "b"]
+    assert [reading.command for reading in found.readings("stop", 1)] == ["a"]
+
+
+def test_a_slot_that_is_said_twice_gives_a_list_and_a_fixed_one_gives_way_to_a_said_one() -> None:
+    found = network({"a": ["{name} and {name}", "{one:fixed}"]}, slots={"fixed": 1})
+    reading = found.parse("bob and mary ann")
+    assert reading is not None
+    assert reading.slots["name"][0] == "bob"
+    assert reading.slots["fixed"] == 1
+    assert found.parse("bob") == Reading("a", {"fixed": "bob"}, "bob")
+
+
+def test_values_that_equal_each_other_only_in_python_are_told_apart() -> None:
+    found = network({"a": ["{x}"]}, x=words(("yes", 1), ("yes", True)))
+    assert sorted(repr(reading.slots["x"]) for reading in found.readings("yes")) == ["1", "True"]
+
+
+def test_skip_words_are_said_once_before_and_once_after_and_seldom() -> None:
+    found = network({"a": ["stop it"]}, ("please", "if you can"))
+    assert found.count() == 1
+    for text in ("stop it", "please stop it", "stop it if you can", "if you can stop it please"):
+        assert found.parse(text) == Reading("a", {}, text)
+    for text in ("please please stop it", "stop please it", "please"):
+        assert found.parse(text) is None
+    generator = random.Random(0)
+    drawn = Counter(found.draw(generator) for _ in range(4000))
+    assert drawn["stop it"] / 4000 == pytest.approx((1 - SKIPPED) ** 2, abs=0.02)
+
+
+def test_several_grammars_make_one_network_that_draws_from_each() -> None:
+    one, other = grammar({"a": ["stop"]}, ("please",)), grammar({"b": ["go {name}"]})
+    found = compile_network([one, other], normalise)
+    assert found.commands == ("a", "b")
+    assert found.parse("please stop") is not None
+    assert found.parse("please go bob") is None
+    generator = random.Random(0)
+    assert {found.draw(generator, "b").split()[0] for _ in range(20)} == {"go"}
+
+
+def test_sentences_come_as_often_as_they_are_likely() -> None:
+    found = network({"a": ["[please] stop", "go {name}"]})
+    generator = random.Random(3)
+    drawn = Counter(found.draw(generator) for _ in range(4000))
+    for text, count in drawn.items():
+        prob = sum(math.exp(reading.log_prob) for reading in found.readings(text))
+        assert count / 4000 == pytest.approx(prob, abs=0.03)
+
+
+def _size(found: Network) -> int:
+    return sum(1 for _ in reachable(found.net.start))
+
+
+def test_long_lists_are_kept_once_however_often_they_are_named() -> None:
+    generator = random.Random(0)
+    titles = WordList(
+        tuple(
+            Value("titles:1", TextChunk(" ".join("".join(generator.choices("abcdefgh", k=5)) for _ in range(3))))
+            for _ in range(3000)
+        )
+    )
+    once = network({"a": ["play {titles}"]}, titles=titles)
+    often = network({"a": ["play {titles} by {titles:who} [on {titles:where}]", "stop {titles}"]}, titles=titles)
+    assert _size(once) <= 3 * 3000 + 10
+    assert _size(often) - _size(once) <= 15
+    assert often.count() == 3000**2 + 3000**3 + 3000
+
+
+def test_a_list_that_is_known_in_two_places_is_compiled_once() -> None:
+    shared, rule = words("bob", "ann <r>"), Rule("r:1", expression("(b|c)"))
+    texts = ["see {who}", "hear {who}"]
+    templates = tuple(Template("a:1", expression(text), {"who": shared}, {"r": rule}, {}) for text in texts)
+    one = compile_network([Grammar("g", {"a": templates[:1]}, ())], normalise)
+    two = compile_network([Grammar("g", {"a": templates}, ())], normalise)
+    assert _size(two) - _size(one) <= 4
+
+
+def test_a_name_stands_for_what_is_known_where_it_is_used() -> None:
+    shared = words("the {who}")
+    one, other = (
+        Template(f"a:{name}", expression(f"{name} {{x}}"), {"x": shared, "who": words(name)}, {}, {})
+        for name in ("bob", "ann")
+    )
+    found = compile_network([Grammar("g", {"a": (one, other)}, ())], normalise)
+    assert found.parse("bob the bob") is not None
+    assert found.parse("bob the ann") is None
+
+
+def test_parts_in_any_order_share_what_is_the_same_of_their_orders() -> None:
+    found = network({"a": ["go (a|a a);[b];c c;d;e;f;g".join(["(", ")"])]})
+    assert found.count() == math.factorial(7) * 4
+    assert found.parse("go c c") is None
+    assert _size(found) < 1000
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("see {nam}", r"a:1: \{nam\} is not among the `lists:`; did you mean \{name\}\?"),
+        ("see <trun>", r"a:1: <trun> is not among the `expansion_rules:`; did you mean <turn>\?"),
+        ("[please] [{place}]", "a:1: the sentence can be empty"),
+        ("- !", "a:1: the sentence can be empty"),
+        ("see привет", "a:1: found the letter 'п' in 'see привет'"),
+        ("see {ring}", r"list:1: \{ring\} is used in itself \(\{ring\} in \{loop\} in \{ring\}\)"),
+        ("see {mark}", r"list:1: found no word in '!'"),
+        ("see {any}s", r"a:1: letters are written to \{any\}, which takes any words"),
+        ("see {long}", r"range of 100,001 numbers; wanted 100,000 at most"),
+        ("a;b;c;d;e;f;g;h;i".join("()"), "a:1: found 9 parts in any order; wanted 8 at most"),
+        ("see {none}", "test: there is no sentence that could be said"),
+    ],
+)
+def test_what_cannot_be_compiled_is_named_with_its_place(text: str, message: str) -> None:
+    more = {"ring": words("a {loop}"), "loop": words("b {ring}"), "mark": words("!"), "none": WordList(())}
+    with pytest.raises(SettingsError, match=message):
+        network({"a": [text]}, any=Wildcard(), long=NumberRange(-50_000, 50_000, multiplier=2.0), **more)
+
+
+def test_an_unknown_command_cannot_be_drawn() -> None:
+    with pytest.raises(SettingsError, match="no command 'b'; wanted one of a"):
+        network({"a": ["stop"]}).draw(random.Random(0), "b")
