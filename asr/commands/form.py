@@ -10,7 +10,7 @@ import yaml
 from asr.commands.grammar import Grammar, Rule, SlotList, Template
 from asr.commands.lists import read_list
 from asr.commands.references import check_references
-from asr.commands.source import GRAMMARS, Entries, Source, is_nothing, kind, read_source
+from asr.commands.source import GRAMMARS, Entries, Source, is_nothing, kind, nearest, read_source
 from asr.commands.templates import Origins, is_template, parse_template
 from asr.errors import SettingsError
 from asr.text.normaliser import LANGUAGE
@@ -154,7 +154,9 @@ def _block(
 ) -> Iterator[tuple[Template, yaml.Node | None]]:
     entries = source.mapping(node, _SENTENCES)
     known = (*_KEYS, *_BLOCK_KEYS) if node is source.root else _BLOCK_KEYS
-    source.known_keys(entries, known, "a key of a block of sentences; text with a colon wants quotes")
+    if len(entries) == 1 and not nearest(next(iter(entries)), known):
+        raise source.fault(node, f"found {kind(node)}; wanted a sentence: put quotes around it if it is text")
+    source.known_keys(entries, known, "a key of a block of sentences")
     if "sentences" not in entries:
         raise source.fault(node, f"found no `sentences:`; wanted {_SENTENCES}")
     if entries.keys() & {"lists", "expansion_rules"}:

@@ -39,9 +39,13 @@ def read_list(source: Source, node: yaml.Node, origins: Origins) -> SlotList:
         return _range(source, body)
     if found == ["time"]:
         return _times(source, body)
-    if source.value(body) is not True:
+    if not _is_true(body):
         raise source.fault(body, f"found {kind(body)}; wanted `{found[0]}: true`, or no such key")
     return DateRange() if found == ["date"] else Wildcard()
+
+
+def _is_true(node: yaml.Node) -> bool:
+    return isinstance(node, yaml.ScalarNode) and str(node.value).lower() in ("true", "yes", "on")
 
 
 def _values(source: Source, node: yaml.Node, origins: Origins) -> WordList:
@@ -87,7 +91,7 @@ def _range(source: Source, node: yaml.Node) -> NumberRange:
 
 
 def _times(source: Source, node: yaml.Node) -> TimeRange:
-    if isinstance(node, yaml.ScalarNode) and source.value(node) is True:
+    if _is_true(node):
         return TimeRange(0, _LAST_MINUTE, 1)
     if not isinstance(node, yaml.MappingNode):
         raise source.fault(node, f"found {kind(node)}; wanted {_TIME}")

@@ -58,6 +58,10 @@ class _Scope:
         if reference.is_inline_range:
             return name, []
         if reference.list_name not in self._lists:
+            if "." in name:  # no slot is named, so hassil takes it for a list
+                raise self._fault(
+                    whole, name, f"{name} has no slot; wanted numbers and a slot, such as {{0..100:percent}}"
+                )
             raise self._unknown(whole, name, "lists", [f"{{{known}}}" for known in self._lists])
         found = self._lists[reference.list_name]
         return name, [value.expression for value in found.values] if isinstance(found, WordList) else []

@@ -28,6 +28,7 @@ _DECIMAL: Final = re.compile(r"[-+]?([0-9]+\.[0-9]*|\.[0-9]+)([eE][-+]?[0-9]+)?"
 _WORDS: Final = {"true": True, "false": False, "null": None, "~": None, "": None}
 _QUOTES: Final = "put quotes around text that begins with a bracket or has a colon in it"
 _SHOWN: Final = 100  # characters of a line
+_NAMED: Final = 8  # names that there are
 
 
 # The parser in C, where PyYAML was built with it, is ten times as fast.
@@ -141,7 +142,8 @@ class Source:
         if found >= 0:
             return line, found + offset
         passed = 0
-        for number in range(line, min(node.end_mark.line + 1, len(self.lines))):
+        first = line + 1 if node.style in ("|", ">") else line  # what is in the line of the sign is no text
+        for number in range(first, min(node.end_mark.line + 1, len(self.lines))):
             start = column if number == line else 0
             part = self.lines[number][start:].strip()
             begin = node.value.find(part, passed) if part else -1
@@ -194,8 +196,14 @@ def is_nothing(node: yaml.Node) -> bool:
 
 def suggestion(name: str, names: Collection[str]) -> str:
     """The known name that is nearest to an unknown one, or some that there are."""
+    near = nearest(name, names)
+    return f"did you mean {near}?" if near else f"there are {', '.join(sorted(names)[:_NAMED]) or 'none'}"
+
+
+def nearest(name: str, names: Collection[str]) -> str | None:
+    """The known name that an unknown one looks like, if there is one."""
     near = difflib.get_close_matches(name, names, n=1)
-    return f"did you mean {near[0]}?" if near else f"there are {', '.join(sorted(names)[:8]) or 'none'}"
+    return near[0] if near else None
 
 
 def _no_yaml(source: Source, error: yaml.MarkedYAMLError) -> SourceError:

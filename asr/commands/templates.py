@@ -98,7 +98,8 @@ def _fault(text: str) -> tuple[int, str] | None:
             separators.pop()
             if _CLOSING[opening] != char:
                 return offset, f"found `{char}`, wanted `{_CLOSING[opening]}` for the `{opening}` before it"
-            if not text[begin + 1 : offset].strip():
+            inner = text[begin + 1 : offset]  # `[ ]` is a blank that may be there, as before a percent sign
+            if not inner or (opening in "{<" and not inner.strip()):
                 return begin, f"`{opening}{char}` holds nothing; take it away or fill it"
     if open_:
         return open_[-1][0], f"`{open_[-1][1]}` is never closed; wanted `{_CLOSING[open_[-1][1]]}`"
