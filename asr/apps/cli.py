@@ -17,6 +17,7 @@ from typing import Annotated
 
 import typer
 
+from asr.apps.adapt import adapt
 from asr.apps.commands import commands_app
 from asr.apps.corpus import sentences, tokenizer
 from asr.apps.data import data_app
@@ -54,7 +55,7 @@ def _global_options(
     """Turn speech into text, offline, on a plain processor."""
 
 
-for _command in (transcribe, demo, evaluate, prepare, tokenizer, sentences, synthesize):
+for _command in (transcribe, demo, evaluate, adapt, prepare, tokenizer, sentences, synthesize):
     app.command()(_command)
 
 app.add_typer(data_app, name="data")

@@ -55,7 +55,7 @@ def synthesize(
     most = utterances or int((hours or 0) * 3600 / _SHORTEST_SECONDS) + 1
     lines = read_texts(Path(texts) if Path(texts).suffix else find_grammar(texts), seed, min(most, _MOST_SENTENCES))
     plan = Plan(lines, groups[voices], seed=seed, utterances=utterances, hours=hours, form=chosen[0])
-    made = speak(plan, out, jobs=jobs or _cores())
+    made = speak(plan, out, jobs=jobs or cores())
     for missed in made.left_out[:_LISTED]:
         print(f"left out, could not be spoken: {missed}", file=sys.stderr)
     if len(made.left_out) > _LISTED:
@@ -63,6 +63,6 @@ def synthesize(
     print(f"written: {out}, {made.utterances} utterances, {made.hours:.2f} hours")
 
 
-def _cores() -> int:
+def cores() -> int:
     """The processors that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

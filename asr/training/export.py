@@ -64,12 +64,19 @@ class DecoderGraph(nn.Module):
 
 
 def export_run(
-    run: Path, out: Path, *, average: int = 5, half: bool = True, decoding: DecodingSettings | None = None
+    run: Path,
+    out: Path,
+    *,
+    average: int = 5,
+    half: bool = True,
+    decoding: DecodingSettings | None = None,
+    provenance: Mapping[str, Any] | None = None,
 ) -> Path:
     """Write the bundle of a run's last ``average`` checkpoints, weights in half precision unless ``half`` is off.
 
     Averaging the weights of the last checkpoints: section 6.1 of "Attention Is All You Need". Half precision halves
-    the file; the arithmetic stays single. Raises BundleError for a run without checkpoints.
+    the file; the arithmetic stays single. ``provenance`` is added to what is known of the run, or takes its place.
+    Raises BundleError for a run without checkpoints.
     """
     paths = last_checkpoints(run, average)
     checkpoints = [torch.load(path, map_location="cpu", weights_only=True) for path in paths]
@@ -99,6 +106,7 @@ def export_run(
             "commit": _commit(),
             "asr": version("asr"),
             "torch": torch.__version__,
+            **(provenance or {}),
         },
     )
     out.parent.mkdir(parents=True, exist_ok=True)

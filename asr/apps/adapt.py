@@ -1,0 +1,87 @@
+"""`asr adapt`: a bundle that knows a person's own commands."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+
+from asr.apps.failures import printable
+from asr.errors import SettingsError
+
+if TYPE_CHECKING:
+    from asr.apps.adaptation import Adaptation, Adapted
+
+DEFAULT: Final = "default"
+"""The name of the bundle in the package, where no folder is called so."""
+
+_SPOKEN_A_MINUTE, _LEAST_SPOKEN, _MOST_SPOKEN = 400, 800, 6000
+
+
+def adapt(
+    grammars: Annotated[
+        list[str], typer.Argument(metavar="GRAMMAR...", help="Grammars of commands: .yaml, or names of ready ones.")
+    ],
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder for the adapted bundle.")],
+    bundle: Annotated[
+        Path, typer.Option(metavar="DIR", help="The bundle to start from; `default` is the one in the package.")
+    ] = Path(DEFAULT),
+    recordings: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Your own takes, as `asr commands record` files them.")
+    ] = None,
+    minutes: Annotated[float, typer.Option(help="How long to train; speaking and measuring come on top.")] = 10.0,
+    seed: Annotated[int, typer.Option(min=0, help="Another number draws other sentences and voices.")] = 0,
+    jobs: Annotated[
+        int | None, typer.Option(min=1, help="How many voices speak at a time. [default: one a core]")
+    ] = None,
+    keep: Annotated[bool, typer.Option("--keep", help="Keep the work folder beside --out.")] = False,
+) -> None:
+    """Adapt a bundle to your own commands, on this machine, and show what that gained.
+
+    Synthetic voices speak the commands, and sentences that come close to them and are to be refused. The model learns
+    from these, your own takes, and what it was trained with where that is at hand. The threshold of refusal is found
+    with voices that were not learnt from, and the table is of yet others and of a third of your takes.
+
+    Interrupted, the same command goes on.
+    """
+    from asr.apps.adaptation import Adaptation, Request, Settings
+    from asr.apps.synthesize import cores
+    from asr.bundle import DEFAULT_BUNDLE
+
+    if not 0 < minutes < float("inf"):
+        raise SettingsError(f"--minutes is {minutes:g}; wanted a number above 0")
+    start = DEFAULT_BUNDLE if str(bundle) == DEFAULT and not bundle.exists() else bundle
+    train = min(_MOST_SPOKEN, max(_LEAST_SPOKEN, round(_SPOKEN_A_MINUTE * minutes)))
+    settings = Settings(minutes=minutes, train=train, seed=seed)
+    run(Adaptation(Request(tuple(grammars), start, out, recordings, settings, jobs or cores())), keep=keep)
+
+
+def run(adaptation: "Adaptation", *, keep: bool = False) -> None:
+    """Go through the steps, say which, and print what came of it."""
+    for line in adaptation.remarks():
+        print(line, flush=True)
+    steps = adaptation.steps()
+    try:
+        for number, (name, do) in enumerate(steps, start=1):
+            print(f"{number}/{len(steps)} {name}", flush=True)
+            do()
+    except KeyboardInterrupt:
+        print(f"interrupted; the same command goes on from what is in {adaptation.work.folder}", flush=True)
+        raise
+    adapted = adaptation.finish()
+    _show(adapted)
+    if not keep:
+        adaptation.work.remove()
+    print(f"written: {adapted.bundle}, after {adapted.updates} updates")
+
+
+def _show(adapted: "Adapted") -> None:
+    from asr.apps.before_after import shown
+    from asr.apps.calibrate import describe_point
+
+    for name, rows in adapted.tables.items():
+        lines = [(printable(name), "before", "after")]
+        for row in rows:
+            lines.append((f"  {row.name}", *(shown(rate, percent=row.percent) for rate in (row.before, row.after))))
+        first, second, third = (max(map(len, column)) for column in zip(*lines, strict=True))
+        print("\n".join(f"{line[0]:{first}}  {line[1]:>{second}}  {line[2]:>{third}}" for line in lines))
+    print("\n".join(describe_point(adapted.rejection)))

@@ -1,0 +1,167 @@
+"""What becomes of recordings when a bundle hears them, kept as JSON, and two bundles beside each other."""
+
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from asr.apps.listening import attempt_all
+
+if TYPE_CHECKING:
+    from asr.commands.rejection import Rejection, Trial
+    from asr.data.lists.utterance import Utterance
+    from asr.evaluation.commands import Outcome
+    from asr.evaluation.noise import Noises
+    from asr.evaluation.scoring import Rate
+    from asr.runtime.commander import Heard, Listener
+    from asr.runtime.transcriber import Transcriber
+
+RATIOS: Final = (24.0, 18.0, 12.0, 6.0)
+"""Decibels of speech to noise at which calibration hears every other utterance, in turn."""
+
+_SHARES: Final = (
+    ("commands accepted exactly", "exactly_accepted"),
+    ("commands accepted wrongly", "wrongly_accepted"),
+    ("right command, refused or not", "command_accuracy"),
+)
+
+
+@dataclass(frozen=True)
+class Row:
+    """A rate before and after, None where there is nothing that it could be of; ``percent``, or in an hour."""
+
+    name: str
+    before: "Rate | None"
+    after: "Rate | None"
+    percent: bool = True
+
+
+def listen_all(
+    listener: "Listener", rejection: "Rejection | None", utterances: Sequence["Utterance"], doing: str
+) -> list[dict[str, Any]]:
+    """What becomes of each utterance, as ``outcomes`` reads it; what cannot be read is named and left out.
+
+    Without a ``rejection`` everything is refused.
+    """
+    from asr.data.lists.manifest import read_utterance
+
+    def attempt(utterance: "Utterance") -> "Outcome":
+        return _outcome(listener, rejection, utterance, listener.hear(read_utterance(utterance)))
+
+    heard, _ = attempt_all(utterances, attempt, doing)
+    return [asdict(outcome) for outcome in heard.values()]
+
+
+def outcomes(kept: Sequence[Mapping[str, Any]]) -> list["Outcome"]:
+    """What ``listen_all`` found."""
+    from asr.commands.reading import Reading
+    from asr.evaluation.commands import Outcome
+
+    def reading(values: Mapping[str, Any] | None) -> Reading | None:
+        return None if values is None else Reading(**values)
+
+    return [
+        Outcome(**{**each, "expected": reading(each["expected"]), "heard": reading(each["heard"])}) for each in kept
+    ]
+
+
+def transcribe_all(transcriber: "Transcriber", utterances: Sequence["Utterance"], doing: str) -> dict[str, str]:
+    """What is heard in each utterance by id, without a grammar; what cannot be read is named and left out."""
+    from asr.data.lists.manifest import read_utterance
+
+    return attempt_all(utterances, lambda each: transcriber.transcribe(read_utterance(each)).text, doing)[0]
+
+
+def trials(listener: "Listener", utterances: Sequence["Utterance"], noises: "Noises", seed: int) -> list["Trial"]:
+    """What speaks for the readings of utterances, and whether they are right, for calibration.
+
+    Every other utterance with speech is heard in noise. Of every other command half is heard as well, and the whole
+    beside another utterance.
+    """
+    from asr.apps.trials import Said, half_of, in_longer_speech, trial
+    from asr.data.lists.manifest import read_utterance
+
+    generator = random.Random(seed)
+    place_of = {each.id: place for place, each in enumerate(utterances)}
+    parse, spoken = listener.network.parse, [each for each in utterances if each.text]
+
+    def said(utterance: "Utterance") -> Said:
+        wave, place = read_utterance(utterance), place_of[utterance.id]
+        if utterance.text and place % 2:
+            wave = noises.under(wave, utterance.id, RATIOS[place // 2 % len(RATIOS)])
+        return Said(wave, listener.transcriber.bundle.normaliser(utterance.text), utterance.speaker)
+
+    def attempt(utterance: "Utterance") -> "list[Trial]":
+        whole = said(utterance)
+        found = [trial(listener, whole)]
+        if place_of[utterance.id] // 2 % 2 and whole.text and parse(whole.text):
+            half, longer = half_of(whole, generator), in_longer_speech(whole, said(generator.choice(spoken)), generator)
+            for kind, changed in (("half a command", half), ("a command in longer speech", longer)):
+                if changed is not None and parse(changed.text) is None:
+                    found.append(trial(listener, changed, kind))
+        return found
+
+    return [trial for found in attempt_all(utterances, attempt, "Calibrating")[0].values() for trial in found]
+
+
+def command_rows(before: Sequence["Outcome"], after: Sequence["Outcome"]) -> list[Row]:
+    """How well commands were understood and everything else refused; empty where there is nothing to compare."""
+    from asr.evaluation.commands import score_commands
+
+    if not before or not after:
+        return []
+    was, now = score_commands(before).overall, score_commands(after).overall
+    rows = [Row(name, getattr(was, key), getattr(now, key)) for name, key in _SHARES]
+    for name, one, other in (("other speech", was.speech, now.speech), ("noise", was.noise, now.noise)):
+        if one and other:
+            rows.append(Row(f"{name} refused", one.refused, other.refused))
+            rows.append(Row(f"false accepts in an hour of {name}", one.per_hour, other.per_hour, percent=False))
+    said = [
+        {each.id: (each.text, each.transcript, each.speaker) for each in found if each.text}
+        for found in (before, after)
+    ]
+    rows.append(word_row("word error rate without the grammar", *said))
+    return [row for row in rows if row.before is not None or row.after is not None]
+
+
+def word_row(name: str, before: Mapping[str, tuple[str, str, str]], after: Mapping[str, tuple[str, str, str]]) -> Row:
+    """Word error rates of what both have, given as what was said, what was heard and the speaker by id."""
+    from asr.evaluation.scoring import score
+
+    common = [id for id in before if id in after]
+
+    def rate(found: Mapping[str, tuple[str, str, str]]) -> "Rate | None":
+        said, heard, speakers = ({id: found[id][place] for id in common} for place in range(3))
+        return score(said, heard, normaliser=str, speakers=speakers).wer if common else None
+
+    return Row(name, rate(before), rate(after))
+
+
+def _outcome(listener: "Listener", rejection: "Rejection | None", utterance: "Utterance", heard: "Heard") -> "Outcome":
+    from asr.evaluation.commands import Kind, Outcome
+
+    text = listener.transcriber.bundle.normaliser(utterance.text)
+    expected = listener.network.parse(text) if text else None
+    kind: Kind = "command" if expected is not None else "speech" if text else "noise"
+    confidence = rejection.confidence(heard.evidence) if rejection and heard.evidence else 0.0
+    return Outcome(
+        id=utterance.id,
+        speaker=utterance.speaker,
+        text=text,
+        seconds=heard.free.seconds,
+        expected=expected,
+        heard=heard.reading,
+        understood=rejection is not None and heard.reading is not None and confidence >= rejection.threshold,
+        confidence=confidence,
+        kind=kind,
+        transcript=heard.free.text,
+    )
+
+
+def shown(rate: "Rate | None", *, percent: bool) -> str:
+    """A rate with its interval."""
+    if rate is None:
+        return "-"
+    if percent:
+        return f"{100 * rate.value:.1f} % ({100 * rate.low:.1f} to {100 * rate.high:.1f})"
+    return f"{rate.value:.1f} ({rate.low:.1f} to {rate.high:.1f})"
