@@ -200,6 +200,7 @@ def test_rates_agree_with_counts_by_hand(by_hand: list[Outcome]) -> None:
         ("switch", "", 1),
     ]
     assert [each.id for each in report.false_accepts] == ["g"]
+    assert [each.id for each in report.wrong_accepts] == ["b", "d"]
 
 
 def test_the_curve_agrees_with_counts_by_hand(by_hand: list[Outcome]) -> None:
@@ -219,6 +220,19 @@ def test_the_curve_agrees_with_counts_by_hand(by_hand: list[Outcome]) -> None:
         (0.2, 1, 1.0),
         (0.3, 1, 0.0),
     ]
+
+
+def test_a_reading_is_right_by_its_command_and_slots_alone() -> None:
+    for heard, right in (
+        (Reading("switch", {"to": True, "where": "hall"}, "in other words"), True),
+        (Reading("turn", ON.slots, ON.text), False),
+        (Reading("switch", {"where": "hall", "to": False}, ON.text), False),
+        (Reading("switch", {"where": "hall"}, ON.text), False),
+        (Reading("switch", {**ON.slots, "when": "now"}, ON.text), False),
+        (None, False),
+    ):
+        assert outcome("a", ON, heard).right == right, heard
+    assert not outcome("a", None, ON).right
 
 
 def test_conditions_stand_apart_and_noise_alone_counts_in_each() -> None:
@@ -336,6 +350,7 @@ def test_the_text_says_rates_and_mistakes(by_hand: list[Outcome]) -> None:
     assert "): 1 in all\n" in text
     assert "from 40 resamplings of 6 utterances" in text
     assert "\n     2  stop -> wait\n     1  switch -> (none)\n" in text
+    assert "\n  0.800  hall on -> hall off (switch)\n  0.700  stop -> wait in the hall (wait)\n" in text
     assert text.endswith("  0.600  what else -> stop (stop)")
     assert "in noise" not in text
     noisy = format_commands(scored([*by_hand, outcome("a", ON, ON, snr=6.0)]))

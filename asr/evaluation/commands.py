@@ -220,6 +220,12 @@ class CommandReport:
         taken = [each for each in self.outcomes if each.kind != "command" and each.understood]
         return tuple(sorted(taken, key=lambda each: -each.confidence))
 
+    @property
+    def wrong_accepts(self) -> tuple[Outcome, ...]:
+        """Commands that were taken for others, or with a wrong slot, the surest first."""
+        taken = [each for each in self.outcomes if each.kind == "command" and each.understood and not each.right]
+        return tuple(sorted(taken, key=lambda each: -each.confidence))
+
 
 def score_commands(outcomes: Sequence[Outcome], bootstrap: int = 1000, seed: int = 0) -> CommandReport:
     """Adds up what became of utterances; the order of the outcomes does not matter.

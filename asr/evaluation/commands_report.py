@@ -44,9 +44,9 @@ def format_commands(report: CommandReport, *, most: int = 10) -> str:
     if report.confusions:
         lines += ["", "commands mistaken, refused ones too (said -> best reading)"]
         lines += [f"{one.count:6d}  {one.expected} -> {one.heard or '(none)'}" for one in report.confusions[:most]]
-    if report.false_accepts:
-        lines += ["", "surest false accepts (confidence, said -> understood)"]
-        lines += [_false_accept(each) for each in report.false_accepts[:most]]
+    for name, taken in _mistakes(report):
+        lines += ["", f"{name}, the surest first (confidence, said -> understood)"]
+        lines += [_mistake(each) for each in taken[:most]]
     return "\n".join(lines)
 
 
@@ -133,9 +133,8 @@ def _rate_lines(rates: CommandRates) -> list[str]:
 
 
 def _noise_table(report: CommandReport) -> list[str]:
-    rows = [("in noise at", "accepted exactly", "right command", "wrongly", "speech refused", "false accepts an hour")]
+    rows = [("in noise at", "accepted exactly", "right command", "wrongly", "speech refused", "accepted an hour")]
     for each in (*report.conditions, report.overall):
-        per_hour = each.false_accepts_per_hour
         rows.append(
             (
                 each.name,
@@ -143,7 +142,7 @@ def _noise_table(report: CommandReport) -> list[str]:
                 _short(each.command_accuracy),
                 _short(each.wrongly_accepted),
                 _short(None if each.speech is None else each.speech.refused),
-                "-" if per_hour is None else f"{per_hour:.1f}",
+                "-" if each.speech is None else f"{each.speech.per_hour.value:.1f}",
             )
         )
     return _table(rows)
@@ -186,7 +185,12 @@ def _table(rows: Sequence[Sequence[str]]) -> list[str]:
     return ["  ".join(f"{cell:>{width}}" for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
 
 
-def _false_accept(outcome: Outcome) -> str:
+def _mistakes(report: CommandReport) -> list[tuple[str, tuple[Outcome, ...]]]:
+    kinds = (("commands accepted wrongly", report.wrong_accepts), ("false accepts", report.false_accepts))
+    return [(name, taken) for name, taken in kinds if taken]
+
+
+def _mistake(outcome: Outcome) -> str:
     said = outcome.text or f"({outcome.id})"
     at = "" if outcome.snr is None else f", in noise at {outcome.snr:g} dB"
     heard = "" if outcome.heard is None else f"{outcome.heard.text} ({outcome.heard.command})"
@@ -315,8 +319,8 @@ def _write_confusions(axes: "Axes", report: CommandReport) -> None:
     axes.set_title("mistaken most")
     lines = [f"{one.count:4d}  {one.expected} -> {one.heard or '(none)'}" for one in report.confusions[:10]]
     lines = lines or ["no command was taken for another"]
-    if report.false_accepts:
-        lines += ["", "surest false accepts", *map(_false_accept, report.false_accepts[:8])]
+    for name, taken in _mistakes(report):
+        lines += ["", f"{name}, the surest first", *map(_mistake, taken[:8])]
     short = [line if len(line) <= 75 else f"{line[:72]}..." for line in lines]
     # A dollar sign in a text would begin a formula.
     axes.text(0, 0.97, "\n".join(short), va="top", family="monospace", fontsize=8, parse_math=False)
