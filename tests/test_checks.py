@@ -333,6 +333,7 @@ def test_a_drawing_has_all_commands_its_links_lead_somewhere_and_its_texts_are_e
     page = draw_grammars([read], page=True)
     picture = draw_grammars([read], page=False)
     assert "<script" not in page
+    assert "a<b" not in page + picture
     for drawn in (page, picture):
         targets, links = anchors(drawn)
         assert links <= targets

@@ -61,7 +61,7 @@ def _walk(network: Network, known: dict[tuple[str, str], Shared], *, wild: bool)
         looked_at += len(places)
         if looked_at > _MOST_PLACES:
             return False
-        ends = {command for command, node, back in places if back is None and node is network.net.end}
+        ends = {command for command, node, _ in places if node is network.net.end}
         for pair in combinations(sorted(ends), 2):
             known.setdefault(pair, Shared(" ".join(words), pair, wild))
         for word, following in _steps(places, wild=wild).items():
