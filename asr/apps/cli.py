@@ -11,6 +11,7 @@ import os
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Annotated
@@ -18,12 +19,13 @@ from typing import Annotated
 import typer
 
 from asr.apps.adapt import adapt
+from asr.apps.calibrate import calibrate
 from asr.apps.commands import commands_app
 from asr.apps.corpus import sentences, tokenizer
 from asr.apps.data import data_app
 from asr.apps.evaluate import evaluate
 from asr.apps.failures import complain, show_tracebacks
-from asr.apps.options import Beam, BundleFolder, Device, Greedy, chosen_width
+from asr.apps.options import Beam, BundleFolder, Commands, Device, Greedy, chosen_width
 from asr.apps.prepare import prepare
 from asr.apps.synthesize import synthesize
 from asr.apps.transcribe import demo, transcribe
@@ -55,7 +57,7 @@ def _global_options(
     """Turn speech into text, offline, on a plain processor."""
 
 
-for _command in (transcribe, demo, evaluate, adapt, prepare, tokenizer, sentences, synthesize):
+for _command in (transcribe, demo, evaluate, calibrate, adapt, prepare, tokenizer, sentences, synthesize):
     app.command()(_command)
 
 app.add_typer(data_app, name="data")
@@ -103,16 +105,27 @@ def export(
 @app.command()
 def mic(
     device: Device = None,
+    commands: Commands = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object a line, and all else aside.")] = False,
     beam: Beam = None,
     greedy: Greedy = False,
     bundle: BundleFolder = None,
 ) -> None:
-    """Print what a microphone hears; ctrl-C ends."""
-    from asr.apps.microphone import device_named, listen, microphone_blocks, show
-    from asr.runtime.transcriber import Transcriber
+    """Print what a microphone hears, or the commands in it; ctrl-C ends."""
+    from asr.apps.microphone import command_line, device_named, json_line, listen, microphone_blocks, show, text_line
 
-    transcriber = Transcriber.from_bundle(bundle, width=chosen_width(beam, greedy))
-    listen(microphone_blocks(device_named(device), report=show), transcriber.transcribe, show)
+    width, report = chosen_width(beam, greedy), partial(show, stderr=as_json)
+    blocks = microphone_blocks(device_named(device), report=report)
+    if commands:
+        from asr.runtime.commander import Commander
+
+        commander = Commander.from_bundle(bundle, commands, width=width)
+        listen(blocks, commander.understand, show, line=json_line if as_json else command_line, report=report)
+    else:
+        from asr.runtime.transcriber import Transcriber
+
+        transcriber = Transcriber.from_bundle(bundle, width=width)
+        listen(blocks, transcriber.transcribe, show, line=json_line if as_json else text_line, report=report)
 
 
 def run(application: typer.Typer, arguments: Sequence[str], name: str) -> int:

@@ -3,18 +3,24 @@
 import json
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
 from asr.apps.failures import complain, printable
-from asr.apps.options import Beam, BundleFolder, Greedy, chosen_width
+from asr.apps.options import Beam, BundleFolder, Commands, Greedy, chosen_width
+from asr.apps.understood import command_keys, command_text
 
 if TYPE_CHECKING:
-    from asr.runtime.transcriber import Transcriber
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from asr.runtime.commander import Understanding
     from asr.runtime.transcript import Transcript
+
+Heard = TypeVar("Heard")
 
 STANDARD_INPUT = "-"
 SAMPLES = Path("recipes/commands/samples")
@@ -26,6 +32,7 @@ def transcribe(
         typer.Argument(metavar="FILE", help="Recordings, folders of recordings, or - for standard input."),
     ],
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object a line.")] = False,
+    commands: Commands = None,
     beam: Beam = None,
     greedy: Greedy = False,
     bundle: BundleFolder = None,
@@ -39,11 +46,14 @@ def transcribe(
     With --json an object has the keys file, text, confidence (0 to 1), seconds (of sound), tokens, and words (each with
     word and confidence).
 
+    With --commands each recording is one command of the grammars or is refused: a line has the command, its slots and
+    the confidence, or that it was not understood and what was heard. With --json there are the keys understood, command
+    and slots (none where it was refused) and command_confidence (0 to 1) too, and text is the command's words, or where
+    it was refused what was heard freely.
+
     A file that cannot be used gets one line on standard error, the others are transcribed, and the exit status is 1.
     """
-    from asr.runtime.transcriber import Transcriber
-
-    transcriber = Transcriber.from_bundle(bundle, width=chosen_width(beam, greedy))
+    hear = _listener(commands, bundle, chosen_width(beam, greedy))
     found = list(_find(files))
     names = [printable(name) for name in found if name is not None]
     column = max(map(len, names), default=0) if sys.stdout.isatty() else 0
@@ -51,17 +61,41 @@ def transcribe(
     for file in found:
         if file is None:
             continue
-        transcript = _attempt(transcriber, file)
-        if transcript is None:
+        heard = _attempt(hear, file)
+        if heard is None:
             failed = True
-        elif as_json:
-            print(json.dumps(as_dict(file, transcript)), flush=True)
+            continue
+        transcript, understanding = heard
+        keys = {} if understanding is None else command_keys(understanding)
+        text = transcript.text if understanding is None else command_text(understanding)
+        if as_json:
+            print(json.dumps({**as_dict(file, transcript), **keys}), flush=True)
         elif column:
-            print(f"{printable(file):{column}}  {transcript.text}", flush=True)
+            print(f"{printable(file):{column}}  {text}", flush=True)
         else:
-            print(f"{printable(file)}\t{transcript.text}", flush=True)
+            print(f"{printable(file)}\t{text}", flush=True)
     if failed:
         raise typer.Exit(1)
+
+
+def _listener(
+    commands: Sequence[str] | None, bundle: Path | None, width: int | None
+) -> "Callable[[NDArray[np.float32]], tuple[Transcript, Understanding | None]]":
+    """What hears a wave, as any speech or as a command."""
+    if not commands:
+        from asr.runtime.transcriber import Transcriber
+
+        transcriber = Transcriber.from_bundle(bundle, width=width)
+        return lambda wave: (transcriber.transcribe(wave), None)
+    from asr.runtime.commander import Commander
+
+    commander = Commander.from_bundle(bundle, commands, width=width)
+
+    def understand(wave: "NDArray[np.float32]") -> "tuple[Transcript, Understanding | None]":
+        understanding = commander.understand(wave)
+        return understanding.transcript, understanding
+
+    return understand
 
 
 def demo(
@@ -89,7 +123,7 @@ def demo(
     sound = taken = 0.0
     for path in paths:
         begun = time.perf_counter()
-        transcript = _attempt(transcriber, str(path))
+        transcript = _attempt(transcriber.transcribe, str(path))
         if transcript is None:
             continue
         seconds = time.perf_counter() - begun
@@ -144,12 +178,12 @@ def _find(arguments: Sequence[str]) -> Iterator[str | None]:
             yield None
 
 
-def _attempt(transcriber: "Transcriber", file: str) -> "Transcript | None":
-    """The transcript, or None after a line on standard error: nothing about one file ends the batch."""
+def _attempt(hear: "Callable[[NDArray[np.float32]], Heard]", file: str) -> Heard | None:
+    """What is heard in a file, or None after a line on standard error: nothing about one file ends the batch."""
     from asr.audio.load import load_audio
 
     try:
-        return transcriber.transcribe(load_audio(sys.stdin.buffer if file == STANDARD_INPUT else Path(file)))
+        return hear(load_audio(sys.stdin.buffer if file == STANDARD_INPUT else Path(file)))
     except Exception as error:
         complain(error)
         return None

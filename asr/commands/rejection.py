@@ -24,11 +24,12 @@ _FEWEST = 20
 class Trial:
     """An utterance that was asked of a grammar.
 
-    ``right`` says whether the reading is what was said; ``kind`` is "command" where it was in the grammar and
-    otherwise what it was instead; trials of one ``group``, a person or a recording, are not independent.
+    ``evidence`` is None where the grammar had no reading at all. ``right`` says whether the reading is what was said;
+    ``kind`` is "command" where it was in the grammar and otherwise what it was instead; trials of one ``group``, a
+    person or a recording, are not independent.
     """
 
-    evidence: Evidence
+    evidence: Evidence | None
     right: bool
     kind: str
     group: str
@@ -101,27 +102,33 @@ def calibrate(trials: Sequence[Trial], *, false_accepts: float = FALSE_ACCEPTS) 
     Right readings and the rest weigh the same in all, however many of each there are. The threshold is the lowest at
     which at most the share ``false_accepts`` of what is no command is taken, and at least one half.
 
-    Raises SettingsError for fewer than 20 right readings or 20 trials that are no command, or a share outside 0 to 1.
+    Raises SettingsError for fewer than 20 right readings or 20 readings of what is no command, or a share outside 0
+    to 1.
     """
     if not 0 <= false_accepts <= 1:
         raise SettingsError(f"calibration: false_accepts is {false_accepts}; it is a share, from 0 to 1")
     right = np.array([trial.right for trial in trials], bool)
     command = np.array([trial.kind == COMMAND for trial in trials], bool)
-    if right.sum() < _FEWEST or (~command).sum() < _FEWEST:
+    answered = sum(trial.evidence is not None for trial in trials if trial.kind != COMMAND)
+    if right.sum() < _FEWEST or answered < _FEWEST:
         raise SettingsError(
-            f"calibration: found {right.sum()} commands understood rightly and {(~command).sum()} recordings of other "
-            f"things; wanted at least {_FEWEST} of each: give more speech, or a model that hears it better"
+            f"calibration: found {right.sum()} commands understood rightly and {answered} other recordings "
+            f"for which the grammar has a reading; wanted at least {_FEWEST} of each: give more speech, or a model "
+            "that hears it better"
         )
-    measures = np.stack([trial.evidence.measures() for trial in trials])
-    groups = sorted({trial.group for trial in trials})
-    fold_of = {group: number % _FOLDS for number, group in enumerate(groups)}
-    folds = np.array([fold_of[trial.group] for trial in trials])
-    confidences = np.zeros(len(trials))
+    read = np.array([trial.evidence is not None for trial in trials])
+    measures = np.stack([trial.evidence.measures() for trial in trials if trial.evidence is not None])
+    group_numbers = {group: number for number, group in enumerate(sorted({trial.group for trial in trials}))}
+    folds = np.array([group_numbers[trial.group] % _FOLDS for trial in trials])[read]
+    read_right = right[read]
+    found = np.zeros(len(measures))
     for fold in range(_FOLDS):
         held, rest = folds == fold, folds != fold
-        if held.any() and right[rest].any() and not right[rest].all():
-            weights, intercept = _fit(measures[rest], right[rest])
-            confidences[held] = _sigmoid(measures[held] @ weights + intercept)
+        if held.any() and read_right[rest].any() and not read_right[rest].all():
+            weights, intercept = _fit(measures[rest], read_right[rest])
+            found[held] = _sigmoid(measures[held] @ weights + intercept)
+    confidences = np.zeros(len(trials))
+    confidences[read] = found
     threshold = _threshold(confidences[~command], false_accepts)
     taken = confidences >= threshold
     kinds = sorted({trial.kind for trial in trials} - {COMMAND})
@@ -133,7 +140,7 @@ def calibrate(trials: Sequence[Trial], *, false_accepts: float = FALSE_ACCEPTS) 
         others=int((~command).sum()),
         by_kind={kind: float(taken[named == kind].mean()) for kind in kinds},
     )
-    weights, intercept = _fit(measures, right)
+    weights, intercept = _fit(measures, read_right)
     return Rejection(dict(zip(MEASURES, weights.tolist(), strict=True)), intercept, threshold, point)
 
 

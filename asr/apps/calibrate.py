@@ -1,0 +1,131 @@
+"""`asr calibrate`: when a bundle refuses a command, found by trials."""
+
+import random
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Final, TypeGuard
+
+import typer
+
+from asr.apps.options import BundleFolder
+
+if TYPE_CHECKING:
+    from asr.apps.trials import Said
+    from asr.commands.grammar import Grammar
+    from asr.commands.rejection import Rejection, Trial
+    from asr.runtime.commander import Listener
+    from asr.runtime.transcriber import Transcriber
+
+_AT_MOST: Final = 500
+"""Recordings that are taken of a list."""
+_COMMANDS: Final = 50
+_OTHERS: Final = 25
+_EACH: Final = 8
+"""Trials of a grammar: commands, other texts of the list (and half as many of other lists), and each other kind."""
+
+
+def calibrate(
+    manifests: Annotated[
+        list[Path], typer.Argument(metavar="MANIFEST", help="Speech that the bundle was not trained on.")
+    ],
+    noise: Annotated[
+        list[Path] | None,
+        typer.Option("--noise", metavar="MANIFEST", help="Recordings without speech; may be repeated."),
+    ] = None,
+    bundle: BundleFolder = None,
+    grammars: Annotated[int, typer.Option(min=2, help="How many grammars to draw from each list's texts.")] = 16,
+    false_accepts: Annotated[float, typer.Option(help="The share of other sounds that may be taken.")] = 0.05,
+    seed: Annotated[int, typer.Option(help="Another number draws other grammars.")] = 0,
+) -> None:
+    """Find when to refuse a command, for any grammar, and keep it in the bundle.
+
+    Grammars are drawn from the texts of the lists: some of their sentences, or all strings of some of their words. For
+    each the bundle hears commands and what is none: other sentences of the list and of the other lists, halves of
+    commands, commands amid other speech, noise and silence. How sure it is of a reading, and from where on it is
+    taken, follow from these.
+    """
+    from rich.console import Console
+    from rich.progress import track
+
+    from asr.bundle import DEFAULT_BUNDLE, record_rejection
+    from asr.commands.network import compile_network
+    from asr.commands.rejection import calibrate as fit
+    from asr.runtime.commander import Listener
+    from asr.runtime.transcriber import Transcriber
+
+    folder = bundle or DEFAULT_BUNDLE
+    transcriber = Transcriber.from_bundle(folder)
+    generator = random.Random(seed)
+    lists = [_read(path, transcriber, generator) for path in manifests]
+    noises = [said for path in noise or [] for said in _read(path, transcriber, generator)]
+    console = Console(stderr=True)
+    trials: list[Trial] = []
+    drawn = [(number, grammar) for number, said in enumerate(lists) for grammar in _drawn(said, grammars, generator)]
+    for number, grammar in track(drawn, "Trying grammars", console=console, disable=not console.is_terminal):
+        listener = Listener(transcriber, compile_network([grammar], transcriber.bundle.normaliser))
+        elsewhere = [said for other, found in enumerate(lists) if other != number for said in found]
+        trials += _trials(listener, lists[number], elsewhere, noises, generator)
+    found = fit(trials, false_accepts=false_accepts)
+    record_rejection(folder, found.to_dict())
+    print("\n".join(describe_point(found)))
+    print(f"recorded in {folder}")
+
+
+def describe_point(rejection: "Rejection") -> list[str]:
+    """What a calibration comes to, in lines to print."""
+    point = rejection.point
+    return [
+        f"a reading is taken from a confidence of {rejection.threshold:.2f} on: of {point.commands} commands "
+        f"{100 * point.accepted:.1f} % are taken and right, of {point.others} other sounds "
+        f"{100 * point.false_accepts:.1f} % are taken",
+        *(f"  {kind}: {100 * share:.1f} % taken" for kind, share in point.by_kind.items()),
+    ]
+
+
+def _read(path: Path, transcriber: "Transcriber", generator: random.Random) -> list["Said"]:
+    """Some recordings of a list, drawn where it is long."""
+    from asr.apps.trials import Said
+    from asr.data.lists.manifest import read_manifest, read_utterance
+
+    utterances = read_manifest(path)
+    chosen = generator.sample(utterances, min(_AT_MOST, len(utterances)))
+    return [
+        Said(read_utterance(each), transcriber.bundle.normaliser(each.text), f"{path}: {each.speaker}")
+        for each in chosen
+    ]
+
+
+def _drawn(said: Sequence["Said"], count: int, generator: random.Random) -> Iterator["Grammar"]:
+    """Grammars of all kinds by turns."""
+    from asr.apps.trials import KINDS_OF_GRAMMAR
+
+    texts = sorted({each.text for each in said if each.text})
+    kinds = [draw(texts, generator) for draw in KINDS_OF_GRAMMAR] if len(texts) > 2 else []
+    for number in range(count if kinds else 0):
+        yield next(kinds[number % len(kinds)])
+
+
+def _trials(
+    listener: "Listener",
+    said: Sequence["Said"],
+    elsewhere: Sequence["Said"],
+    noises: Sequence["Said"],
+    generator: random.Random,
+) -> Iterator["Trial"]:
+    from asr.apps.trials import half_of, in_longer_speech, trial
+
+    def outside(found: "Said | None") -> TypeGuard["Said"]:
+        return found is not None and listener.network.parse(found.text) is None
+
+    inside = {id(each) for each in said if each.text and listener.network.parse(each.text) is not None}
+    commands = [each for each in said if id(each) in inside]
+    others = [each for each in said if each.text and id(each) not in inside]
+    strangers = [each for each in elsewhere if each.text and outside(each)]
+    for chosen, most in ((commands, _COMMANDS), (others, _OTHERS), (strangers, _OTHERS // 2), (noises, _EACH)):
+        for each in generator.sample(chosen, min(most, len(chosen))):
+            yield trial(listener, each)
+    for each in generator.sample(commands, min(_EACH, len(commands))):
+        if outside(half := half_of(each, generator)):
+            yield trial(listener, half, "half a command")
+        if strangers and outside(longer := in_longer_speech(each, generator.choice(strangers), generator)):
+            yield trial(listener, longer, "a command in longer speech")
