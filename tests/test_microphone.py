@@ -1,5 +1,8 @@
 """The microphone demo: recorded sound in, lines out; clear words where there is no microphone; a clean end."""
 
+import json
+import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,8 +16,13 @@ import pytest
 import soundfile
 import soxr
 
+from asr.apps import microphone
+from asr.apps.cli import app, run
 from asr.apps.microphone import listen, microphone_blocks, show
 from asr.audio.load import SAMPLE_RATE
+from asr.bundle import DEFAULT_BUNDLE, record_rejection
+from asr.commands.evidence import MEASURES
+from asr.commands.rejection import OperatingPoint, Rejection
 from asr.errors import AsrError, AudioError
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -128,6 +136,70 @@ def test_the_stream_is_closed_whatever_ends_it(words: list[np.ndarray], stop: Ba
 def test_a_line_has_no_codes_where_there_is_no_terminal(capsys: pytest.CaptureFixture[str]) -> None:
     show("\x1b[2m(nothing understood)\x1b[0m  [red] " + "long " * 40)
     assert capsys.readouterr().out == "(nothing understood)  [red] " + "long " * 40 + "\n"
+
+
+# Commands
+
+
+DIGITS = "language: en\nlists: {digit: [{in: one, out: 1}, {in: three, out: 3}, {in: seven, out: 7}]}\n"
+DIGITS += 'commands: {choose: ["{digit}"], "no": ["not this one"]}\n'
+
+
+@pytest.fixture(params=[3.0, -3.0], ids=["takes all", "refuses all"])
+def commanded(
+    request: pytest.FixtureRequest, words: list[np.ndarray], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> tuple[bool, list[str]]:
+    """Whether the default model takes all that it hears for a command, and the arguments that let it hear the words."""
+    folder = tmp_path / "bundle"
+    shutil.copytree(DEFAULT_BUNDLE, folder)
+    point = OperatingPoint(1.0, 0.0, 1, 1, {})
+    record_rejection(folder, Rejection(dict.fromkeys(MEASURES, 0.0), request.param, 0.5, point).to_dict())
+    (tmp_path / "digits.yaml").write_text(DIGITS, encoding="utf-8")
+
+    def recorded(device: int | str | None, *, report: Callable[[str], None]) -> Iterator[np.ndarray]:
+        report("listening")
+        yield from in_blocks(stream_of(words))
+
+    monkeypatch.setattr(microphone, "microphone_blocks", recorded)
+    return request.param > 0, ["mic", "--bundle", str(folder), "--commands", str(tmp_path / "digits.yaml")]
+
+
+def test_commands_are_printed_or_what_was_heard_instead(
+    commanded: tuple[bool, list[str]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    takes, arguments = commanded
+    assert run(app, arguments, "asr") == 0
+    first, *lines, last = capsys.readouterr().out.splitlines()
+    assert (first, last) == ("listening", "stopped")
+    assert len(lines) == 3
+    for line, digit in zip(lines, (1, 3, 7), strict=True):
+        said, confidence, milliseconds = re.fullmatch(r"(.*)  \(([\d.]+)\)  (\d+) ms", line).groups()
+        assert said == f"choose digit={digit}" if takes else said.startswith("not understood: ")
+        assert float(confidence) == (0.95 if takes else 0.05)
+        assert int(milliseconds) >= 0
+
+
+def test_a_program_reads_one_object_a_line(
+    commanded: tuple[bool, list[str]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    takes, arguments = commanded
+    assert run(app, [*arguments, "--json"], "asr") == 0
+    out, error = capsys.readouterr()
+    assert error.splitlines() == ["listening", "stopped"]
+    for line, digit in zip(out.splitlines(), (1, 3, 7), strict=True):
+        found = json.loads(line)
+        assert found["understood"] is takes
+        assert found["command"] == ("choose" if takes else None)
+        assert found["slots"] == ({"digit": digit} if takes else {})
+        assert found["command_confidence"] == pytest.approx(0.9526 if takes else 0.0474, abs=1e-4)
+        assert found["seconds"] > 0.3
+        assert {"text", "confidence", "tokens", "words", "milliseconds"} < found.keys()
+        assert "file" not in found
+    capsys.readouterr()
+    plain = [each for each in arguments if each != "--commands" and not each.endswith(".yaml")]
+    assert run(app, [*plain, "--json"], "asr") == 0
+    for line in capsys.readouterr().out.splitlines():
+        assert json.loads(line).keys() == {"text", "confidence", "seconds", "tokens", "words", "milliseconds"}
 
 
 # No microphone
