@@ -627,6 +627,7 @@ def test_evaluate_measures_commands_in_noise(
     assert [rows[f"{name}.wav", None]["kind"] for name in "abcde"] == [*["command"] * 3, "speech", "noise"]
     assert [rows[f"{name}.wav", None]["right"] for name in "abcde"] == [True, True, False, False, False]
     assert rows["a.wav", None]["text"] == "stop"
+    assert rows["noise: far/late.wav, part 1", None]["speaker"] == "far/late.wav", "its parts are drawn together"
     clean, soft, loud = report["conditions"]
     assert (clean["exactly_accepted"]["value"], clean["wrongly_accepted"]["value"]) == (2 / 3, 1 / 3)
     assert (clean["speech"]["refused"]["value"], clean["noise"]["count"]) == (1, 4)
@@ -650,7 +651,7 @@ def test_evaluate_measures_commands_in_noise(
 
 
 def test_evaluate_goes_on_past_bad_recordings_of_speech_and_noise(
-    asr: Asr, knowing: Path, spoken: Path, noises: Path, tmp_path: Path
+    asr: Asr, knowing: Path, spoken: Path, noises: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     out = tmp_path / "results"
     spoken.with_name("b.wav").write_bytes(b"text")
@@ -665,6 +666,16 @@ def test_evaluate_goes_on_past_bad_recordings_of_speech_and_noise(
     report = json.loads((out / "report.json").read_text())
     assert (list(report["failed"]), list(report["failed_noises"])) == (["b.wav"], ["bad.wav", "still.wav"])
     assert [each["snr"] for each in report["conditions"]] == [None, 24, 18, 12, 6]
+
+    def fail(self: KnowingCommander, wave: np.ndarray) -> Any:
+        if len(wave) == 700:  # click.wav
+            raise AudioError("too short a click")
+        return KnowingCommander.understand(self, wave)
+
+    patched = type("Failing", (KnowingCommander,), {"understand": fail})
+    monkeypatch.setattr(sys.modules["asr.runtime.commander"], "Commander", patched)
+    assert asr("evaluate", *arguments, "--noise", noises).status == 1
+    assert "click.wav" in json.loads((out / "report.json").read_text())["failed_noises"]
     for path in spoken.parent.glob("*.wav"):
         path.write_bytes(b"text")
     ended = asr("evaluate", *arguments)
