@@ -28,6 +28,7 @@ from asr.commands.grammar import (
 from asr.commands.network import Network, compile_network
 from asr.commands.nodes import reachable
 from asr.commands.reading import Reading
+from asr.commands.spoken import number_ways
 from asr.errors import SettingsError
 
 MANY = 150
@@ -158,6 +159,38 @@ def test_slots_hold_numbers_times_and_dates_as_values() -> None:
         assert reading.slots == slots
     assert found.parse("set seven percent") is None
     assert found.parse("twenty three") is None
+
+
+@given(
+    st.builds(NumberRange, st.integers(0, 30_000), st.integers(200_000, 3_000_000), st.integers(1, 19)),
+    st.randoms(use_true_random=False),
+)
+@settings(max_examples=5, deadline=None)
+def test_a_million_numbers_are_read_without_a_node_for_each(numbers: NumberRange, generator: random.Random) -> None:
+    found = network({"a": ["set {n}"]}, n=numbers)
+    assert _size(found) < 15_000
+    every = range(numbers.start, numbers.stop + 1, numbers.step)
+    for number in (every[0], every[-1], *generator.choices(every, k=20)):
+        for way in number_ways(number):
+            reading = found.parse(f"set {way}")
+            assert reading is not None, way
+            assert reading.slots == {"n": number}
+        for other in (number - 1, number + 1):
+            assert other in every or other < 0 or found.parse(f"set {number_ways(other)[0]}") is None
+    drawn = [found.draw_reading(generator) for _ in range(20)]
+    assert all(reading.slots["n"] in every and reading in found.readings(reading.text) for reading in drawn)
+    # The low ones have more ways; each number is as likely as any other.
+    assert found.count() >= len(every)
+    a_number = math.exp(found.readings(f"set {number_ways(every[-1])[0]}")[0].log_prob)
+    assert a_number <= 1 / len(every) * 1.001
+
+
+def test_a_long_range_multiplies() -> None:
+    found = network({"a": ["set {n}"]}, n=NumberRange(0, 20_000, multiplier=0.5))
+    for text, value in {"set twelve thousand and one": 6000.5, "set ten": 5, "set twenty thousand": 10_000}.items():
+        reading = found.parse(text)
+        assert reading is not None
+        assert repr(reading.slots["n"]) == repr(value)
 
 
 def test_a_value_with_figures_is_said_in_all_its_ways_and_gives_what_it_stands_for() -> None:
@@ -299,15 +332,22 @@ def test_parts_in_any_order_share_what_is_the_same_of_their_orders() -> None:
         ("see {ring}", r"list:1: \{ring\} is used in itself \(\{ring\} in \{loop\} in \{ring\}\)"),
         ("see {mark}", r"list:1: found no word in '!'"),
         ("see {any}s", r"a:1: letters are written to \{any\}, which takes any words"),
-        ("see {long}", r"range of 100,001 numbers; wanted 100,000 at most"),
+        ("see {high}th", r"a:1: letters are written to \{high\}, a long range of numbers"),
+        ("see {long}", r"a:1: found a range of 10,001 numbers from -5,000; wanted 2,000 at most"),
         ("a;b;c;d;e;f;g;h;i".join("()"), "a:1: found 9 parts in any order; wanted 8 at most"),
         ("see {none}", "test: there is no sentence that could be said"),
     ],
 )
 def test_what_cannot_be_compiled_is_named_with_its_place(text: str, message: str) -> None:
-    more = {"ring": words("a {loop}"), "loop": words("b {ring}"), "mark": words("!"), "none": WordList(())}
+    more = {
+        "ring": words("a {loop}"),
+        "loop": words("b {ring}"),
+        "mark": words("!"),
+        "none": WordList(()),
+        "high": NumberRange(0, 20_000),
+    }
     with pytest.raises(SettingsError, match=message):
-        network({"a": [text]}, any=Wildcard(), long=NumberRange(-50_000, 50_000, multiplier=2.0), **more)
+        network({"a": [text]}, any=Wildcard(), long=NumberRange(-5000, 5000), **more)
 
 
 def test_an_unknown_command_cannot_be_drawn() -> None:

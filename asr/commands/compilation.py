@@ -18,6 +18,7 @@ from asr.commands.entries import (
 from asr.commands.grammar import AS_SAID, Grammar, Rule, Template, Wildcard, WordList
 from asr.commands.names import Names, Scope, Source
 from asr.commands.nodes import SAID, Close, Mark, Means, Move, Net, Node, Open
+from asr.commands.thousands import LongRange, is_long
 from asr.commands.trie import Leaf, Said, grow
 from asr.commands.wording import Wording, split_last
 from asr.errors import SettingsError
@@ -106,9 +107,11 @@ class Compiler:
                 net = self._word_list(source, scope)
             elif isinstance(source, Wildcard):
                 net = self._wildcard(scope.place)
+            elif is_long(source):
+                net = LongRange(source, self._node, scope.place).lay()
             else:
                 start = self._node()
-                texts = [self._said(entry, scope.place) for entry in range_entries(source, scope.place)]
+                texts = [self._said(entry, scope.place) for entry in range_entries(source)]
                 net = Net(start, self._grow(start, texts), len(texts), scope.place)
             self._nets[key] = net
         return self._nets[key]

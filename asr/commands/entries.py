@@ -9,6 +9,7 @@ from asr.commands.grammar import AS_SAID, DateRange, NumberRange, SlotList, Time
 from asr.commands.names import Scope
 from asr.commands.nodes import SAID, Close, Mark, Open
 from asr.commands.spoken import Spoken, dates, numbers, times, written
+from asr.commands.thousands import is_long
 from asr.errors import SettingsError
 
 MOST_TEXTS: Final = 100_000
@@ -51,18 +52,9 @@ def plain_entries(value: Value) -> list[Entry] | None:
     return [Entry(way.text, 1 / len(spoken), marks[repr(way.value)]) for way in spoken]
 
 
-def range_entries(found: NumberRange | TimeRange | DateRange, place: str) -> list[Entry]:
-    """The ways of saying every number, time or day; each value is as likely as any other, and so is each of its ways.
-
-    Raises SettingsError where there are too many.
-    """
+def range_entries(found: NumberRange | TimeRange | DateRange) -> list[Entry]:
+    """The ways of saying every value of a range, each value as likely as any other, and so is each of its ways."""
     if isinstance(found, NumberRange):
-        many = len(range(found.start, found.stop + 1, found.step))
-        if many > MOST_TEXTS:
-            raise SettingsError(
-                f"{place}: found a range of {many:,} numbers; wanted {MOST_TEXTS:,} at most: raise its step, or say "
-                "long numbers in two parts"
-            )
         spoken: Iterable[Spoken] = numbers(found)
     else:
         spoken = times(found) if isinstance(found, TimeRange) else dates(found)
@@ -89,7 +81,11 @@ class Expansion:
                 f"{scope.place}: letters are written to {name}, which takes any words; put a blank between"
             )
         if isinstance(found, NumberRange | TimeRange | DateRange):
-            yield from range_entries(found, scope.place)
+            if is_long(found):
+                raise SettingsError(
+                    f"{scope.place}: letters are written to {name}, a long range of numbers; put a blank between"
+                )
+            yield from range_entries(found)
             return
         counts = [self._count(value.expression, scope.at(value.place)) for value in found.values]
         if sum(counts) > MOST_TEXTS:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from functools import reduce
 from typing import Any, Final
 
-from asr.commands.nodes import SAID, Close, Mark, Move, Net, Node, Open
+from asr.commands.nodes import SAID, Add, Close, Mark, Move, Net, Node, Open, Total
 from asr.commands.reading import Reading
 
 LETTERS: Final = 28
@@ -32,6 +32,7 @@ def meaning(marks: Iterable[tuple[Mark, int]], words: Sequence[str], log_prob: f
     command, fixed = "", {}
     filled: list[list[Any]] = []
     open_: list[tuple[int, int]] = []
+    total = 0
     for mark, at in marks:
         if isinstance(mark, Open):
             open_.append((len(filled), at))
@@ -39,6 +40,13 @@ def meaning(marks: Iterable[tuple[Mark, int]], words: Sequence[str], log_prob: f
         elif isinstance(mark, Close):
             index, begin = open_.pop()
             filled[index][1] = " ".join(words[begin:at]) if mark.out is SAID else mark.out
+        elif isinstance(mark, Add):
+            total += mark.amount
+        elif isinstance(mark, Total):
+            index, _ = open_.pop()
+            number = total * mark.factor
+            filled[index][1] = int(number) if number == int(number) else float(number)
+            total = 0
         else:
             command, fixed = mark.command, dict(mark.slots)
     several: dict[str, list[Any]] = {}
