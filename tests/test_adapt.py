@@ -1,7 +1,9 @@
 """Adapting a bundle to a person's commands: texts, the training that goes on, the steps and their interruptions."""
 
+import json
 import random
 import re
+import shutil
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -16,12 +18,28 @@ from conftest import TinyModel
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from asr.apps.adapt import run
+from asr.apps.adaptation import OWN, RESULT, SYNTHETIC, Adaptation, Request, Settings
+from asr.apps.before_after import command_rows, listen_all, outcomes, word_row
+from asr.apps.cli import app
+from asr.apps.cli import run as run_command
+from asr.apps.material import draw_texts, read_takes, write_list
+from asr.apps.workplace import WorkFolder
+from asr.bundle import SETTINGS, WEIGHTS, read_bundle
+from asr.commands import rejection
+from asr.commands.evidence import MEASURES
 from asr.commands.reading import Reading
+from asr.commands.rejection import OperatingPoint, Rejection, Trial
+from asr.data.lists.manifest import read_manifest
+from asr.data.synthetic import voices
 from asr.data.synthetic.lessons import covering, lesson, ordinary_words, other_domains
 from asr.data.synthetic.near_misses import near_misses
-from asr.errors import AsrError, SettingsError
+from asr.data.synthetic.noise import LEVELS_DB, made_noise
+from asr.errors import AsrError, BundleError, ManifestError, SettingsError
 from asr.text.tokenizer import Tokenizer
+from asr.training.adaptation import OWN_MOST, Material, TrainingSet, training_set, weighed
 from asr.training.command import train
+from asr.training.data_module import Source
 from asr.training.module import LossSettings, SpeechModule
 
 
@@ -180,3 +198,357 @@ def test_a_bundle_of_another_model_is_no_start(
     Path("config.yaml").write_text(yaml.safe_dump(config))
     with pytest.raises(AsrError, match=named):
         train(["--config", "config.yaml", change])
+
+
+# What is learnt from
+
+
+def listed(folder: Path, name: str, count: int) -> Path:
+    """A manifest of so many recordings, which hold next to nothing."""
+    folder.mkdir(exist_ok=True)
+    soundfile.write(folder / "a.wav", np.zeros(160), 16_000)
+    rows = ["path\tspeaker\ttext", *(f"{number}/../a.wav\tann\tstop" for number in range(count))]
+    for number in range(count):
+        (folder / str(number)).mkdir(exist_ok=True)
+    (folder / name).write_text("\n".join(rows) + "\n")
+    return folder / name
+
+
+@pytest.mark.parametrize(("own", "before"), [(0, 0), (3, 0), (0, 40), (3, 40), (30, 2)])
+def test_the_new_is_learnt_beside_what_was_known_and_the_persons_own(tmp_path: Path, own: int, before: int) -> None:
+    new = listed(tmp_path / "new", "train.tsv", 20)
+    rehearsed = TrainingSet()
+    if before:
+        rehearsed = TrainingSet(train=(Source(str(listed(tmp_path / "old", "old.tsv", before)), 0.5),))
+    takes = listed(tmp_path / "own", "own.tsv", own) if own else None
+    sources = weighed(Material((new, new), (new,), takes, rehearsed))
+    weight = {Path(source.manifest).name: source.weight for source in sources}
+    assert weight.pop("train.tsv") == 1.0
+    heard = {"own.tsv": own * weight.get("own.tsv", 0), "old.tsv": before * weight.get("old.tsv", 0)}
+    whole = 40 + sum(heard.values())
+    if own:
+        assert 1 <= weight["own.tsv"] <= OWN_MOST
+        assert heard["own.tsv"] / whole == pytest.approx(0.15, abs=0.02) or weight["own.tsv"] in (1, OWN_MOST)
+    if before:
+        assert weight["old.tsv"] <= 0.5, "no more often than when the bundle was trained"
+        assert heard["old.tsv"] / whole == pytest.approx(0.3, abs=0.01) or weight["old.tsv"] == 0.5
+
+
+def test_what_a_bundle_was_trained_with_is_looked_for(
+    tiny: TinyModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("bad.tsv").write_text("words\n")
+    here = listed(tmp_path / "here", "train.tsv", 1)
+    config = {
+        "data": {
+            "train": [{"manifest": str(here), "weight": 0.4}, {"manifest": "gone/train"}],
+            "dev": [str(here), "bad.tsv"],
+            "noise": ["gone/noise.tsv"],
+            "impulses": None,
+        }
+    }
+    bundle = replace(read_bundle(tiny.bundle), provenance={"config": yaml.safe_dump(config)})
+    found = training_set(bundle)
+    assert found.train == (Source(str(here), 0.4),)
+    assert (found.dev, found.noise, found.absent) == ((here,), (), ("gone/train", "gone/noise.tsv"))
+    assert found.unreadable[0].startswith("bad.tsv:1: found the columns words")
+    assert training_set(read_bundle(tiny.bundle)) == TrainingSet()
+    for broken in ("data: [", "data: {train: [{weight: 1}]}", "a word"):
+        with pytest.raises(SettingsError, match="export the model again"):
+            training_set(replace(bundle, provenance={"config": broken}))
+
+
+def test_no_sentence_that_is_measured_with_was_learnt_as_one_to_refuse() -> None:
+    drawn = draw_texts(COFFEE, [], 60, 30, 0)
+    learnt = set(drawn["train"]["others"])
+    assert learnt
+    for split in ("dev", "test"):
+        assert drawn[split]["others"]
+        assert not learnt & set(drawn[split]["others"])
+    assert drawn["dev"]["others"] != drawn["test"]["others"]
+
+
+@pytest.fixture
+def takes(tmp_path: Path) -> Path:
+    """Thirty takes of tones, of which the last three say what no grammar here has."""
+    folder = tmp_path / "my_takes"
+    folder.mkdir()
+    rows = ["path\tspeaker\ttext"]
+    for number in range(30):
+        wave = 0.3 * np.sin(np.arange(8_000) * 0.02 * (number + 1)).astype(np.float32)
+        soundfile.write(folder / f"{number}.flac", wave, 16_000)
+        rows.append(f"{number}.flac\trms\t{'open the window' if number > 26 else 'stop'}")
+    (folder / "train.tsv").write_text("\n".join(rows) + "\n")
+    return folder
+
+
+def test_about_a_third_of_the_takes_is_held_out_and_more_takes_move_none(takes: Path, tmp_path: Path) -> None:
+    found = read_takes(takes)
+    assert 4 <= len(found.held_out) <= 16
+    assert len(found.train) + len(found.held_out) == 30
+    rows = (takes / "train.tsv").read_text().splitlines()
+    (takes / "train.tsv").write_text("\n".join(rows[:11]) + "\n")
+    fewer = read_takes(takes)
+    assert [each.id for each in fewer.held_out] == [each.id for each in found.held_out if int(each.id[:-5]) < 10]
+    assert fewer.digest != found.digest
+    (own,) = {each.speaker for each in read_manifest(write_list(found.train, tmp_path / "own.tsv"))}
+    assert own != "rms", "a synthetic voice is called so"
+
+
+def test_takes_that_cannot_be_read_are_left_out(takes: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (takes / "3.flac").write_bytes(b"no sound")
+    found = read_takes(takes)
+    assert (found.unreadable, len(found.train) + len(found.held_out)) == (1, 29)
+    assert "3.flac" in capsys.readouterr().err
+    for path in takes.glob("*.flac"):
+        path.write_bytes(b"")
+    with pytest.raises(ManifestError, match="none of its 30 recordings"):
+        read_takes(takes)
+    (takes / "train.tsv").unlink()
+    with pytest.raises(ManifestError, match=r"no train\.tsv; wanted a folder as `asr commands record`"):
+        read_takes(takes)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(0, 2**32), st.floats(0.1, 3))
+def test_made_noise_is_in_range_and_as_loud_as_it_says(seed: int, seconds: float) -> None:
+    noise = made_noise(seconds, np.random.default_rng(seed))
+    assert noise.shape == (round(seconds * 16_000),)
+    assert noise.dtype == np.float32
+    assert np.abs(noise).max() <= 1
+    level = 20 * np.log10(np.sqrt(np.mean(np.square(noise, dtype=np.float64))))
+    assert LEVELS_DB[0] - 0.5 <= level <= LEVELS_DB[1] + 0.5
+    assert np.array_equal(noise, made_noise(seconds, np.random.default_rng(seed)))
+
+
+# The folder of the work
+
+
+def test_a_result_is_made_once_and_never_by_halves(tmp_path: Path) -> None:
+    made: list[int] = []
+
+    def make() -> dict[str, int]:
+        made.append(1)
+        if len(made) == 1:
+            raise KeyboardInterrupt
+        return {"updates": 3}
+
+    work = WorkFolder(tmp_path / "w", {"minutes": 1})
+    with pytest.raises(KeyboardInterrupt):
+        work.kept("plan", make)
+    assert WorkFolder(tmp_path / "w", {"minutes": 1}).kept("plan", make) == {"updates": 3}
+    assert WorkFolder(tmp_path / "w", {"minutes": 1}).kept("plan", make) == {"updates": 3}
+    assert len(made) == 2
+    with pytest.raises(SettingsError, match="begun with minutes 1 and not 2"):
+        WorkFolder(tmp_path / "w", {"minutes": 2})
+    (tmp_path / "w" / "plan.json").write_text("{")
+    with pytest.raises(SettingsError, match=r"plan\.json: cannot be read"):
+        work.kept("plan", make)
+    work.remove()
+    assert not (tmp_path / "w").exists()
+    (tmp_path / "w").mkdir()
+    (tmp_path / "w" / "thesis.txt").write_text("mine")
+    with pytest.raises(SettingsError, match="holds something else"):
+        WorkFolder(tmp_path / "w", {"minutes": 1})
+
+
+# The whole
+
+GRAMMAR = """\
+language: en
+lists:
+  thing: [files, mails]
+commands:
+  show: ["show me my {thing}"]
+  stop: ["stop [please]"]
+"""
+SMALL = Settings(updates=4, train=6, held_out=4, noises=4)
+NEVER = Rejection(dict.fromkeys(MEASURES, 0.1), -1.0, 0.6, OperatingPoint(0.5, 0.1, 10, 10, {"noise": 0.0}))
+
+
+@pytest.fixture
+def grammar(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A small grammar in the working directory."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "show.yaml").write_text(GRAMMAR)
+    return tmp_path / "show.yaml"
+
+
+@pytest.fixture
+def spoken_for(grammar: Path, monkeypatch: pytest.MonkeyPatch) -> list[Trial]:
+    """With voices, and a calibration that also takes a model that knows nothing; the trials it was given."""
+    try:
+        found = voices.split_voices(voices.find_voices())
+    except SettingsError as error:
+        pytest.skip(str(error))
+    if not all(found.values()):
+        pytest.skip("too few synthetic voices are installed")
+    given_trials: list[Trial] = []
+
+    def calibrated(trials: Sequence[Trial]) -> Rejection:
+        given_trials.extend(trials)
+        return NEVER
+
+    monkeypatch.setattr(rejection, "calibrate", calibrated)
+    return given_trials
+
+
+def request(tiny: TinyModel, out: str = "mine", **changes: Any) -> Request:
+    return replace(Request(("show.yaml",), tiny.bundle, Path(out), None, SMALL), **changes)
+
+
+@pytest.mark.slow
+def test_an_interrupted_adaptation_goes_on_to_the_same_bundle(
+    tiny: TinyModel,
+    spoken_for: list[Trial],
+    takes: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    run(Adaptation(request(tiny, "straight", recordings=takes)))
+    told = capsys.readouterr().out
+    assert not Path("straight.work").exists()
+    assert "3 takes say what the grammar does not have" in told
+    assert "commands accepted exactly" in told
+    assert "after 4 updates" in told
+    assert {trial.kind for trial in spoken_for} >= {"command", "other speech", "noise"}
+
+    straight = read_bundle(Path("straight"))
+    assert straight.rejection == NEVER.to_dict()
+    assert straight.decoding == read_bundle(tiny.bundle).decoding
+    assert straight.provenance["updates"] == 4
+    assert straight.provenance["adapted"]["grammars"][0][0] == "show.yaml"
+    result = json.loads((Path("straight") / RESULT).read_text())
+    assert set(result["tables"]) == {SYNTHETIC, OWN}
+    assert {each["kind"] for each in result["after"][SYNTHETIC]} == {"command", "speech", "noise"}
+    assert (Path("straight") / WEIGHTS).read_bytes() != (tiny.bundle / WEIGHTS).read_bytes(), "it has learnt"
+
+    # Once in the midst of speaking, once in the midst of learning, and once before all is measured.
+    from asr.data.synthetic import synthesis
+
+    speak, begin, done = synthesis.synthesize, SpeechModule.on_train_batch_start, []
+
+    def stopped_speaking(*args: Any, **options: Any) -> Any:
+        done.append("spoken")
+        if len(done) == 3:
+            raise KeyboardInterrupt
+        return speak(*args, **options)
+
+    def stopped_learning(self: SpeechModule, *args: Any) -> None:
+        if self.global_step == 2:
+            raise KeyboardInterrupt
+        begin(self, *args)
+
+    def stopped_measuring(*_: Any) -> Any:
+        raise KeyboardInterrupt
+
+    for owner, name, stop in (
+        (synthesis, "synthesize", stopped_speaking),
+        (SpeechModule, "on_train_batch_start", stopped_learning),
+        (Adaptation, "measure_after", stopped_measuring),
+    ):
+        with monkeypatch.context() as patch:
+            patch.setattr(owner, name, stop)
+            with pytest.raises(KeyboardInterrupt):
+                run(Adaptation(request(tiny, recordings=takes)))
+        assert "goes on from what is in mine.work" in capsys.readouterr().out
+        assert not Path("mine").exists()
+    with pytest.raises(SettingsError, match="begun with updates 4 and not 5"):
+        Adaptation(request(tiny, recordings=takes, settings=replace(SMALL, updates=5)))
+    run(Adaptation(request(tiny, recordings=takes)), keep=True)
+    assert Path("mine.work").is_dir()
+    resumed = json.loads(Path("mine", SETTINGS).read_text())
+    assert resumed == json.loads(Path("straight", SETTINGS).read_text()), "the files' digests are among it"
+
+
+@pytest.mark.slow
+def test_minutes_become_updates_and_what_is_there_is_replaced_only_at_the_end(
+    tiny: TinyModel, spoken_for: list[Trial]
+) -> None:
+    shutil.copytree(tiny.bundle, "mine")
+    was = Path("mine", WEIGHTS).read_bytes()
+    adaptation = Adaptation(request(tiny, settings=replace(SMALL, updates=None, minutes=0.02)))
+    steps = [do for _, do in adaptation.steps()]
+    for do in steps:
+        do()
+        assert Path("mine", WEIGHTS).read_bytes() == was
+    adapted = adaptation.finish()
+    assert adapted.updates >= 1
+    assert read_bundle(Path("mine")).provenance["updates"] == adapted.updates
+    assert Path("mine", WEIGHTS).read_bytes() != was
+
+
+def test_outcomes_survive_being_kept(tiny: TinyModel, spoken_for: list[Trial], takes: Path) -> None:
+    listener = Adaptation(request(tiny)).before
+    kept = listen_all(listener, NEVER, read_manifest(takes / "train.tsv")[-6:], "Listening")
+    found = outcomes(json.loads(json.dumps(kept)))
+    assert [each.kind for each in found] == ["command"] * 3 + ["speech"] * 3
+    assert found[0].expected == Reading("stop", {}, "stop")
+    assert command_rows(found, found)[0].name == "commands accepted exactly"
+    assert all(row.before == row.after for row in command_rows(found, found))
+    assert command_rows([], []) == []
+
+
+def test_word_errors_are_of_what_both_have_read() -> None:
+    row = word_row("words", {"a": ("go on", "go on", "x"), "b": ("stop", "", "x")}, {"b": ("stop", "stop", "x")})
+    assert row.before is not None
+    assert row.after is not None
+    assert (row.before.value, row.after.value) == (1.0, 0.0)
+    assert word_row("words", {}, {}).before is None
+
+
+# What cannot be used
+
+
+def test_without_a_synthesiser_it_says_what_to_install(
+    tiny: TinyModel, grammar: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", "")
+    voices.find_voices.cache_clear()
+    try:
+        with pytest.raises(SettingsError, match="apt-get install espeak-ng flite"):
+            Adaptation(request(tiny))
+    finally:
+        voices.find_voices.cache_clear()
+    assert not Path("mine.work").exists()
+
+
+def test_a_bundle_that_cannot_be_trained_is_refused(tiny: TinyModel, grammar: Path) -> None:
+    shutil.copytree(tiny.bundle, "start")
+    weights = Path("start", WEIGHTS)
+    weights.write_bytes(weights.read_bytes()[:-1] + b"x")
+    with pytest.raises(BundleError, match="copy the whole bundle again"):
+        Adaptation(request(tiny, bundle=Path("start")))
+    weights.unlink()
+    with pytest.raises(BundleError, match=r"weights\.safetensors: the file is missing"):
+        Adaptation(request(tiny, bundle=Path("start")))
+
+
+def test_a_folder_that_is_no_bundle_is_left_alone(tiny: TinyModel, grammar: Path) -> None:
+    Path("mine").mkdir()
+    with pytest.raises(BundleError, match="mine: exists and is no bundle"):
+        Adaptation(request(tiny))
+    assert not Path("mine.work").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        (["show.yaml", "--minutes", "0"], "--minutes is 0; wanted a number above 0"),
+        (["show.yaml", "--minutes", "nan"], "--minutes is nan"),
+        (["shaw.yaml"], "shaw.yaml"),
+        (["show.yaml", "--bundle", "absent"], "absent: found no such folder"),
+        (["show.yaml", "--recordings", "absent"], "absent: found no train.tsv"),
+        (["broken.yaml"], "broken.yaml:4"),
+    ],
+)
+def test_what_was_typed_wrong_is_said_in_a_line(
+    tiny: TinyModel, spoken_for: list[Trial], arguments: list[str], named: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("broken.yaml").write_text("language: en\ncommands:\n  show:\n    - show {absent}\n")
+    if "--bundle" not in arguments:
+        arguments = [*arguments, "--bundle", str(tiny.bundle)]
+    assert run_command(app, ["adapt", *arguments, "--out", "mine"], "asr") == 1
+    assert named in capsys.readouterr().err
+    assert not list(Path.cwd().glob("mine*"))

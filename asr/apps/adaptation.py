@@ -129,6 +129,7 @@ class Adaptation:
                 f"of what the bundle was trained with, {len(self.rehearsed.absent)} lists are not at hand, so more may "
                 f"be forgotten: {some(self.rehearsed.absent)}"
             )
+        lines += [f"left out: {fault}" for fault in self.rehearsed.unreadable]
         return lines
 
     def steps(self) -> list[tuple[str, Callable[[], object]]]:
@@ -311,7 +312,7 @@ class Adaptation:
             "updates": self.work.kept("updates", dict),
             "recordings": {"learnt": len(takes.train), "held_out": len(takes.held_out)} if takes else None,
             "rehearsed": [source.manifest for source in self.rehearsed.train],
-            "absent": list(self.rehearsed.absent),
+            "absent": [*self.rehearsed.absent, *self.rehearsed.unreadable],
             "settings": asdict(self.request.settings),
         }
 

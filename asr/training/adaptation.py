@@ -13,7 +13,7 @@ from asr.bundle import TOKENIZER, Bundle
 from asr.data.augmentation.augmenter import AugmentationSettings
 from asr.data.batches.batching import BatchSettings
 from asr.data.lists.manifest import read_manifest
-from asr.errors import AsrError, SettingsError
+from asr.errors import AsrError, ManifestError, SettingsError
 from asr.files import write_whole
 from asr.model.settings import ModelSettings
 from asr.training.checkpoints import CHECKPOINTS
@@ -46,8 +46,8 @@ _HELD_HOURS = 30.0
 class TrainingSet:
     """What a bundle was trained with, as far as its lists are found from the working directory.
 
-    ``absent`` names the others. ``settings`` are those of the training by part (``data``, ``model``), as the bundle
-    keeps them.
+    ``absent`` names the others, ``unreadable`` says of those that are there what is wrong with them. ``settings`` are
+    those of the training by part (``data``, ``model``), as the bundle keeps them.
     """
 
     train: tuple[Source, ...] = ()
@@ -55,13 +55,14 @@ class TrainingSet:
     noise: tuple[Path, ...] = ()
     impulses: tuple[Path, ...] = ()
     absent: tuple[str, ...] = ()
+    unreadable: tuple[str, ...] = ()
     settings: Mapping[str, Any] = field(default_factory=dict)
 
 
 def training_set(bundle: Bundle) -> TrainingSet:
     """Look for the lists of a bundle's training; an empty one where the bundle does not say.
 
-    Raises BundleError where what it says is no config of a training.
+    Raises SettingsError where what it says is no config of a training.
     """
     try:
         config = yaml.safe_load(bundle.provenance.get("config") or "") or {}
@@ -74,12 +75,24 @@ def training_set(bundle: Bundle) -> TrainingSet:
             "export the model again"
         ) from error
     every = [source.manifest for source in train] + [path for paths in named.values() for path in paths]
+    absent = tuple(path for path in every if not Path(path).exists())
+    faults = {path: fault for path in dict.fromkeys(every) if path not in absent and (fault := _fault(Path(path)))}
+    left_out = {*absent, *faults}
     return TrainingSet(
-        train=tuple(source for source in train if Path(source.manifest).exists()),
-        **{name: tuple(Path(path) for path in paths if Path(path).exists()) for name, paths in named.items()},
-        absent=tuple(path for path in every if not Path(path).exists()),
+        train=tuple(source for source in train if source.manifest not in left_out),
+        **{name: tuple(Path(path) for path in paths if path not in left_out) for name, paths in named.items()},
+        absent=absent,
+        unreadable=tuple(faults.values()),
         settings=config,
     )
+
+
+def _fault(path: Path) -> str | None:
+    try:
+        read_manifest(path)
+    except ManifestError as error:
+        return str(error)
+    return None
 
 
 @dataclass(frozen=True)
@@ -99,7 +112,7 @@ def weighed(material: Material) -> list[Source]:
     """The material with how often each utterance comes in an epoch: the new once, the others by their shares."""
     new = sum(len(read_manifest(path)) for path in material.new)
     sources = [Source(str(path)) for path in material.new]
-    others = 1 - REHEARSED_SHARE - (OWN_SHARE if material.own else 0)
+    others = 1 - (REHEARSED_SHARE if material.rehearsed.train else 0) - (OWN_SHARE if material.own else 0)
     if material.own:
         own = len(read_manifest(material.own))
         sources.append(Source(str(material.own), min(OWN_MOST, max(1.0, OWN_SHARE / others * new / own))))
