@@ -15,7 +15,6 @@ from asr.search.constraint import Options
 from asr.search.ctc import ctc_log_prob
 from asr.search.greedy import greedy
 from asr.search.hypothesis import length_divisor
-from asr.search.two_pass import two_pass
 
 VOCABULARY = 7
 LONGEST = 5
@@ -209,46 +208,6 @@ def test_a_constraint_that_allows_everything_changes_nothing(seed, width, penalt
     assert [replace(h, constraint_log_prob=None) for h in search(everything)] == search(None)
     path = greedy(toy, max_tokens=limit, constraint=everything)
     assert replace(path, constraint_log_prob=None) == greedy(toy, max_tokens=limit)
-
-
-@law(SEEDS, SETS, PENALTIES, CTC_WEIGHTS, CONSTRAINT_WEIGHTS, st.integers(0, 8), st.integers(1, 4))
-def test_two_passes_rank_all_that_the_first_keeps_as_one_pass_ranks_them(
-    seed, weights, penalty, ctc_weight, constraint_weight, frames, keep
-):
-    toy, trie, ctc = TableStepper(seed, VOCABULARY), Trie(weights), random_ctc(seed, frames, VOCABULARY)
-    shared = {
-        "max_tokens": LONGEST,
-        "length_penalty": penalty,
-        "ctc_log_probs": ctc,
-        "constraint": trie,
-        "constraint_weight": constraint_weight,
-    }
-    by_ctc = beam(toy, width=UNLIMITED, ctc_weight=1.0, n_best=UNLIMITED, **shared)
-    found = two_pass(toy, width=UNLIMITED, keep=keep, ctc_weight=ctc_weight, n_best=keep, **shared)
-    if not by_ctc[0].ended:
-        assert not found[0].ended
-        return
-    wanted = {
-        h.tokens: by_definition(toy, trie, h.tokens, ctc, ctc_weight, constraint_weight, penalty) for h in by_ctc[:keep]
-    }
-    assert [h.tokens for h in found] == sorted(wanted, key=lambda tokens: -wanted[tokens])
-    assert [h.score for h in found] == close([wanted[h.tokens] for h in found])
-    for h in found:
-        assert list(h.token_log_probs) == toy.token_log_probs(h.tokens, ended=True)
-        assert h.constraint_log_prob == close(trie.log_prob(h.tokens))
-
-
-def test_two_passes_find_what_a_narrow_beam_loses():
-    """Many texts begin as the first frame sounds, and only one goes on as the others do."""
-    toy = TableStepper(0, vocabulary=12, spread=0.0)
-    ctc = np.full((4, 12), -9.0)
-    ctc[[0, 1, 2, 3], [4, 0, 10, 11]] = -0.1
-    ctc[0, 5:8] = -0.5
-    ctc[0, 8] = -1.0
-    trie = Trie({**{(begin, 9): 1 for begin in (4, 5, 6, 7)}, (8, 10, 11): 1})
-    shared = {"max_tokens": 5, "length_penalty": 0.0, "ctc_log_probs": ctc, "ctc_weight": 0.5, "constraint": trie}
-    assert beam(toy, width=2, **shared)[0].tokens != (8, 10, 11)
-    assert two_pass(toy, width=8, keep=2, **shared)[0].tokens == (8, 10, 11)
 
 
 def test_a_dead_end_loses_its_row_alone():

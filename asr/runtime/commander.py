@@ -19,9 +19,6 @@ from asr.runtime.transcriber import LONGEST_SECONDS, Transcriber, check_wave, in
 from asr.runtime.transcript import Transcript, transcript_of
 from asr.text.tokenizer import WORD_START
 
-WIDTH = 8
-"""Hypotheses of the constrained search, where the bundle's own search has fewer: paths of a grammar part late."""
-
 
 @dataclass(frozen=True)
 class Heard:
@@ -72,9 +69,7 @@ class Listener:
             return Heard(transcriber.transcribe(wave), None, None, None)
         heard = transcriber.hear(wave)
         free = transcriber.decode(heard, seconds)[0]
-        width = max(WIDTH, transcriber.decoding.width)
-        hypotheses = transcriber.decode(heard, seconds, n_best=2, width=width, constraint=self._automaton)
-        best, *others = hypotheses
+        best, *others = transcriber.decode(heard, seconds, n_best=2, constraint=self._automaton)
         text = tokenizer.decode(best.tokens).strip()
         reading = self.network.parse(text) if best.ended and best.tokens else None
         if reading is None:

@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,11 +13,15 @@ from asr.runtime.endpoint import split_at_pauses
 from asr.runtime.graphs import Graphs, Heard
 from asr.runtime.transcript import Transcript, join, transcript_of
 from asr.search.beam import beam
+from asr.search.constraint import Constraint
 from asr.search.hypothesis import Hypothesis
 from asr.search.limits import MINIMUM_TOKENS, TOKENS_PER_SECOND, max_tokens
 
 LONGEST_SECONDS = 20.0
 """Longer recordings are cut at their quietest moments: the model has not met longer utterances in training."""
+
+_RUNNER_UP = 2
+"""A search for commands keeps at least so many hypotheses: by how much one leads is part of how sure it is."""
 
 
 def in_silence(wave: NDArray[np.float32], seconds: float) -> NDArray[np.float32]:
@@ -31,7 +34,9 @@ class Transcriber:
 
     def __init__(self, bundle: Bundle, *, width: int | None = None, threads: int = 0) -> None:
         self.bundle = bundle
-        self.decoding = bundle.decoding if width is None else replace(bundle.decoding, width=width)
+        self.decoding = bundle.decoding
+        if width is not None:
+            self.decoding = replace(bundle.decoding, width=width, command_width=max(width, _RUNNER_UP))
         self._graphs = Graphs(bundle, threads)
 
     @classmethod
@@ -52,20 +57,19 @@ class Transcriber:
         return self._graphs.encode(in_silence(wave, self.decoding.margin_seconds))
 
     def decode(
-        self, heard: Heard, seconds: float, *, n_best: int = 1, width: int | None = None, **limits: Any
+        self, heard: Heard, seconds: float, *, n_best: int = 1, constraint: Constraint | None = None
     ) -> list[Hypothesis]:
         """The best hypotheses for an utterance of so many seconds, best first, by the bundle's search.
 
-        ``limits`` are the arguments of ``asr.search.beam.beam`` that have to do with a constraint.
+        With a constraint they are among its texts; where none of those is possible, none has ended.
         """
-        settings = self.decoding.of_search()
         return beam(
             self._graphs.stepper(heard),
             max_tokens=max_tokens(seconds, TOKENS_PER_SECOND, MINIMUM_TOKENS),
             ctc_log_probs=heard.ctc_log_probs,
             n_best=n_best,
-            **(settings if width is None else {**settings, "width": width}),
-            **limits,
+            constraint=constraint,
+            **self.decoding.of_search(among_commands=constraint is not None),
         )
 
     def _utterance(self, wave: NDArray[np.float32]) -> Transcript:
