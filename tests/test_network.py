@@ -314,6 +314,15 @@ def test_a_name_stands_for_what_is_known_where_it_is_used() -> None:
     assert found.parse("bob the ann") is None
 
 
+def test_rules_that_name_rules_twice_take_no_more_time_than_their_text() -> None:
+    rules = {"r0": Rule("r:0", expression("very"))}
+    rules |= {f"r{at}": Rule(f"r:{at}", expression(f"<r{at - 1}> <r{at - 1}>")) for at in range(1, 41)}
+    template = Template("a:1", expression("<r40> good"), {}, rules, {})
+    found = compile_network([Grammar("g", {"a": (template,)}, ())], normalise)
+    assert found.count() == 1
+    assert _size(found) < 200
+
+
 def test_parts_in_any_order_share_what_is_the_same_of_their_orders() -> None:
     found = network({"a": ["go (a|a a);[b];c c;d;e;f;g".join(["(", ")"])]})
     assert found.count() == math.factorial(7) * 4

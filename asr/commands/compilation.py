@@ -49,6 +49,7 @@ class Compiler:
         self._wording = Wording(normaliser)
         self._names = Names()
         self._nets: dict[Hashable, Net] = {}
+        self._begin_glued: dict[tuple[int, int, int, bool], bool] = {}
         self._expansion = Expansion(self._count, lambda text, place: " ".join(self._wording.words(text, place)))
         self._order = 0
 
@@ -210,7 +211,11 @@ class Compiler:
             return True
         if isinstance(expression, forms.RuleReference):
             rule = scope.rule(expression)
-            return self._begins_glued(rule.expression, scope.at(rule.place), glued)
+            # Known once for all: rules that name rules several times would be gone through very often.
+            known = id(rule), id(scope.lists), id(scope.rules), glued
+            if known not in self._begin_glued:
+                self._begin_glued[known] = self._begins_glued(rule.expression, scope.at(rule.place), glued)
+            return self._begin_glued[known]
         if isinstance(expression, forms.Alternative):
             return any(self._begins_glued(item, scope, glued) for item in expression.items)
         if isinstance(expression, forms.Permutation):
