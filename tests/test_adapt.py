@@ -37,9 +37,19 @@ from asr.data.synthetic.near_misses import near_misses
 from asr.data.synthetic.noise import LEVELS_DB, made_noise
 from asr.errors import AsrError, BundleError, ManifestError, SettingsError
 from asr.text.tokenizer import Tokenizer
-from asr.training.adaptation import OWN_MOST, Material, TrainingSet, training_set, weighed
+from asr.training.adaptation import (
+    OWN_MOST,
+    Material,
+    TrainingSet,
+    config_of,
+    fine_tune,
+    plan_updates,
+    training_set,
+    weighed,
+)
 from asr.training.command import train
 from asr.training.data_module import Source
+from asr.training.export import last_checkpoints
 from asr.training.module import LossSettings, SpeechModule
 
 
@@ -406,6 +416,7 @@ def test_an_interrupted_adaptation_goes_on_to_the_same_bundle(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
+    shutil.copytree(tiny.bundle, "straight")  # an older one, that is replaced
     run(Adaptation(request(tiny, "straight", recordings=takes)))
     told = capsys.readouterr().out
     assert not Path("straight.work").exists()
@@ -462,21 +473,15 @@ def test_an_interrupted_adaptation_goes_on_to_the_same_bundle(
     assert resumed == json.loads(Path("straight", SETTINGS).read_text()), "the files' digests are among it"
 
 
-@pytest.mark.slow
-def test_minutes_become_updates_and_what_is_there_is_replaced_only_at_the_end(
-    tiny: TinyModel, spoken_for: list[Trial]
-) -> None:
-    shutil.copytree(tiny.bundle, "mine")
-    was = Path("mine", WEIGHTS).read_bytes()
-    adaptation = Adaptation(request(tiny, settings=replace(SMALL, updates=None, minutes=0.02)))
-    steps = [do for _, do in adaptation.steps()]
-    for do in steps:
-        do()
-        assert Path("mine", WEIGHTS).read_bytes() == was
-    adapted = adaptation.finish()
-    assert adapted.updates >= 1
-    assert read_bundle(Path("mine")).provenance["updates"] == adapted.updates
-    assert Path("mine", WEIGHTS).read_bytes() != was
+def test_minutes_become_updates(tiny: TinyModel, tones: Path) -> None:
+    material = Material((tones / "train.tsv",), (tones / "dev.tsv",), None, TrainingSet())
+    config = config_of(read_bundle(tiny.bundle), material, tones / "run", peak_rate=1e-3, seed=0)
+    planned = plan_updates(config, 0.02)
+    assert planned.updates >= 1
+    assert plan_updates(config, 100.0).updates > 20 * planned.updates
+    fine_tune(config, 3, planned.data)
+    assert last_checkpoints(tones / "run", 1)[0].name == "step=3.ckpt"
+    fine_tune(config, 3)  # is done, and stays so
 
 
 def test_outcomes_survive_being_kept(tiny: TinyModel, spoken_for: list[Trial], takes: Path) -> None:

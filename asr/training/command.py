@@ -269,5 +269,7 @@ _TALKERS = ("lightning.pytorch.utilities.rank_zero", "lightning.pytorch.trainer.
 
 
 def _worth_saying(record: logging.LogRecord) -> bool:
-    """No advertisements, and not at every checkpoint that it is saved whole."""
-    return not any(words in record.getMessage() for words in ("Tip:", "`weights_only` was not set"))
+    """No advertisements, not at every checkpoint that it is saved whole, and not that a default is what it is."""
+    return not any(
+        words in record.getMessage() for words in ("Tip:", "`weights_only` was not set", "was configured so")
+    )
