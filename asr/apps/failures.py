@@ -8,7 +8,7 @@ from asr.errors import AsrError, SourceError
 
 EXTRAS: Final = {
     "train": "torch torchaudio lightning jsonargparse lhotse fsspec librosa jiwer tensorboard onnx onnxscript "
-    "safetensors matplotlib jinja2 hassil",
+    "safetensors matplotlib jinja2",
     "mic": "sounddevice",
 }
 """The packages that each extra brings; a core install is without them."""
