@@ -81,7 +81,8 @@ def _show(adapted: "Adapted") -> None:
     for name, rows in adapted.tables.items():
         lines = [(printable(name), "before", "after")]
         for row in rows:
-            lines.append((f"  {row.name}", *(shown(rate, percent=row.percent) for rate in (row.before, row.after))))
+            before, after = (shown(rate, percent=row.percent) for rate in (row.before, row.after))
+            lines.append((f"  {row.name}", before, after))
         first, second, third = (max(map(len, column)) for column in zip(*lines, strict=True))
         print("\n".join(f"{line[0]:{first}}  {line[1]:>{second}}  {line[2]:>{third}}" for line in lines))
     print("\n".join(describe_point(adapted.rejection)))

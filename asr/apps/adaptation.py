@@ -37,6 +37,7 @@ class Settings:
 
     ``train`` commands and as many other sentences are spoken to learn from, ``held_out`` of both to calibrate with, and
     as many to report on. ``noises`` recordings of noise are heard in calibration, and as many for the report.
+    ``peak_rate`` is a tenth or so of what a model is trained with from nothing: it is to move, not to begin anew.
     """
 
     minutes: float = 10.0

@@ -22,9 +22,6 @@ from asr.training.data_module import Source, SpeechData
 from asr.training.dry_run import estimate
 from asr.training.module import LossSettings, OptimiserSettings, SpecAugmentSettings
 
-PEAK_RATE: Final = 3e-4
-"""A tenth or so of what a model is trained with from nothing: it is to move, not to begin anew."""
-
 REHEARSED_SHARE: Final = 0.3
 """How many of an epoch's utterances are of the bundle's own training set, so that nothing is forgotten.
 
