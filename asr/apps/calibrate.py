@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Iterator, Sequence
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final, TypeGuard
 
@@ -54,7 +55,7 @@ def calibrate(
     from asr.runtime.transcriber import Transcriber
 
     folder = bundle or DEFAULT_BUNDLE
-    transcriber = Transcriber.from_bundle(folder)
+    transcriber = Transcriber.from_bundle(folder, threads=1)  # utterances are short: more threads mostly wait
     generator = random.Random(seed)
     lists = [_read(path, transcriber, generator) for path in manifests]
     noises = [said for path in noise or [] for said in _read(path, transcriber, generator)]
@@ -114,13 +115,15 @@ def _trials(
 ) -> Iterator["Trial"]:
     from asr.apps.trials import half_of, in_longer_speech, trial
 
-    def outside(found: "Said | None") -> TypeGuard["Said"]:
-        return found is not None and listener.network.parse(found.text) is None
+    known = cache(lambda text: listener.network.parse(text) is not None)
 
-    inside = {id(each) for each in said if each.text and listener.network.parse(each.text) is not None}
-    commands = [each for each in said if id(each) in inside]
-    others = [each for each in said if each.text and id(each) not in inside]
-    strangers = [each for each in elsewhere if each.text and outside(each)]
+    def outside(found: "Said | None") -> TypeGuard["Said"]:
+        return found is not None and not known(found.text)
+
+    spoken = [each for each in said if each.text]
+    commands = [each for each in spoken if known(each.text)]
+    others = [each for each in spoken if not known(each.text)]
+    strangers = [each for each in generator.sample(elsewhere, min(_OTHERS, len(elsewhere))) if outside(each)]
     for chosen, most in ((commands, _COMMANDS), (others, _OTHERS), (strangers, _OTHERS // 2), (noises, _EACH)):
         for each in generator.sample(chosen, min(most, len(chosen))):
             yield trial(listener, each)
