@@ -7,8 +7,8 @@ are Markdown.
 Sizes: grammars of 10 to 10^12 sentences, whose lists hold what is said in the samples of recipes/commands and words
 made of syllables. Each size is measured in a process of its own. Memory is what the compiled grammar holds as Python
 counts it, and of PocketSphinx how much the peak of the process grows. Search is without the encoder, divided by the
-length of the recordings, and beside the same beam without a grammar on the same recordings; of PocketSphinx it is all
-that it does. "First" is with nothing known of the grammar yet.
+length of the recordings, and beside the bundle's search without a grammar on the same recordings (which may be
+narrower); of PocketSphinx it is all that it does. "First" is with nothing known of the grammar yet.
 
 Understanding: grammars of the corpora's own words, one command each, made here. PocketSphinx accepts whatever it
 decodes. Recordings with a word that it has no pronunciation for are left out for both.
