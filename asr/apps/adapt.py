@@ -14,7 +14,11 @@ if TYPE_CHECKING:
 DEFAULT: Final = "default"
 """The name of the bundle in the package, where no folder is called so."""
 
-_SPOKEN_A_MINUTE, _LEAST_SPOKEN, _MOST_SPOKEN = 400, 800, 6000
+# For each minute of training so many commands are spoken to learn from, so many to measure with, and so many noises;
+# and the least and most of each.
+_TRAIN: Final = (400, 80, 6000)
+_HELD_OUT: Final = (40, 60, 400)
+_NOISES: Final = (4, 10, 40)
 
 
 def adapt(
@@ -50,8 +54,10 @@ def adapt(
     if not 0 < minutes < float("inf"):
         raise SettingsError(f"--minutes is {minutes:g}; wanted a number above 0")
     start = DEFAULT_BUNDLE if str(bundle) == DEFAULT and not bundle.exists() else bundle
-    train = min(_MOST_SPOKEN, max(_LEAST_SPOKEN, round(_SPOKEN_A_MINUTE * minutes)))
-    settings = Settings(minutes=minutes, train=train, seed=seed)
+    train, held_out, noises = (
+        min(most, max(least, round(a_minute * minutes))) for a_minute, least, most in (_TRAIN, _HELD_OUT, _NOISES)
+    )
+    settings = Settings(minutes=minutes, train=train, held_out=held_out, noises=noises, seed=seed)
     run(Adaptation(Request(tuple(grammars), start, out, recordings, settings, jobs or cores())), keep=keep)
 
 
