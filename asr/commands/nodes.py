@@ -52,7 +52,7 @@ class Means:
 Mark = Open | Close | Add | Total | Means
 
 
-@dataclass(eq=False, slots=True)
+@dataclass(eq=False, slots=True, repr=False)
 class Node:
     """A place in a sub-network; the probabilities of all ways on add up to 1, or there is none: its end.
 
@@ -87,7 +87,7 @@ class Node:
         self.calls.append(Call(net, target, prob, marks))
 
 
-@dataclass(frozen=True, eq=False, slots=True)
+@dataclass(frozen=True, eq=False, slots=True, repr=False)
 class Move:
     """A way on without a word."""
 
@@ -96,7 +96,7 @@ class Move:
     marks: tuple[Mark, ...] = ()
 
 
-@dataclass(frozen=True, eq=False, slots=True)
+@dataclass(frozen=True, eq=False, slots=True, repr=False)
 class Call:
     """A way on through the whole of another sub-network."""
 
@@ -106,7 +106,7 @@ class Call:
     marks: tuple[Mark, ...] = ()
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Net:
     """A sub-network with one beginning and one end, which stands for ``count`` texts.
 
