@@ -99,8 +99,12 @@ def test_what_is_unexplained_does_not_depend_on_loudness_or_on_digital_silence_a
     wave = with_tone(silence(), 1.2, 0.5)
     found = weighed((4,), ctc, wave).unexplained
     assert weighed((4,), ctc, (0.1 * wave).astype(np.float32)).unexplained == pytest.approx(found, abs=0.011)
+    # In a loud room the margins of digital silence must not pass for the room.
+    loud_room = with_tone(200 * silence(), 1.2, 0.5)
+    found = weighed((4,), ctc, loud_room).unexplained
+    assert found == pytest.approx(0.5, abs=0.05)
     margin = np.zeros(round(0.4 * RATE), np.float32)
-    padded = np.concatenate([margin, wave, margin])
+    padded = np.concatenate([margin, loud_room, margin])
     logits = np.concatenate([spelled(())[:10], ctc, spelled(())[:10]])
     assert weighed((4,), logits, padded).unexplained == pytest.approx(found, abs=0.011)
     assert weighed((4,), ctc, np.zeros(FRAMES * 640, np.float32)).unexplained == 0

@@ -70,6 +70,7 @@ def test_the_point_counts_by_kind_and_what_has_no_reading_is_refused() -> None:
     silent = [Trial(None, False, "silence", f"silence {number}") for number in range(50)]
     point = calibrate(tried + silent).point
     assert point.by_kind["silence"] == 0
+    assert point.accepted >= calibrate(tried).point.accepted > 0.3
     assert set(point.by_kind) == {"silence", "noise", "other speech"}
     assert point.commands == sum(trial.kind == COMMAND for trial in tried)
     assert point.others == 1050 - point.commands

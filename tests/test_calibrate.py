@@ -1,0 +1,137 @@
+"""`asr calibrate`: trials of random grammars, and what a bundle learns from them."""
+
+import random
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from conftest import ROOT
+from typer.testing import CliRunner
+
+from asr.apps.cli import app
+from asr.apps.trials import Said, half_of, in_longer_speech, sets_of_sentences, strings_of_words, trial
+from asr.audio.load import SAMPLE_RATE, load_audio
+from asr.bundle import DEFAULT_BUNDLE, read_bundle
+from asr.commands.network import compile_network
+from asr.commands.rejection import COMMAND, Rejection
+from asr.errors import SettingsError
+from asr.runtime.commander import Listener
+from asr.runtime.transcriber import Transcriber
+
+SAMPLES = ROOT / "recipes" / "commands" / "samples"
+TEXTS = ["find my files", "stop", "show me my photos please", "one two three", "two", "check the program log", "go on"]
+
+
+def tone(seconds: float, text: str, speaker: str = "anna") -> Said:
+    times = np.arange(round(seconds * SAMPLE_RATE)) / SAMPLE_RATE
+    return Said((0.3 * np.sin(2 * np.pi * 300 * times)).astype(np.float32), text, speaker)
+
+
+def test_sets_are_some_of_the_sentences_and_nothing_else() -> None:
+    drawn = sets_of_sentences(TEXTS, random.Random(0))
+    sizes = set()
+    for _ in range(20):
+        network = compile_network([next(drawn)], str)
+        known = {text for text in TEXTS if network.parse(text)}
+        assert network.count() == len(known) >= 2
+        sizes.add(len(known))
+    assert len(sizes) > 1
+
+
+def test_strings_are_all_that_can_be_said_with_some_words() -> None:
+    network = compile_network([next(strings_of_words(TEXTS, random.Random(1)))], str)
+    words = sorted(network.words())
+    assert network.count() == sum(len(words) ** length for length in range(1, 7))
+    assert network.parse(" ".join(reversed(words[:6])))
+    assert not network.parse(" ".join((words * 7)[:7]))
+    assert any(network.parse(text) for text in TEXTS)
+
+
+def test_a_command_in_longer_speech_keeps_both_sounds_and_both_texts() -> None:
+    generator = random.Random(0)
+    found = {
+        longer.text: len(longer.wave)
+        for _ in range(20)
+        if (longer := in_longer_speech(tone(1, "stop"), tone(2, "go on"), generator))
+    }
+    assert set(found) == {"stop go on", "go on stop"}
+    assert all(3 * SAMPLE_RATE <= length <= 3.3 * SAMPLE_RATE for length in found.values())
+    assert in_longer_speech(tone(10, "stop"), tone(12, "go on"), generator) is None
+
+
+def test_half_a_command_is_half_of_its_sound_not_of_the_silence_around_it() -> None:
+    spoken = tone(1, "find my files")
+    padded = Said(np.concatenate([np.zeros(3 * SAMPLE_RATE, np.float32), spoken.wave]), spoken.text, "anna")
+    lengths = set()
+    for seed in range(10):
+        half = half_of(padded, random.Random(seed))
+        assert half is not None
+        lengths.add((half.text, int(np.count_nonzero(half.wave) / SAMPLE_RATE * 10)))
+    assert {length for _, length in lengths} == {4, 5} or {length for _, length in lengths} == {4}
+    assert {text for text, _ in lengths} == {"find", "my files"}
+    assert half_of(tone(1, "stop"), random.Random(0)) is None
+    assert half_of(tone(0.1, "go on"), random.Random(0)) is None
+
+
+def test_a_trial_is_right_where_the_reading_is_what_was_said() -> None:
+    transcriber = Transcriber.from_bundle(threads=1)
+    listener = Listener(transcriber, compile_network([next(sets_of_sentences(TEXTS[:3], random.Random(0)))], str))
+    assert listener.network.parse("find my files")
+    wave = load_audio(SAMPLES / "find_my_files.flac")
+    command = trial(listener, Said(wave, "find my files", "anna"))
+    assert (command.kind, command.right, command.group) == (COMMAND, True, "anna")
+    other = trial(listener, Said(wave, "seven of clubs", "anna"))
+    assert (other.kind, other.right) == ("other speech", False)
+    assert trial(listener, Said(wave, "", "anna")).kind == "noise"
+    half = trial(listener, Said(wave, "find my files", "anna"), "half a command")
+    assert (half.kind, half.right) == ("half a command", False)
+
+
+@pytest.fixture
+def bundle(tmp_path: Path) -> Path:
+    shutil.copytree(DEFAULT_BUNDLE, tmp_path / "bundle")
+    return tmp_path / "bundle"
+
+
+@pytest.fixture
+def noise(tmp_path: Path) -> Path:
+    folder = tmp_path / "noise"
+    folder.mkdir()
+    generator = np.random.default_rng(0)
+    lines = ["path\tspeaker\ttext"]
+    for number in range(6):
+        soundfile.write(folder / f"{number}.wav", generator.normal(0, 0.02, SAMPLE_RATE), SAMPLE_RATE)
+        lines.append(f"{number}.wav\t-\t")
+    (folder / "all.tsv").write_text("\n".join(lines) + "\n")
+    return folder / "all.tsv"
+
+
+def run(*arguments: object) -> str:
+    result = CliRunner().invoke(app, ["calibrate", *map(str, arguments)])
+    if result.exception is not None:
+        raise result.exception
+    return result.stdout
+
+
+@pytest.mark.slow
+def test_what_is_found_is_printed_and_kept_in_the_bundle(bundle: Path, noise: Path) -> None:
+    printed = run(SAMPLES / "transcripts.tsv", "--noise", noise, "--bundle", bundle, "--grammars", 8)
+    kept = read_bundle(bundle).rejection
+    assert kept is not None
+    found = Rejection.from_dict(kept)
+    assert kept != read_bundle(DEFAULT_BUNDLE).rejection
+    assert f"a reading is taken from a confidence of {found.threshold:.2f} on" in printed
+    assert found.point.false_accepts <= 0.05
+    assert {"noise", "other speech", "half a command"} <= set(found.point.by_kind)
+    again = run(SAMPLES / "transcripts.tsv", "--noise", noise, "--bundle", bundle, "--grammars", 8)
+    assert again == printed
+    assert read_bundle(bundle).rejection == kept
+
+
+def test_too_little_speech_leaves_the_bundle_as_it_was(bundle: Path) -> None:
+    before = (bundle / "bundle.json").read_bytes()
+    with pytest.raises(SettingsError, match="wanted at least 20 of each"):
+        run(SAMPLES / "transcripts.tsv", "--bundle", bundle, "--grammars", 2)
+    assert (bundle / "bundle.json").read_bytes() == before
