@@ -7,7 +7,7 @@ from setuptools.command.build_py import build_py
 
 
 class BuildWithGrammars(build_py):
-    """Copies the grammars into the package, where ``asr/commands/ready.py`` finds them once it is installed."""
+    """Copies the grammars into the package, where ``asr/commands/grammar/ready.py`` finds them once it is installed."""
 
     def run(self) -> None:
         """Build the package, then add the grammars; one that is installed editable has them in its checkout."""

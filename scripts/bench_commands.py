@@ -45,9 +45,9 @@ from numpy.typing import NDArray
 
 from asr.audio.load import SAMPLE_RATE
 from asr.bundle import DEFAULT_BUNDLE, read_bundle
-from asr.commands.automaton import TokenAutomaton
-from asr.commands.grammar import read_grammar
-from asr.commands.network import Network, compile_network
+from asr.commands.grammar.grammar import read_grammar
+from asr.commands.network.automaton import TokenAutomaton
+from asr.commands.network.network import Network, compile_network
 from asr.commands.reading import Reading
 from asr.data.lists.manifest import read_manifest, read_utterance
 from asr.data.lists.utterance import Utterance

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from itertools import permutations, product
 from typing import Any
 
-from asr.commands.entries import plain_entries, range_entries
-from asr.commands.grammar import Grammar, Rule, SlotList, Wildcard, WordList
-from asr.commands.names import Scope
+from asr.commands.grammar.grammar import Grammar, Rule, SlotList, Wildcard, WordList
+from asr.commands.grammar.names import Scope
+from asr.commands.network.entries import plain_entries, range_entries
 from asr.errors import SettingsError
 
 _UNSPEAKABLE = "<VOID>"

@@ -10,8 +10,8 @@ from hassil import expression as forms
 from hassil.parse_expression import parse_sentence
 from hypothesis import strategies as st
 
-from asr.commands.grammar import AS_SAID, Grammar, Rule, SlotList, Template, Value, WordList
-from asr.commands.network import Network, compile_network
+from asr.commands.grammar.grammar import AS_SAID, Grammar, Rule, SlotList, Template, Value, WordList
+from asr.commands.network.network import Network, compile_network
 from asr.text.normaliser import Normaliser
 
 normalise = Normaliser()

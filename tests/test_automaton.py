@@ -11,10 +11,10 @@ from grammars import grammar, grammars, meanings, network, normalise, words
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from asr.commands import automaton as automaton_module
-from asr.commands.automaton import TokenAutomaton
-from asr.commands.grammar import Wildcard
-from asr.commands.network import Network
+from asr.commands.grammar.grammar import Wildcard
+from asr.commands.network import automaton as automaton_module
+from asr.commands.network.automaton import TokenAutomaton
+from asr.commands.network.network import Network
 from asr.errors import AsrError, SettingsError
 from asr.text.special import EOS, SPECIAL
 from asr.text.tokenizer import WORD_START, Tokenizer

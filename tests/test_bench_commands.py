@@ -19,8 +19,8 @@ from test_scripts import imported
 from asr.audio.load import SAMPLE_RATE
 from asr.bundle import record_rejection
 from asr.commands.evidence import MEASURES
-from asr.commands.grammar import read_grammar
-from asr.commands.network import compile_network
+from asr.commands.grammar.grammar import read_grammar
+from asr.commands.network.network import compile_network
 from asr.commands.rejection import OperatingPoint, Rejection
 from asr.data.lists.manifest import read_manifest
 from asr.errors import SettingsError

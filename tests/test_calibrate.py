@@ -14,7 +14,7 @@ from asr.apps.cli import app
 from asr.apps.trials import Said, half_of, in_longer_speech, sets_of_sentences, strings_of_words, trial
 from asr.audio.load import SAMPLE_RATE, load_audio
 from asr.bundle import DEFAULT_BUNDLE, read_bundle
-from asr.commands.network import compile_network
+from asr.commands.network.network import compile_network
 from asr.commands.rejection import COMMAND, Rejection
 from asr.errors import SettingsError
 from asr.runtime.commander import Listener

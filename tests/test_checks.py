@@ -16,15 +16,15 @@ from typer.testing import CliRunner
 
 from asr.apps.cli import app
 from asr.bundle import DEFAULT_BUNDLE
-from asr.commands.alike import ALIKE_BELOW, Said, find_alike
-from asr.commands.checks import Check, Finding, check
-from asr.commands.diagram import draw_grammars
-from asr.commands.grammar import Grammar, read_grammar
-from asr.commands.network import compile_network
-from asr.commands.outlines import outlines, used_lists
-from asr.commands.overlap import find_overlap
-from asr.commands.ready import ready_grammars
-from asr.commands.sounds import sound_distances, spelled_sounds
+from asr.commands.grammar.grammar import Grammar, read_grammar
+from asr.commands.grammar.ready import ready_grammars
+from asr.commands.inspection.alike import ALIKE_BELOW, Said, find_alike
+from asr.commands.inspection.checks import Check, Finding, check
+from asr.commands.inspection.diagram import draw_grammars
+from asr.commands.inspection.outlines import outlines, used_lists
+from asr.commands.inspection.overlap import find_overlap
+from asr.commands.inspection.sounds import sound_distances, spelled_sounds
+from asr.commands.network.network import compile_network
 from asr.errors import SettingsError
 from asr.text.normaliser import Normaliser
 from asr.text.special import UNK

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from asr.apps.failures import complain
-from asr.commands.grammar import (
+from asr.commands.grammar.grammar import (
     AS_SAID,
     DateRange,
     Grammar,
@@ -474,7 +474,7 @@ def test_home_assistants_files_mean_what_hassil_reads_in_them(home_assistant: Pa
     from hassil.intents import Intents
     from hassil.util import merge_dict
 
-    from asr.commands.network import compile_network
+    from asr.commands.network.network import compile_network
     from asr.text.normaliser import Normaliser
 
     merged: dict[str, Any] = {}

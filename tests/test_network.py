@@ -13,8 +13,7 @@ from hassil.sample import sample_expression
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from asr.commands.compilation import SKIPPED
-from asr.commands.grammar import (
+from asr.commands.grammar.grammar import (
     DateRange,
     Grammar,
     NumberRange,
@@ -25,10 +24,11 @@ from asr.commands.grammar import (
     Wildcard,
     WordList,
 )
-from asr.commands.network import Network, compile_network
-from asr.commands.nodes import reachable
+from asr.commands.grammar.spoken import number_ways
+from asr.commands.network.compilation import SKIPPED
+from asr.commands.network.network import Network, compile_network
+from asr.commands.network.nodes import reachable
 from asr.commands.reading import Reading
-from asr.commands.spoken import number_ways
 from asr.errors import SettingsError
 
 MANY = 150

@@ -24,8 +24,8 @@ from asr.apps.cli import app, run
 from asr.apps.takes import SETTLING, Take, capture
 from asr.audio.encoding import to_int16
 from asr.audio.load import SAMPLE_RATE, load_audio
-from asr.commands.grammar import read_grammar
-from asr.commands.network import Network, compile_network
+from asr.commands.grammar.grammar import read_grammar
+from asr.commands.network.network import Network, compile_network
 from asr.data.lists import takes
 from asr.data.lists.manifest import read_manifest
 from asr.data.lists.takes import TakeFolder

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from asr.commands.grammar import DateRange, NumberRange, TimeRange
-from asr.commands.spoken import Spoken, dates, number_ways, numbers, times, written
+from asr.commands.grammar.grammar import DateRange, NumberRange, TimeRange
+from asr.commands.grammar.spoken import Spoken, dates, number_ways, numbers, times, written
 from asr.text.normaliser import Normaliser
 
 normalise = Normaliser()

@@ -17,7 +17,7 @@ from asr.errors import BundleError, SettingsError
 
 if TYPE_CHECKING:
     from asr.bundle import Bundle
-    from asr.commands.network import Network
+    from asr.commands.network.network import Network
     from asr.commands.rejection import Rejection
     from asr.data.lists.utterance import Utterance
     from asr.runtime.commander import Listener
@@ -78,9 +78,9 @@ class Adaptation:
 
     def __init__(self, request: Request) -> None:
         from asr.bundle import read_bundle
-        from asr.commands.grammar import read_grammar
-        from asr.commands.network import compile_network
-        from asr.commands.ready import find_grammar
+        from asr.commands.grammar.grammar import read_grammar
+        from asr.commands.grammar.ready import find_grammar
+        from asr.commands.network.network import compile_network
         from asr.data.synthetic.voices import find_voices, split_voices
         from asr.model.saved import load_model
         from asr.runtime.commander import Listener

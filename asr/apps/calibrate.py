@@ -12,7 +12,7 @@ from asr.apps.options import BundleFolder
 
 if TYPE_CHECKING:
     from asr.apps.trials import Said
-    from asr.commands.grammar import Grammar
+    from asr.commands.grammar.grammar import Grammar
     from asr.commands.rejection import Rejection, Trial
     from asr.runtime.commander import Listener
     from asr.runtime.transcriber import Transcriber
@@ -49,7 +49,7 @@ def calibrate(
     from rich.progress import track
 
     from asr.bundle import DEFAULT_BUNDLE, record_rejection
-    from asr.commands.network import compile_network
+    from asr.commands.network.network import compile_network
     from asr.commands.rejection import calibrate as fit
     from asr.runtime.commander import Listener
     from asr.runtime.transcriber import Transcriber

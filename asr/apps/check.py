@@ -11,7 +11,7 @@ from asr.apps.failures import printable
 from asr.apps.options import BundleFolder
 
 if TYPE_CHECKING:
-    from asr.commands.checks import Check, Finding
+    from asr.commands.inspection.checks import Check, Finding
     from asr.commands.reading import Reading
 
 _COLOURS: Final = {"error": "bold red", "warning": "yellow", "note": "cyan"}
@@ -40,11 +40,11 @@ def check(
     The exit status is 1 where there is an error among the findings.
     """
     from asr.bundle import DEFAULT_BUNDLE, read_bundle
-    from asr.commands.checks import check as check_grammars
-    from asr.commands.diagram import draw_grammars
-    from asr.commands.grammar import read_grammar
-    from asr.commands.network import compile_network
-    from asr.commands.ready import find_grammar
+    from asr.commands.grammar.grammar import read_grammar
+    from asr.commands.grammar.ready import find_grammar
+    from asr.commands.inspection.checks import check as check_grammars
+    from asr.commands.inspection.diagram import draw_grammars
+    from asr.commands.network.network import compile_network
     from asr.data.batches.pronunciation import available, pronounce
     from asr.files import write_whole
 

@@ -13,7 +13,7 @@ from asr.errors import ManifestError, SettingsError
 from asr.files import write_whole
 
 if TYPE_CHECKING:
-    from asr.commands.network import Network
+    from asr.commands.network.network import Network
     from asr.data.lists.utterance import Utterance
     from asr.data.synthetic.voices import Split, Voice
 

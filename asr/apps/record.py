@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from rich.text import Text
 
     from asr.apps.takes import Take
-    from asr.commands.network import Network
+    from asr.commands.network.network import Network
     from asr.data.lists.takes import TakeFolder
 
 OpenMicrophone = Callable[[Callable[[str], None]], Generator[NDArray[np.float32], None, None]]
@@ -48,9 +48,9 @@ def record(
     from rich.console import Console
 
     from asr.apps.microphone import device_named, microphone_blocks
-    from asr.commands.grammar import read_grammar
-    from asr.commands.network import compile_network
-    from asr.commands.ready import find_grammar
+    from asr.commands.grammar.grammar import read_grammar
+    from asr.commands.grammar.ready import find_grammar
+    from asr.commands.network.network import compile_network
     from asr.data.lists.takes import TakeFolder
     from asr.text.normaliser import Normaliser
 

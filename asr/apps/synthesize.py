@@ -37,7 +37,7 @@ def synthesize(
     The same seed gives the same files. An interrupted run goes on where it was.
     """
     from asr.audio.encoding import FORMS
-    from asr.commands.ready import find_grammar
+    from asr.commands.grammar.ready import find_grammar
     from asr.data.synthetic.synthesis import Plan
     from asr.data.synthetic.synthesis import synthesize as speak
     from asr.data.synthetic.texts import read_texts

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from asr.commands.grammar import Grammar
+    from asr.commands.grammar.grammar import Grammar
     from asr.commands.rejection import Trial
     from asr.runtime.commander import Listener
 
@@ -82,7 +82,7 @@ def sets_of_sentences(texts: Sequence[str], generator: random.Random) -> "Iterat
     """Without end, grammars of some of the texts: from two of them to some hundred, small ones as often as large."""
     from hassil.expression import TextChunk
 
-    from asr.commands.grammar import Grammar, Template
+    from asr.commands.grammar.grammar import Grammar, Template
 
     most = min(len(texts) * 2 // 3, _LARGEST_SET)
     while True:
@@ -97,7 +97,7 @@ def strings_of_words(texts: Sequence[str], generator: random.Random) -> "Iterato
     from hassil.expression import TextChunk
     from hassil.parse_expression import parse_sentence
 
-    from asr.commands.grammar import Grammar, Template, Value, WordList
+    from asr.commands.grammar.grammar import Grammar, Template, Value, WordList
 
     template: Any = parse_sentence("{word} [" * (_LONGEST_STRING - 1) + "{word}" + "]" * (_LONGEST_STRING - 1))
     words = sorted({word for text in texts for word in text.split()})

@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from asr.commands.automaton import TokenAutomaton
 from asr.commands.evidence import Evidence, weigh
-from asr.commands.grammar import read_grammar
-from asr.commands.network import Network, compile_network
+from asr.commands.grammar.grammar import read_grammar
+from asr.commands.grammar.ready import find_grammar
+from asr.commands.network.automaton import TokenAutomaton
+from asr.commands.network.network import Network, compile_network
 from asr.commands.reading import Reading
-from asr.commands.ready import find_grammar
 from asr.commands.rejection import Rejection
 from asr.errors import BundleError, SettingsError
 from asr.runtime.transcriber import LONGEST_SECONDS, Transcriber, check_wave, in_silence

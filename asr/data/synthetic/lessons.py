@@ -10,7 +10,7 @@ from asr.data.synthetic.near_misses import near_misses
 from asr.data.synthetic.sentences import DIGITS, SLOTS, TEMPLATES, sentences, words_of
 
 if TYPE_CHECKING:
-    from asr.commands.network import Network
+    from asr.commands.network.network import Network
 
 NEAR_SHARE: Final = 0.6
 """The share of near misses among what is to be refused; the rest are sentences of other domains, words and numbers."""

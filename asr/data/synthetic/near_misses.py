@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from asr.errors import SettingsError
 
 if TYPE_CHECKING:
-    from asr.commands.network import Network
+    from asr.commands.network.network import Network
 
 SHARES: Final[Mapping[str, float]] = {
     "alike": 0.25,

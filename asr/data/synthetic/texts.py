@@ -3,9 +3,9 @@
 import random
 from pathlib import Path
 
-from asr.commands.grammar import read_grammar
-from asr.commands.network import compile_network
-from asr.commands.source import GRAMMARS
+from asr.commands.grammar.grammar import read_grammar
+from asr.commands.grammar.source import GRAMMARS
+from asr.commands.network.network import compile_network
 from asr.errors import SettingsError
 from asr.text.normaliser import Normaliser
 

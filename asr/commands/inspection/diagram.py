@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from itertools import count
 from typing import Any, Final
 
-from asr.commands.grammar import AS_SAID, DateRange, Grammar, NumberRange, Rule, SlotList, TimeRange, WordList
-from asr.commands.names import Scope
+from asr.commands.grammar.grammar import AS_SAID, DateRange, Grammar, NumberRange, Rule, SlotList, TimeRange, WordList
+from asr.commands.grammar.names import Scope
 
 _SHOWN: Final = 12  # values of a list, alternatives in a template
 _FIRST: Final = 8  # of those that are shortened

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable
 
-from asr.commands.nodes import Mark, Node
+from asr.commands.network.nodes import Mark, Node
 
 Said = tuple[tuple[str, ...], float, tuple[Mark, ...]]
 """The words of a text, how likely it is next to others, and what is noted when it has been said."""

@@ -8,9 +8,9 @@ from typing import Final
 
 import numpy as np
 
-from asr.commands.network import Network
-from asr.commands.nodes import Net, Node
-from asr.commands.spelling import Speller, Twig
+from asr.commands.network.network import Network
+from asr.commands.network.nodes import Net, Node
+from asr.commands.network.spelling import Speller, Twig
 from asr.errors import AsrError
 from asr.search.constraint import Options
 from asr.text.special import EOS

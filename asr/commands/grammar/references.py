@@ -3,9 +3,9 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from asr.commands.grammar import Template, WordList
-from asr.commands.source import suggestion
-from asr.commands.templates import Origins
+from asr.commands.grammar.grammar import Template, WordList
+from asr.commands.grammar.source import suggestion
+from asr.commands.grammar.templates import Origins
 from asr.errors import SourceError
 
 _DEEPEST: Final = 50

@@ -4,8 +4,8 @@ from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from asr.commands.outlines import Outline
-from asr.commands.sounds import Sounds, coarse, sound_distances
+from asr.commands.inspection.outlines import Outline
+from asr.commands.inspection.sounds import Sounds, coarse, sound_distances
 
 ALIKE_BELOW: Final = 0.2
 """Of the sounds by which two texts differ: "light" and "night" are at 0.17, "fifteen" and "fifty" at 0.13, "stop" and

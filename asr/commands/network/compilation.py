@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from itertools import combinations
 from typing import Any, Final
 
-from asr.commands.entries import (
+from asr.commands.grammar.grammar import AS_SAID, Grammar, Rule, Template, Wildcard, WordList
+from asr.commands.grammar.names import Names, Scope, Source
+from asr.commands.network.entries import (
     Entry,
     Expansion,
     choices,
@@ -15,12 +17,10 @@ from asr.commands.entries import (
     proportions,
     range_entries,
 )
-from asr.commands.grammar import AS_SAID, Grammar, Rule, Template, Wildcard, WordList
-from asr.commands.names import Names, Scope, Source
-from asr.commands.nodes import SAID, Close, Mark, Means, Move, Net, Node, Open
-from asr.commands.thousands import LongRange, is_long
-from asr.commands.trie import Leaf, Said, grow
-from asr.commands.wording import Wording, split_last
+from asr.commands.network.nodes import SAID, Close, Mark, Means, Move, Net, Node, Open
+from asr.commands.network.thousands import LongRange, is_long
+from asr.commands.network.trie import Leaf, Said, grow
+from asr.commands.network.wording import Wording, split_last
 from asr.errors import SettingsError
 
 SKIPPED: Final = 0.05

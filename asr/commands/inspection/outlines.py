@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
-from asr.commands.grammar import AS_SAID, Grammar, NumberRange, SlotList, Template, Value
-from asr.commands.names import Scope
-from asr.commands.spoken import number_ways, written
+from asr.commands.grammar.grammar import AS_SAID, Grammar, NumberRange, SlotList, Template, Value
+from asr.commands.grammar.names import Scope
+from asr.commands.grammar.spoken import number_ways, written
 
 Normalise = Callable[[str], str]
 Outline = tuple[str, ...]

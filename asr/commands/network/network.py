@@ -9,10 +9,10 @@ from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import Final
 
-from asr.commands.compilation import Compiler, Sentences
-from asr.commands.grammar import Grammar
-from asr.commands.nodes import Call, Mark, Move, Net, Node, reachable
-from asr.commands.parsing import Parser, meaning, wild_log_prob
+from asr.commands.grammar.grammar import Grammar
+from asr.commands.network.compilation import Compiler, Sentences
+from asr.commands.network.nodes import Call, Mark, Move, Net, Node, reachable
+from asr.commands.network.parsing import Parser, meaning, wild_log_prob
 from asr.commands.reading import Reading
 from asr.errors import SettingsError
 

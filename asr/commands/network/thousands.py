@@ -4,10 +4,10 @@ from collections.abc import Callable, Iterator
 from decimal import Decimal
 from typing import Final, Literal, TypeGuard
 
-from asr.commands.grammar import NumberRange
-from asr.commands.nodes import Add, Mark, Net, Node, Total
-from asr.commands.spoken import number_ways
-from asr.commands.trie import Said, grow
+from asr.commands.grammar.grammar import NumberRange
+from asr.commands.grammar.spoken import number_ways
+from asr.commands.network.nodes import Add, Mark, Net, Node, Total
+from asr.commands.network.trie import Said, grow
 from asr.errors import SettingsError
 
 MANY_NUMBERS: Final = 2000

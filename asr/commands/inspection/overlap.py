@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from itertools import combinations
 from typing import Any, Final
 
-from asr.commands.network import Network
-from asr.commands.nodes import Means, Node
+from asr.commands.network.network import Network
+from asr.commands.network.nodes import Means, Node
 
 _MOST_PLACES: Final = 200_000  # looked at; a second or two
 _ANY_WORD: Final = "anything"

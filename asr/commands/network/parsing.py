@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from functools import reduce
 from typing import Any, Final
 
-from asr.commands.nodes import SAID, Add, Close, Mark, Move, Net, Node, Open, Total
+from asr.commands.network.nodes import SAID, Add, Close, Mark, Move, Net, Node, Open, Total
 from asr.commands.reading import Reading
 
 LETTERS: Final = 28

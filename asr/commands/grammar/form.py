@@ -7,11 +7,11 @@ from typing import Final
 
 import yaml
 
-from asr.commands.grammar import Grammar, Rule, SlotList, Template
-from asr.commands.lists import read_list
-from asr.commands.references import check_references
-from asr.commands.source import GRAMMARS, Entries, Source, is_nothing, kind, nearest, read_source
-from asr.commands.templates import Origins, is_template, parse_template
+from asr.commands.grammar.grammar import Grammar, Rule, SlotList, Template
+from asr.commands.grammar.lists import read_list
+from asr.commands.grammar.references import check_references
+from asr.commands.grammar.source import GRAMMARS, Entries, Source, is_nothing, kind, nearest, read_source
+from asr.commands.grammar.templates import Origins, is_template, parse_template
 from asr.errors import SettingsError
 from asr.text.normaliser import LANGUAGE
 
@@ -48,7 +48,7 @@ class _Scope:
 
 
 def read_form(path: Path) -> Grammar:
-    """The grammar of a file or folder; see ``asr.commands.grammar.read_grammar``."""
+    """The grammar of a file or folder; see ``asr.commands.grammar.grammar.read_grammar``."""
     origins: Origins = {}
     files = [_File(source, _top(source)) for source in map(read_source, _paths(path))]
     scope = _Scope({}, {}, {})

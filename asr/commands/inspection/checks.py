@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from itertools import combinations, islice, pairwise
 from typing import Final, Literal
 
-from asr.commands.alike import Comparison, Said, find_alike
-from asr.commands.grammar import AS_SAID, Grammar, NumberRange, Wildcard, WordList
-from asr.commands.network import Network
-from asr.commands.outlines import Normalise, UsedList, outlines, range_texts, used_lists, value_texts
-from asr.commands.overlap import find_overlap
+from asr.commands.grammar.grammar import AS_SAID, Grammar, NumberRange, Wildcard, WordList
+from asr.commands.inspection.alike import Comparison, Said, find_alike
+from asr.commands.inspection.outlines import Normalise, UsedList, outlines, range_texts, used_lists, value_texts
+from asr.commands.inspection.overlap import find_overlap
+from asr.commands.inspection.sounds import Sounds, spelled_sounds
+from asr.commands.network.network import Network
 from asr.commands.reading import Reading
-from asr.commands.sounds import Sounds, spelled_sounds
 from asr.text.special import UNK
 from asr.text.tokenizer import Tokenizer
 

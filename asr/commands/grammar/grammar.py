@@ -125,7 +125,7 @@ def read_grammar(path: Path) -> Grammar:
     template. What depends on the words that are said, such as a sentence without any, is seen by the network.
     """
     # The reading knows what is above, so it can only be imported once that is there.
-    from asr.commands.form import read_form
+    from asr.commands.grammar.form import read_form
 
     # Of a long list nearly all objects stay: to look through them for garbage, again and again, takes as long as the
     # reading itself.

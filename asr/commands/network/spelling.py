@@ -6,7 +6,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from asr.commands.nodes import Node
+from asr.commands.network.nodes import Node
 from asr.errors import SettingsError
 from asr.text.special import SPECIAL, UNK
 from asr.text.tokenizer import WORD_START, Tokenizer

@@ -5,11 +5,11 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import groupby, permutations, product
 from typing import Any, Final, NamedTuple
 
-from asr.commands.grammar import AS_SAID, DateRange, NumberRange, SlotList, TimeRange, Value, Wildcard
-from asr.commands.names import Scope
-from asr.commands.nodes import SAID, Close, Mark, Open
-from asr.commands.spoken import Spoken, dates, numbers, times, written
-from asr.commands.thousands import is_long
+from asr.commands.grammar.grammar import AS_SAID, DateRange, NumberRange, SlotList, TimeRange, Value, Wildcard
+from asr.commands.grammar.names import Scope
+from asr.commands.grammar.spoken import Spoken, dates, numbers, times, written
+from asr.commands.network.nodes import SAID, Close, Mark, Open
+from asr.commands.network.thousands import is_long
 from asr.errors import SettingsError
 
 MOST_TEXTS: Final = 100_000

@@ -3,10 +3,10 @@
 from pathlib import Path
 from typing import Final
 
-from asr.commands.source import GRAMMARS, suggestion
+from asr.commands.grammar.source import GRAMMARS, suggestion
 from asr.errors import SettingsError
 
-_PACKAGE: Final = Path(__file__).resolve().parents[1]
+_PACKAGE: Final = Path(__file__).resolve().parents[2]
 _FOLDERS: Final = (_PACKAGE / "configs" / "commands", _PACKAGE.parent / "configs" / "commands")
 """Where a wheel has them, and a checkout."""
 

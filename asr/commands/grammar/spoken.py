@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 from asr.text.normaliser import Normaliser
 
 if TYPE_CHECKING:
-    from asr.commands.grammar import DateRange, NumberRange, TimeRange
+    from asr.commands.grammar.grammar import DateRange, NumberRange, TimeRange
 
 MINUTES_A_DAY: Final = 24 * 60
 

@@ -5,7 +5,7 @@ from collections.abc import Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from asr.commands.grammar import NumberRange, Rule, SlotList, Template, WordList
+from asr.commands.grammar.grammar import NumberRange, Rule, SlotList, Template, WordList
 from asr.errors import SettingsError
 
 Source = SlotList | Rule

@@ -7,8 +7,8 @@ from typing import Any, Final
 
 import yaml
 
-from asr.commands.source import Source
-from asr.commands.spoken import written
+from asr.commands.grammar.source import Source
+from asr.commands.grammar.spoken import written
 from asr.text.normaliser import Normaliser
 
 Origins = dict[int, tuple[Source, yaml.Node]]
