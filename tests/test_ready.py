@@ -145,7 +145,8 @@ def test_a_wheel_carries_the_grammars(tmp_path: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         assert {f"asr/configs/commands/{name}.yaml" for name in NAMES} <= set(archive.namelist())
         archive.extractall(site)
-    program = "import sys; sys.path.insert(0, sys.argv[1])\nfrom asr.commands.grammar.ready import find_grammar, ready_grammars\n"
+    program = "import sys; sys.path.insert(0, sys.argv[1])\n"
+    program += "from asr.commands.grammar.ready import find_grammar, ready_grammars\n"
     program += "print(find_grammar('computer'), *ready_grammars())"
     done = subprocess.run(
         [sys.executable, "-c", program, site], capture_output=True, text=True, cwd=tmp_path, timeout=60, check=True
