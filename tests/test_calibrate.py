@@ -117,7 +117,7 @@ def run(*arguments: object) -> str:
 
 @pytest.mark.slow
 def test_what_is_found_is_printed_and_kept_in_the_bundle(bundle: Path, noise: Path) -> None:
-    printed = run(SAMPLES / "transcripts.tsv", "--noise", noise, "--bundle", bundle, "--grammars", 8)
+    printed = run(SAMPLES / "transcripts.tsv", "--noise", noise, "--bundle", bundle, "--grammars", 12)
     kept = read_bundle(bundle).rejection
     assert kept is not None
     found = Rejection.from_dict(kept)
@@ -125,7 +125,7 @@ def test_what_is_found_is_printed_and_kept_in_the_bundle(bundle: Path, noise: Pa
     assert f"a reading is taken from a confidence of {found.threshold:.2f} on" in printed
     assert found.point.false_accepts <= 0.05
     assert {"noise", "other speech", "half a command"} <= set(found.point.by_kind)
-    again = run(SAMPLES / "transcripts.tsv", "--noise", noise, "--bundle", bundle, "--grammars", 8)
+    again = run(SAMPLES / "transcripts.tsv", "--noise", noise, "--bundle", bundle, "--grammars", 12)
     assert again == printed
     assert read_bundle(bundle).rejection == kept
 

@@ -1,5 +1,6 @@
 """`asr commands record`: a person's own voice, saying a grammar's sentences, as a corpus."""
 
+import math
 import random
 from collections import Counter
 from collections.abc import Callable, Generator, Iterator, Sequence
@@ -8,13 +9,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
-import numpy as np
 import typer
-from numpy.typing import NDArray
 
 from asr.apps.options import Device
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
     from rich.console import Console
     from rich.text import Text
 
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from asr.commands.network.network import Network
     from asr.data.lists.takes import TakeFolder
 
-OpenMicrophone = Callable[[Callable[[str], None]], Generator[NDArray[np.float32], None, None]]
+OpenMicrophone = Callable[[Callable[[str], None]], Generator["NDArray[np.float32]", None, None]]
 """Opens the microphone: given where its reports go, gives its blocks."""
 
 _TRIES: Final = 300  # sentences drawn to find one that is not recorded yet
@@ -160,14 +161,14 @@ def hear(text: str, open_microphone: OpenMicrophone, console: "Console") -> "Tak
         Live(Text("wait …"), console=console, transient=True, auto_refresh=False) as live,
     ):
 
-        def seen(block: NDArray[np.float32], ready: bool) -> None:
+        def seen(block: "NDArray[np.float32]", ready: bool) -> None:
             nonlocal asked
             if not console.is_terminal:
                 if ready and not asked:
                     console.print("  speak")
                 asked = ready
             else:
-                live.update(meter(float(np.abs(block).max(initial=0.0)), text if ready else None), refresh=True)
+                live.update(meter(float(abs(block).max(initial=0.0)), text if ready else None), refresh=True)
 
         take = capture(blocks, text, seen)
     lost = reports[1:]  # the first says that it listens
@@ -178,7 +179,7 @@ def meter(peak: float, text: str | None) -> "Text":
     """The line that is shown while recording: a bar for a peak from 0 to 1, and the sign to speak with what to say."""
     from rich.text import Text
 
-    level = 20 * np.log10(max(peak, 1e-6))
+    level = 20 * math.log10(max(peak, 1e-6))
     filled = round(_METER_WIDTH * min(max(1 + level / _METER_DB, 0.0), 1.0))
     style = "red" if level > -1 else "yellow" if level > -6 else "green"
     sign = ("wait …  ", "dim") if text is None else ("● speak ", "bold red")

@@ -34,6 +34,10 @@ asr tokenizer data/commands/tokenizer.model --vocabulary 300 \
 if [ -e runs/commands/checkpoints/last.ckpt ]; then go_on="--ckpt_path last"; else go_on=; fi
 asr train --config recipes/commands/train.yaml $go_on
 asr export runs/commands runs/commands/bundle
+asr calibrate data/speech_commands/cuts_dev.jsonl.gz data/speechocean762/cuts_dev.jsonl.gz \
+  "$out/commands_dev" "$out/founding_dev" --bundle runs/commands/bundle \
+  --noise data/noise_esc10/cuts_all.jsonl.gz --noise data/noise_ccc_maskers/cuts_all.jsonl.gz \
+  --noise data/noise_mycroft/cuts_all.jsonl.gz --noise data/noise_speechbrain/cuts_all.jsonl.gz
 for set in speechocean762/cuts_dev.jsonl.gz speech_commands/cuts_dev.jsonl.gz \
   synthetic/commands_dev synthetic/founding_dev synthetic/founding_test; do
   name=${set%/cuts_dev.jsonl.gz}
