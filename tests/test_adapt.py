@@ -179,7 +179,9 @@ def test_a_training_starts_from_a_bundles_weights(tiny: TinyModel) -> None:
 
 
 def test_dropout_is_no_dimension(tiny: TinyModel) -> None:
-    module_from(tiny, dropout=0.3, start_from=tiny.bundle)
+    module = module_from(tiny, dropout=0.3, start_from=tiny.bundle)
+    assert module.settings.dropout == 0.3
+    assert torch.equal(module.model.ctc.weight, tiny.model.ctc.weight)
 
 
 @pytest.mark.parametrize(

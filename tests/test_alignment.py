@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from toy import random_ctc
 
 from asr.errors import AsrError
-from asr.search.alignment import align, path_log_prob
+from asr.search.alignment import align
 from asr.search.ctc import ctc_greedy, ctc_log_prob
 
 
@@ -42,12 +42,11 @@ def test_the_alignment_is_the_best_of_all(seed, vocabulary, frames, impossible):
         if log_prob == -np.inf:
             with pytest.raises(AsrError, match=f"{len(tokens)} tokens have no alignment with the {frames} frames"):
                 align(ctc, tokens)
-            with pytest.raises(AsrError, match="no alignment"):
-                path_log_prob(ctc, tokens)
             continue
-        path = painted(align(ctc, tokens), tokens, frames)
+        found = align(ctc, tokens)
+        path = painted(found.spans, tokens, frames)
         assert collapsed(path) == tokens
-        by_frame = path_log_prob(ctc, tokens)
+        by_frame = found.log_probs
         assert by_frame.shape == (frames,)
         assert by_frame.sum() == pytest.approx(log_prob, abs=1e-9)
         assert by_frame.tolist() == ctc[range(frames), path].tolist()
@@ -58,15 +57,16 @@ def test_the_alignment_is_the_best_of_all(seed, vocabulary, frames, impossible):
 def test_the_best_free_path_is_the_alignment_of_its_own_tokens(seed, frames, vocabulary):
     ctc = random_ctc(seed, frames, vocabulary)
     tokens = ctc_greedy(ctc)
-    assert path_log_prob(ctc, tokens).tolist() == ctc.max(axis=1).tolist()
-    assert painted(align(ctc, tokens), tokens, frames) == ctc.argmax(axis=1).tolist()
+    found = align(ctc, tokens)
+    assert found.log_probs.tolist() == ctc.max(axis=1).tolist()
+    assert painted(found.spans, tokens, frames) == ctc.argmax(axis=1).tolist()
 
 
 @settings(max_examples=30, deadline=None, derandomize=True)
 @given(st.integers(0, 10_000), st.integers(20, 80), st.lists(st.integers(1, 29), max_size=9))
 def test_an_alignment_is_below_all_alignments_and_below_the_free_path(seed, frames, tokens):
     ctc = random_ctc(seed, frames, 30)
-    by_frame = path_log_prob(ctc, tokens)
+    by_frame = align(ctc, tokens).log_probs
     assert (by_frame <= ctc.max(axis=1)).all()
     assert by_frame.sum() <= ctc_log_prob(ctc, tokens) + 1e-9
 
@@ -74,21 +74,21 @@ def test_an_alignment_is_below_all_alignments_and_below_the_free_path(seed, fram
 def test_a_token_said_twice_has_a_blank_between():
     path = [0, 5, 5, 0, 5, 4, 4, 0, 0]
     ctc = np.where(np.eye(6)[path] == 1, -0.1, -9.0)
-    assert align(ctc, [5, 5, 4]) == [(1, 3), (4, 5), (5, 7)]
+    assert align(ctc, [5, 5, 4]).spans == ((1, 3), (4, 5), (5, 7))
     ctc[3, 5] = -8.0
-    assert path_log_prob(ctc, [5, 4]).tolist() == [-0.1] * 3 + [-8.0] + [-0.1] * 5
+    assert align(ctc, [5, 4]).log_probs.tolist() == [-0.1] * 3 + [-8.0] + [-0.1] * 5
 
 
 def test_of_equally_likely_alignments_the_later_tokens_begin_first():
-    assert align(np.full((6, 6), -1.0), [4, 5, 5]) == [(0, 1), (1, 2), (3, 6)]
+    assert align(np.full((6, 6), -1.0), [4, 5, 5]).spans == ((0, 1), (1, 2), (3, 6))
 
 
 def test_silence_and_what_is_refused():
-    assert align(random_ctc(0, 5), []) == []
-    assert path_log_prob(random_ctc(0, 5), []).tolist() == random_ctc(0, 5)[:, 0].tolist()
-    assert align(random_ctc(0, 0), []) == []
-    for function in (align, path_log_prob):
-        with pytest.raises(AsrError, match=r"outside 1\.\.5"):
-            function(random_ctc(0, 5), [6])
-        with pytest.raises(AsrError, match="NaN"):
-            function(np.full((3, 6), np.nan), [4])
+    silent = align(random_ctc(0, 5), [])
+    assert silent.spans == ()
+    assert silent.log_probs.tolist() == random_ctc(0, 5)[:, 0].tolist()
+    assert align(random_ctc(0, 0), []).spans == ()
+    with pytest.raises(AsrError, match=r"outside 1\.\.5"):
+        align(random_ctc(0, 5), [6])
+    with pytest.raises(AsrError, match="NaN"):
+        align(np.full((3, 6), np.nan), [4])

@@ -391,8 +391,8 @@ def test_the_picture_shows_what_becomes_of_commands_in_proportion(tmp_path: Path
     outcomes = [outcome("a", ON, ON), outcome("b", ON, ON), outcome("c", ON, OFF), outcome("d", ON, ON, 0.1)]
     draw_commands(scored(outcomes), tmp_path / "report.png")
     picture = imread(tmp_path / "report.png")[..., :3]
-    assert picture.shape == (990, 1430, 3)
-    quarter = picture[500:930, :715]
+    assert picture.shape == (1080, 1560, 3)
+    quarter = picture[545:1015, :780]
     areas = [(abs(quarter - to_rgb(colour)).max(axis=-1) < 0.01).sum() for colour in ("#4477aa", "#ee6677", "#ccbb44")]
     np.testing.assert_allclose(np.array(areas) / sum(areas), [0.5, 0.25, 0.25], atol=0.02)
 

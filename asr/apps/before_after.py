@@ -2,10 +2,11 @@
 
 import random
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
-from asr.apps.listening import attempt_all
+from asr.apps.listening import RATIOS, attempt_all
+from asr.apps.understood import outcome_of
 
 if TYPE_CHECKING:
     from asr.commands.rejection import Rejection, Trial
@@ -13,11 +14,8 @@ if TYPE_CHECKING:
     from asr.evaluation.commands import Outcome
     from asr.evaluation.noise import Noises
     from asr.evaluation.scoring import Rate
-    from asr.runtime.commander import Heard, Listener
+    from asr.runtime.commander import Listener
     from asr.runtime.transcriber import Transcriber
-
-RATIOS: Final = (24.0, 18.0, 12.0, 6.0)
-"""Decibels of speech to noise at which calibration hears every other utterance, in turn."""
 
 _SHARES: Final = (
     ("commands accepted exactly", "exactly_accepted"),
@@ -44,9 +42,15 @@ def listen_all(
     Without a ``rejection`` everything is refused.
     """
     from asr.data.lists.manifest import read_utterance
+    from asr.runtime.commander import decide
 
     def attempt(utterance: "Utterance") -> "Outcome":
-        return _outcome(listener, rejection, utterance, listener.hear(read_utterance(utterance)))
+        heard = listener.hear(read_utterance(utterance))
+        text = listener.transcriber.bundle.normaliser(utterance.text)
+        # Without the grammar's help, to tell what the model itself has learnt.
+        return replace(
+            outcome_of(listener.network, utterance, text, decide(heard, rejection)), transcript=heard.free.text
+        )
 
     heard, _ = attempt_all(utterances, attempt, doing)
     return [asdict(outcome) for outcome in heard.values()]
@@ -75,8 +79,8 @@ def transcribe_all(transcriber: "Transcriber", utterances: Sequence["Utterance"]
 def trials(listener: "Listener", utterances: Sequence["Utterance"], noises: "Noises", seed: int) -> list["Trial"]:
     """What speaks for the readings of utterances, and whether they are right, for calibration.
 
-    Every other utterance with speech is heard in noise. Of every other command half is heard as well, and the whole
-    beside another utterance.
+    Every other utterance with speech is heard in noise, at each of ``RATIOS`` in turn. Of every other command half is
+    heard as well, and the whole beside another utterance.
     """
     from asr.apps.trials import Said, half_of, in_longer_speech, trial
     from asr.data.lists.manifest import read_utterance
@@ -137,31 +141,10 @@ def word_row(name: str, before: Mapping[str, tuple[str, str, str]], after: Mappi
     return Row(name, rate(before), rate(after))
 
 
-def _outcome(listener: "Listener", rejection: "Rejection | None", utterance: "Utterance", heard: "Heard") -> "Outcome":
-    from asr.evaluation.commands import Kind, Outcome
-
-    text = listener.transcriber.bundle.normaliser(utterance.text)
-    expected = listener.network.parse(text) if text else None
-    kind: Kind = "command" if expected is not None else "speech" if text else "noise"
-    confidence = rejection.confidence(heard.evidence) if rejection and heard.evidence else 0.0
-    return Outcome(
-        id=utterance.id,
-        speaker=utterance.speaker,
-        text=text,
-        seconds=heard.free.seconds,
-        expected=expected,
-        heard=heard.reading,
-        understood=rejection is not None and heard.reading is not None and confidence >= rejection.threshold,
-        confidence=confidence,
-        kind=kind,
-        transcript=heard.free.text,
-    )
-
-
 def shown(rate: "Rate | None", *, percent: bool) -> str:
     """A rate with its interval."""
-    if rate is None:
-        return "-"
-    if percent:
-        return f"{100 * rate.value:.1f} % ({100 * rate.low:.1f} to {100 * rate.high:.1f})"
+    from asr.evaluation.report import per_cent
+
+    if percent or rate is None:
+        return per_cent(rate, "-")
     return f"{rate.value:.1f} ({rate.low:.1f} to {rate.high:.1f})"

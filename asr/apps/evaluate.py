@@ -1,18 +1,17 @@
 """`asr evaluate`: how often a model is right, measured on a list of recordings."""
 
-import json
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from asr.apps.listening import chosen_ratios, hear_all, left_out, usable_noises
+from asr.apps.listening import chosen_ratios, hear_all, left_out, usable_noises, write_results
 from asr.apps.options import Beam, BundleFolder, Greedy, chosen_width
-from asr.files import write_whole
 
 if TYPE_CHECKING:
     from asr.data.lists.utterance import Utterance
@@ -99,7 +98,6 @@ def _evaluate_words(
     """Whether all recordings could be read."""
     from asr.bundle import record_score
     from asr.data.lists.manifest import read_manifest
-    from asr.errors import ManifestError
     from asr.evaluation.noise import Noises
     from asr.evaluation.report import draw_report, format_report, report_to_dict
     from asr.runtime.transcriber import Transcriber
@@ -109,6 +107,7 @@ def _evaluate_words(
     recordings, bad_noises = ([], {}) if noise is None else usable_noises(noise)
     begun = time.perf_counter()
     heard, failures = hear_all(
+        manifest,
         utterances,
         transcriber.transcribe,
         noises=Noises(recordings) if recordings else None,
@@ -116,8 +115,6 @@ def _evaluate_words(
         spoken=lambda utterance: bool(transcriber.bundle.normaliser(utterance.text)),
     )
     taken = time.perf_counter() - begun
-    if not heard:
-        raise ManifestError(f"{manifest}: none of its {len(utterances)} recordings could be read; nothing to score")
     scored = [utterance for utterance in utterances if utterance.id in heard]
     clean = {id: transcripts[None] for id, transcripts in heard.items()}
     report = _score(transcriber, scored, clean)
@@ -154,10 +151,7 @@ def _evaluate_words(
     if noise is not None:
         values["failed_noises"] = bad_noises
         values["in_noise"] = [{"snr": ratio, **_rates_and_texts(each)} for ratio, each in in_noise.items()]
-    write_whole(folder / "report.json", f"{json.dumps(values, indent=1, allow_nan=False)}\n".encode())
-    write_whole(folder / "report.txt", f"{text}\n".encode())
-    draw_report(report, folder / "report.png")
-    print(f"written: report.json, report.txt and report.png in {folder}")
+    write_results(folder, text, values, partial(draw_report, report))
     if record is not None:
         kept = {name: values[name] for name in ("manifest", "wer", "sentence_accuracy")}
         counts = {"utterances": len(scored), "speakers": len({utterance.speaker for utterance in scored})}

@@ -1,20 +1,20 @@
 """`asr evaluate --commands`: how well commands are understood, and everything else refused."""
 
-import json
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from asr.apps.listening import attempt_all, hear_all, left_out, usable_noises
-from asr.files import write_whole
+from asr.apps.listening import attempt_all, hear_all, left_out, usable_noises, write_results
+from asr.apps.understood import outcome_of
 
 if TYPE_CHECKING:
     from asr.data.lists.utterance import Utterance
-    from asr.evaluation.commands import CommandReport, Kind, Outcome
+    from asr.evaluation.commands import CommandReport, Outcome
     from asr.evaluation.scoring import Report
-    from asr.runtime.commander import Commander, Understanding
+    from asr.runtime.commander import Commander
 
 
 def evaluate_commands(
@@ -32,7 +32,6 @@ def evaluate_commands(
     from asr.bundle import record_score
     from asr.data.lists.manifest import read_manifest
     from asr.data.lists.utterance import some
-    from asr.errors import ManifestError
     from asr.evaluation.commands import score_commands
     from asr.evaluation.commands_report import commands_to_dict, draw_commands, format_commands
     from asr.evaluation.noise import Noises
@@ -48,16 +47,15 @@ def evaluate_commands(
 
     begun = time.perf_counter()
     heard, failures = hear_all(
+        manifest,
         utterances,
         commander.understand,
         noises=Noises(recordings) if recordings else None,
         ratios=ratios,
         spoken=lambda utterance: bool(normal[utterance.id]),
     )
-    if not heard:
-        raise ManifestError(f"{manifest}: none of its {len(utterances)} recordings could be read; nothing to score")
     outcomes = [
-        outcome_of(commander, utterance, normal[utterance.id], understanding, snr)
+        outcome_of(commander.network, utterance, normal[utterance.id], understanding, snr)
         for utterance in utterances
         for snr, understanding in heard.get(utterance.id, {}).items()
     ]
@@ -100,39 +98,13 @@ def evaluate_commands(
         "wer": {name: each.wer and asdict(each.wer) for name, each in words.items()},
         **commands_to_dict(report),
     }
-    write_whole(folder / "report.json", f"{json.dumps(values, indent=1, allow_nan=False)}\n".encode())
-    write_whole(folder / "report.txt", f"{text}\n".encode())
-    draw_commands(report, folder / "report.png")
-    print(f"written: report.json, report.txt and report.png in {folder}")
+    write_results(folder, text, values, partial(draw_commands, report))
     if record is not None:
         kept = {name: values[name] for name in ("manifest", "commands")}
         kept["beam"] = transcriber.decoding.width
         record_score(transcriber.bundle.folder, record, {**kept, **_main_rates(report)})
         print(f"recorded: {record} in {transcriber.bundle.folder}")
     return not failures and not bad_noises
-
-
-def outcome_of(
-    commander: "Commander", utterance: "Utterance", text: str, heard: "Understanding", snr: float | None = None
-) -> "Outcome":
-    """What became of an utterance whose normal form is ``text``, heard in noise at ``snr`` dB or as recorded."""
-    from asr.evaluation.commands import Outcome
-
-    expected = commander.network.parse(text) if text else None
-    kind: Kind = "command" if expected is not None else "speech" if text else "noise"
-    return Outcome(
-        id=utterance.id,
-        speaker=utterance.speaker,
-        text=text,
-        seconds=heard.transcript.seconds,
-        expected=expected,
-        heard=heard.reading,
-        understood=heard.understood,
-        confidence=heard.confidence,
-        kind=kind,
-        snr=snr,
-        transcript=heard.transcript.text,
-    )
 
 
 def _hear_noise(commander: "Commander", recording: "Utterance") -> list["Outcome"]:
@@ -143,7 +115,7 @@ def _hear_noise(commander: "Commander", recording: "Utterance") -> list["Outcome
     return [
         # A noise may have the id of an utterance.
         outcome_of(
-            commander,
+            commander.network,
             replace(recording, id=f"noise: {recording.id}, part {number}", speaker=recording.id),
             "",
             commander.understand(piece),

@@ -1,13 +1,15 @@
 """Going through recordings to be measured: each as it is, and again in noise; a bad one is named and left out."""
 
+import json
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 import typer
 
 from asr.apps.failures import complain, describe, printable
+from asr.files import write_whole
 
 if TYPE_CHECKING:
     import numpy as np
@@ -45,6 +47,7 @@ def chosen_ratios(noise: Path | None, snr: str | None) -> tuple[float, ...]:
 
 
 def hear_all(
+    manifest: Path,
     utterances: Sequence["Utterance"],
     hear: "Callable[[NDArray[np.float32]], Heard]",
     *,
@@ -52,10 +55,15 @@ def hear_all(
     ratios: Sequence[float] = (),
     spoken: Callable[["Utterance"], bool] = lambda utterance: True,
 ) -> tuple[dict[str, dict[float | None, Heard]], dict[str, str]]:
-    """What is heard in each utterance, by its id and by the ratio of the noise (None: as recorded), and what was wrong
-    with the others, by id. In noise only those are heard that are ``spoken``: where nobody speaks there is no ratio.
+    """What is heard in each utterance of a list, by its id and by the ratio of the noise (None: as recorded), and what
+    was wrong with the others, by id. In noise only those are heard that are ``spoken``: where nobody speaks there is no
+    ratio.
+
+    Raises:
+        ManifestError: none of them could be read.
     """
     from asr.data.lists.manifest import read_utterance
+    from asr.errors import ManifestError
 
     def in_all_noises(utterance: "Utterance") -> dict[float | None, Heard]:
         wave = read_utterance(utterance)
@@ -64,7 +72,10 @@ def hear_all(
             heard.update({ratio: hear(noises.under(wave, utterance.id, ratio)) for ratio in ratios})
         return heard
 
-    return attempt_all(utterances, in_all_noises, "Transcribing")
+    results, failures = attempt_all(utterances, in_all_noises, "Transcribing")
+    if not results:
+        raise ManifestError(f"{manifest}: none of its {len(utterances)} recordings could be read; nothing to score")
+    return results, failures
 
 
 def usable_noises(path: Path) -> tuple[list["Utterance"], dict[str, str]]:
@@ -105,6 +116,14 @@ def attempt_all(
             complain(error)
             failures[utterance.id] = describe(error)
     return results, failures
+
+
+def write_results(folder: Path, text: str, values: Mapping[str, object], draw: Callable[[Path], None]) -> None:
+    """Keep a report as text, as JSON and as a picture, and say where."""
+    write_whole(folder / "report.json", f"{json.dumps(values, indent=1, allow_nan=False)}\n".encode())
+    write_whole(folder / "report.txt", f"{text}\n".encode())
+    draw(folder / "report.png")
+    print(f"written: report.json, report.txt and report.png in {folder}")
 
 
 def left_out(failures: Iterable[str], total: int, what: str = "") -> list[str]:

@@ -6,12 +6,14 @@ single wrong word hides in the mean over a long sentence, and a model often answ
 silence, which no ratio of its own shows, so loud stretches that no token is near are looked for in the sound itself.
 """
 
+from collections.abc import Sequence
 from dataclasses import astuple, dataclass, fields
 
 import numpy as np
 from numpy.typing import NDArray
 
-from asr.search.alignment import align, path_log_prob
+from asr.audio.levels import frame_powers
+from asr.search.alignment import align
 from asr.search.hypothesis import Hypothesis
 
 _WINDOW_SECONDS = 0.4
@@ -19,7 +21,7 @@ _LARGEST_LEAD = 5.0
 _NEAR_SECONDS = 0.4
 """Sound further than this from every token is not explained by the reading: CTC places a token within its sound."""
 _FRAME_SECONDS = 0.01
-_PRE_EMPHASIS = np.float32(0.7)
+_SMOOTHED = 5  # frames that a level is the mean of
 _ABOVE_FLOOR_DB, _BELOW_PEAK_DB = 6.0, 25.0
 
 
@@ -80,8 +82,9 @@ def weigh(
     which tokens of the reading begin a word. Raises AsrError for a reading that has no alignment.
     """
     tokens = reading.tokens
-    spans = align(ctc_log_probs, tokens)
-    gaps = np.asarray(ctc_log_probs, np.float64).max(axis=1) - path_log_prob(ctc_log_probs, tokens)
+    alignment = align(ctc_log_probs, tokens)
+    spans = alignment.spans
+    gaps = np.asarray(ctc_log_probs, np.float64).max(axis=1) - alignment.log_probs
     seconds = len(wave) / rate / len(gaps)
     spoken = np.zeros(len(gaps), bool)
     for first, end in spans:
@@ -102,7 +105,7 @@ def weigh(
     )
 
 
-def _worst_word(gaps: NDArray[np.float64], spans: list[tuple[int, int]], word_starts: NDArray[np.bool_]) -> float:
+def _worst_word(gaps: NDArray[np.float64], spans: Sequence[tuple[int, int]], word_starts: NDArray[np.bool_]) -> float:
     starts = [0, *np.flatnonzero(word_starts[1:]) + 1]
     words = [spans[start:end] for start, end in zip(starts, [*starts[1:], len(spans)], strict=True)]
     # From the end of the word before it to the beginning of the next: what it should have explained.
@@ -117,8 +120,10 @@ def _unexplained(wave: NDArray[np.float32], rate: int, places: NDArray[np.float6
     """Seconds of the longest loud stretch of a wave (N,) that is far from every place (U,), given in seconds."""
     frame = round(_FRAME_SECONDS * rate)
     frames = wave[: len(wave) // frame * frame].reshape(-1, frame)
-    powers = np.square(frames[:, 1:] - _PRE_EMPHASIS * frames[:, :-1], dtype=np.float64).mean(axis=1)
-    levels = 10 * np.log10(np.convolve(powers, np.full(5, 0.2), "same") + 1e-12)
+    if len(frames) < _SMOOTHED:
+        return 0.0
+    powers = frame_powers(frames)
+    levels = 10 * np.log10(np.convolve(powers, np.full(_SMOOTHED, 1 / _SMOOTHED), "same") + 1e-12)
     # The margins of digital silence are no part of the room.
     room = levels[powers > 0]
     if not len(room):

@@ -2,15 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict
-from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from asr.commands.reading import Reading
-from asr.errors import AsrError
 from asr.evaluation.commands import CommandRates, CommandReport, OtherSound, Outcome
+from asr.evaluation.report import blank_figure, per_cent, save_figure
 from asr.evaluation.scoring import CONFIDENCE, Rate
-from asr.files import write_whole
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -87,13 +85,7 @@ def draw_commands(report: CommandReport, path: Path) -> None:
     Raises:
         AsrError: matplotlib is not installed, or the file cannot be written.
     """
-    try:
-        from matplotlib.backends.backend_agg import FigureCanvasAgg  # draws without a screen
-        from matplotlib.figure import Figure
-    except ImportError:
-        raise AsrError("drawing a report: matplotlib is not installed; pip install 'asr[train]'") from None
-    figure = Figure(figsize=(13, 9), layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = blank_figure(13, 9)
     (curve, reliability), (conditions, mistaken) = figure.subplots(2, 2)
     _draw_curve(curve, report.conditions)
     _draw_reliability(reliability, report.overall)
@@ -102,17 +94,12 @@ def draw_commands(report: CommandReport, path: Path) -> None:
     first = report.conditions[0]
     headline = f"{first.commands} commands"
     if first.exactly_accepted is not None:
-        headline += f", accepted exactly {_per_cent(first.exactly_accepted)}"
+        headline += f", accepted exactly {per_cent(first.exactly_accepted)}"
     for name, sound in (("other speech", first.speech), ("noise", first.noise)):
         if sound is not None:
             headline += f"   false accepts in an hour of {name}: {_per_hour(sound)}"
     figure.suptitle(headline, fontsize="medium")
-    picture = BytesIO()
-    figure.savefig(picture, format="png", dpi=110)
-    try:
-        write_whole(path, picture.getvalue())
-    except OSError as error:
-        raise AsrError(f"{path}: cannot be written: {error}") from None
+    save_figure(figure, path)
 
 
 def _rate_lines(rates: CommandRates) -> list[str]:
@@ -120,13 +107,13 @@ def _rate_lines(rates: CommandRates) -> list[str]:
     if rates.commands:
         for name, key in _SHARES:
             rate = getattr(rates, key)
-            shown = _per_cent(rate) if rate is not None else "none (nothing understood has a slot)"
+            shown = per_cent(rate) if rate is not None else "none (nothing understood has a slot)"
             lines.append(f"  {name:{_NAME_WIDTH}}{shown}")
     for name, sound in (("other speech", rates.speech), ("noise", rates.noise)):
         if sound is not None:
             lines += [
                 f"{sound.count} of {name}, {sound.seconds:.0f} s",
-                f"  {'refused':{_NAME_WIDTH}}{_per_cent(sound.refused)}",
+                f"  {'refused':{_NAME_WIDTH}}{per_cent(sound.refused)}",
                 f"  {'false accepts an hour':{_NAME_WIDTH}}{_per_hour(sound)}: {sound.accepted} in all",
             ]
     return lines
@@ -138,7 +125,7 @@ def _noise_table(report: CommandReport) -> list[str]:
         rows.append(
             (
                 each.name,
-                _per_cent(each.exactly_accepted),
+                per_cent(each.exactly_accepted, "-"),
                 _short(each.command_accuracy),
                 _short(each.wrongly_accepted),
                 _short(None if each.speech is None else each.speech.refused),
@@ -171,7 +158,7 @@ def _reliability_table(rates: CommandRates) -> list[str]:
         (
             f"{each.low:.1f} to {each.high:.1f}",
             f"{100 * each.confidence:.1f} %",
-            _per_cent(each.right),
+            per_cent(each.right),
             f"{100 * each.balanced:.1f} %",
             str(each.count),
         )
@@ -195,12 +182,6 @@ def _mistake(outcome: Outcome) -> str:
     at = "" if outcome.snr is None else f", in noise at {outcome.snr:g} dB"
     heard = "" if outcome.heard is None else f"{outcome.heard.text} ({outcome.heard.command})"
     return f"  {outcome.confidence:.3f}  {said} -> {heard}{at}"
-
-
-def _per_cent(rate: Rate | None) -> str:
-    if rate is None:
-        return "-"
-    return f"{100 * rate.value:.1f} % ({100 * rate.low:.1f} to {100 * rate.high:.1f})"
 
 
 def _short(rate: Rate | None) -> str:

@@ -106,13 +106,7 @@ def draw_report(report: Report, path: Path) -> None:
     Raises:
         AsrError: matplotlib is not installed, or the file cannot be written.
     """
-    try:
-        from matplotlib.backends.backend_agg import FigureCanvasAgg  # draws without a screen
-        from matplotlib.figure import Figure
-    except ImportError:
-        raise AsrError("drawing a report: matplotlib is not installed; pip install 'asr[train]'") from None
-    figure = Figure(figsize=(11, 4.5), layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = blank_figure(11, 4.5)
     # The left part names the colours of both.
     by_kind, by_length = figure.subplots(1, 2, width_ratios=(2, 3))
 
@@ -141,6 +135,23 @@ def draw_report(report: Report, path: Path) -> None:
 
     rates = [("word error rate", report.wer), ("sentence accuracy", report.sentence_accuracy)]
     figure.suptitle("   ".join(f"{name} {per_cent(rate)}" for name, rate in rates))
+    save_figure(figure, path)
+
+
+def blank_figure(width: float, height: float) -> Any:
+    """A matplotlib figure of so many inches that needs no screen. Raises AsrError where matplotlib is not installed."""
+    try:
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from matplotlib.figure import Figure
+    except ImportError:
+        raise AsrError("drawing a report: matplotlib is not installed; pip install 'asr[train]'") from None
+    figure = Figure(figsize=(width, height), layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def save_figure(figure: Any, path: Path) -> None:
+    """Write a figure as a PNG, whole or not at all. Raises AsrError where the file cannot be written."""
     picture = BytesIO()
     figure.savefig(picture, format="png", dpi=120)
     _write(path, picture.getvalue())
@@ -160,10 +171,10 @@ def _rate_line(name: str, rate: Rate | None) -> str:
     return f"{name:21}{per_cent(rate)}"
 
 
-def per_cent(rate: Rate | None) -> str:
-    """The rate of words or sentences in per cent, with its interval."""
+def per_cent(rate: Rate | None, none: str = "none (no reference has a word)") -> str:
+    """The rate in per cent, with its interval; ``none`` where there is no rate."""
     if rate is None:
-        return "none (no reference has a word)"
+        return none
     return f"{100 * rate.value:.1f} % ({100 * rate.low:.1f} to {100 * rate.high:.1f})"
 
 

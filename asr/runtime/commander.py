@@ -88,6 +88,14 @@ class Listener:
         )
 
 
+def decide(heard: Heard, rejection: Rejection | None) -> Understanding:
+    """Take what was heard as a command or refuse it; without a ``rejection`` everything is refused."""
+    confidence = 0.0 if rejection is None or heard.evidence is None else rejection.confidence(heard.evidence)
+    understood = rejection is not None and heard.constrained is not None and confidence >= rejection.threshold
+    transcript = heard.constrained if understood and heard.constrained is not None else heard.free
+    return Understanding(transcript, understood, heard.reading, confidence, heard.evidence, heard.free.seconds)
+
+
 class Commander:
     """Understands the commands of grammars, and refuses what is not among them."""
 
@@ -133,8 +141,4 @@ class Commander:
 
         A recording is one utterance: one of more than 20 s is never a command.
         """
-        heard = self._listener.hear(wave)
-        confidence = 0.0 if heard.evidence is None else self.rejection.confidence(heard.evidence)
-        understood = heard.constrained is not None and confidence >= self.rejection.threshold
-        transcript = heard.constrained if understood and heard.constrained is not None else heard.free
-        return Understanding(transcript, understood, heard.reading, confidence, heard.evidence, heard.free.seconds)
+        return decide(self._listener.hear(wave), self.rejection)

@@ -1,6 +1,7 @@
 """Which frames say which token: the likeliest CTC alignment of a known text (Viterbi; Graves et al. 2006)."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,32 +10,35 @@ from asr.errors import AsrError
 from asr.search.ctc import checked_ctc, with_blanks
 
 
-def align(log_probs: NDArray[np.floating], tokens: Sequence[int]) -> list[tuple[int, int]]:
-    """First frame and end frame (exclusive) of every token on the likeliest alignment with ``log_probs`` (S, V).
+@dataclass(frozen=True, eq=False)
+class Alignment:
+    """Where each token of a text is, and how likely each frame is by it.
 
-    The frames of a token are those that give its label, so between two tokens there may be blank frames that belong
-    to neither; CTC tends to give a label few frames near where its sound ends. Of equally likely alignments it is the
-    one whose later tokens begin first.
+    ``spans`` are the first frame and the end frame (exclusive) of every token: those that give its label, so between
+    two tokens there may be blank frames that belong to neither; CTC tends to give a label few frames near where its
+    sound ends. ``log_probs`` (S,) are those of each frame's label. Never above the best free path's, ``max(axis=1)`` of
+    the CTC output: how far they fall below says where the audio is not this text.
+    """
+
+    spans: tuple[tuple[int, int], ...]
+    log_probs: NDArray[np.float64]
+
+
+def align(log_probs: NDArray[np.floating], tokens: Sequence[int]) -> Alignment:
+    """The likeliest alignment of ``tokens`` with ``log_probs`` (S, V).
+
+    Of equally likely ones it is the one whose later tokens begin first.
 
     Raises AsrError where the tokens have no alignment at all (too few frames, or frames where nothing that is needed
     is possible), and for what ``ctc_log_prob`` refuses.
     """
     emit = checked_ctc(log_probs, tokens)
+    labels, _ = with_blanks(tokens)
     places = _best_places(emit, tokens)
     firsts = np.searchsorted(places, np.arange(len(tokens)) * 2 + 1, side="left")
     ends = np.searchsorted(places, np.arange(len(tokens)) * 2 + 1, side="right")
-    return list(zip(firsts.tolist(), ends.tolist(), strict=True))
-
-
-def path_log_prob(log_probs: NDArray[np.floating], tokens: Sequence[int]) -> NDArray[np.float64]:
-    """Log-probability (S,) of each frame's label on the likeliest alignment of ``tokens`` with ``log_probs`` (S, V).
-
-    Never above the best free path's, ``log_probs.max(axis=1)``: how far it falls below says where the audio is not
-    this text. Raises AsrError as ``align`` does.
-    """
-    emit = checked_ctc(log_probs, tokens)
-    labels, _ = with_blanks(tokens)
-    return emit[np.arange(len(emit)), labels[_best_places(emit, tokens)]]
+    spans = tuple(zip(firsts.tolist(), ends.tolist(), strict=True))
+    return Alignment(spans, emit[np.arange(len(emit)), labels[places]])
 
 
 def _best_places(emit: NDArray[np.float64], tokens: Sequence[int]) -> NDArray[np.int64]:

@@ -23,7 +23,7 @@ from asr.training.dry_run import estimate
 from asr.training.module import LossSettings, OptimiserSettings, SpecAugmentSettings
 
 REHEARSED_SHARE: Final = 0.3
-"""How many of an epoch's utterances are of the bundle's own training set, so that nothing is forgotten.
+"""How many of an epoch's utterances are of the bundle's own training set, so that less is forgotten.
 
 Rehearsal: Robins, "Catastrophic forgetting, rehearsal and pseudorehearsal", 1995.
 """

@@ -109,7 +109,10 @@ class Template:
 
 @dataclass(frozen=True)
 class Grammar:
-    """Templates by command, of which there is at least one each; ``skip_words`` may be said anywhere in between."""
+    """Templates by command, of which there is at least one each.
+
+    One of the ``skip_words`` may be said before a sentence, and one after it.
+    """
 
     name: str
     commands: Mapping[str, tuple[Template, ...]]
