@@ -27,6 +27,7 @@ from asr.evaluation.commands import CommandRates, CommandReport, Outcome, score_
 from asr.evaluation.commands_report import commands_to_dict, draw_commands, format_commands
 from asr.evaluation.noise import Noises, find_noises, mix, pieces
 from asr.evaluation.scoring import Rate, poisson_interval, wilson_interval
+from asr.runtime.commander import Understanding
 from asr.runtime.transcript import Transcript
 from asr.text.normaliser import Normaliser
 
@@ -566,7 +567,7 @@ class KnowingCommander:
         assert list(commands) == ["hall", "stop.yaml"]
         return cls(folder)
 
-    def understand(self, wave: np.ndarray) -> Any:
+    def understand(self, wave: np.ndarray) -> Understanding:
         """An understanding as the real one gives it."""
         level = float(np.median(np.abs(wave)))
         text = min(self.levels, key=lambda each: abs(each[1] - level))[0] if level > 0.05 else ""
@@ -574,9 +575,7 @@ class KnowingCommander:
         spread = float(np.abs(wave).std()) / max(level, 1e-3)
         confidence = 1 / (1 + spread) if text in self.sentences else 0.1
         transcript = Transcript(text, 0.5, len(wave) / 16000, (), ())
-        return SimpleNamespace(
-            transcript=transcript, understood=confidence >= 0.5, reading=reading, confidence=confidence
-        )
+        return Understanding(transcript, confidence >= 0.5, reading, confidence, None, transcript.seconds)
 
 
 @pytest.fixture
