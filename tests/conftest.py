@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import hypothesis
 import numpy as np
 import pytest
 import torch
@@ -23,6 +24,11 @@ from asr.text.tokenizer import Tokenizer
 from asr.training.export import export_run
 
 ROOT = Path(__file__).resolve().parents[1]
+
+# Each run of the suite draws the same examples and times none of them, so that one commit is either good or not.
+# `pytest --hypothesis-profile default` draws others.
+hypothesis.settings.register_profile("repeatable", derandomize=True, deadline=None)
+hypothesis.settings.load_profile("repeatable")
 
 
 @pytest.fixture(scope="session")

@@ -87,7 +87,7 @@ COFFEE = Listed(
 # Texts
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(NETWORKS, st.lists(WORDS, min_size=1, max_size=5), st.integers(0, 99))
 def test_nothing_that_is_to_be_refused_is_in_the_grammar(network: Any, vocabulary: list[str], seed: int) -> None:
     missed = near_misses(network, vocabulary, 20, seed)
@@ -121,7 +121,7 @@ def test_near_misses_want_a_vocabulary() -> None:
         near_misses(COFFEE, [], 10, 0)  # type: ignore[arg-type]
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(NETWORKS, st.integers(1, 30), st.integers(0, 99))
 def test_commands_that_are_spoken_are_the_grammars(network: Any, count: int, seed: int) -> None:
     texts = covering(network, count, seed)
@@ -322,7 +322,7 @@ def test_takes_that_cannot_be_read_are_left_out(takes: Path, capsys: pytest.Capt
         read_takes(takes)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.integers(0, 2**32), st.floats(0.1, 3))
 def test_made_noise_is_in_range_and_as_loud_as_it_says(seed: int, seconds: float) -> None:
     noise = made_noise(seconds, np.random.default_rng(seed))

@@ -27,7 +27,7 @@ def painted(spans, tokens, frames):
     return path
 
 
-@settings(max_examples=50, deadline=None, derandomize=True)
+@settings(max_examples=50, derandomize=True)
 @given(st.integers(0, 10_000), st.integers(2, 4), st.integers(0, 5), st.sampled_from([0.0, 0.4]))
 def test_the_alignment_is_the_best_of_all(seed, vocabulary, frames, impossible):
     ctc = random_ctc(seed, frames, vocabulary, impossible)
@@ -52,7 +52,7 @@ def test_the_alignment_is_the_best_of_all(seed, vocabulary, frames, impossible):
         assert by_frame.tolist() == ctc[range(frames), path].tolist()
 
 
-@settings(max_examples=30, deadline=None, derandomize=True)
+@settings(max_examples=30, derandomize=True)
 @given(st.integers(0, 10_000), st.integers(1, 80), st.integers(2, 30))
 def test_the_best_free_path_is_the_alignment_of_its_own_tokens(seed, frames, vocabulary):
     ctc = random_ctc(seed, frames, vocabulary)
@@ -62,7 +62,7 @@ def test_the_best_free_path_is_the_alignment_of_its_own_tokens(seed, frames, voc
     assert painted(found.spans, tokens, frames) == ctc.argmax(axis=1).tolist()
 
 
-@settings(max_examples=30, deadline=None, derandomize=True)
+@settings(max_examples=30, derandomize=True)
 @given(st.integers(0, 10_000), st.integers(20, 80), st.lists(st.integers(1, 29), max_size=9))
 def test_an_alignment_is_below_all_alignments_and_below_the_free_path(seed, frames, tokens):
     ctc = random_ctc(seed, frames, 30)

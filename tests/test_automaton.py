@@ -54,7 +54,7 @@ def all_tokens(found: TokenAutomaton) -> Iterator[tuple[int, ...]]:
 
 
 @given(grammars)
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_it_says_exactly_the_sentences_each_as_likely_as_the_network_has_it(commands: dict[str, list[str]]) -> None:
     made = network(commands)
     assume(made.count() <= MANY)
@@ -70,7 +70,7 @@ def test_it_says_exactly_the_sentences_each_as_likely_as_the_network_has_it(comm
 
 
 @given(grammars, st.randoms(use_true_random=False))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_what_is_drawn_is_as_likely_in_tokens_as_in_words(
     commands: dict[str, list[str]], generator: random.Random
 ) -> None:
@@ -83,7 +83,7 @@ def test_what_is_drawn_is_as_likely_in_tokens_as_in_words(
 
 
 @given(st.text(alphabet="abcdefghijklmnopqrstuvwxyz' ", max_size=60))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_the_tokens_of_a_text_are_those_of_its_words(text: str) -> None:
     said = normalise(text)
     assert TOKENIZER.encode(said) == [token for word in said.split() for token in TOKENIZER.encode(word)]

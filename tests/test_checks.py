@@ -111,7 +111,7 @@ def test_any_words_that_take_another_commands_sentence_are_no_error(checked: Cal
         max_size=3,
     )
 )
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_the_commands_that_share_a_sentence_are_those_of_which_one_can_be_listed(
     tmp_path_factory: pytest.TempPathFactory, templates: list[str]
 ) -> None:
@@ -254,7 +254,7 @@ sounds = st.lists(st.sampled_from(["p", "b", "t", "m", "n", "i", "ɪ", "ə", "a�
 
 
 @given(st.lists(st.tuples(sounds, sounds), min_size=1, max_size=8))
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_the_distance_of_sounds_is_that_of_the_pair_alone_and_the_cheapest(
     pairs: list[tuple[tuple[str, ...], tuple[str, ...]]],
 ) -> None:

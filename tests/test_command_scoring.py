@@ -35,7 +35,7 @@ ON = Reading("switch", {"where": "hall", "to": True}, "hall on")
 OFF = Reading("switch", {"where": "hall", "to": False}, "hall off")
 STOP = Reading("stop", {}, "stop")
 
-few = settings(max_examples=50, deadline=None)
+few = settings(max_examples=50)
 
 
 def outcome(
@@ -483,7 +483,7 @@ def test_noises_are_those_of_a_folder_a_file_or_a_list(noises: Path, tmp_path: P
 
 
 @given(st.text(max_size=8), st.integers(1, 40_000))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_an_utterance_gets_the_same_sounding_noise_each_time(id: str, length: int) -> None:
     with pytest.MonkeyPatch.context() as patched:
         recordings = {

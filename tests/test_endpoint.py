@@ -48,7 +48,7 @@ SHORT = EndpointSettings(max_seconds=2.5)
 # Laws
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(cuts=st.lists(st.integers(0, len(STREAM)), max_size=60), regular=st.sampled_from([0, 1600, 1601, 159, 480]))
 def test_the_cut_into_blocks_makes_no_difference(cuts: list[int], regular: int) -> None:
     whole = Endpointer(SHORT)
@@ -72,7 +72,7 @@ def test_a_block_may_be_overwritten_by_its_owner() -> None:
     assert plain(found + endpointer.flush()) == plain(whole.feed(STREAM) + whole.flush())
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     parts=st.lists(
         st.tuples(st.sampled_from(["voice", "hiss", "silence"]), st.floats(0.0, 2.0), st.floats(-70, 0)), max_size=8
@@ -203,7 +203,7 @@ def test_a_block_of_two_channels_is_refused() -> None:
 # Pieces of a long recording
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(length=st.integers(0, 400_000), longest=st.floats(1.0, 30.0), seed=st.integers(0, 9))
 def test_pieces_tile_the_wave(length: int, longest: float, seed: int) -> None:
     wave = hiss(25, -30, seed)[:length]

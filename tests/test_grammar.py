@@ -343,7 +343,7 @@ STYLES = {
 }
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     before=st.lists(st.sampled_from(["turn", "it's", "on", "(a|b)", "[the]", "{0..9:n}"]), max_size=4),
     after=st.lists(st.sampled_from(["now", "(please)", "c"]), max_size=3),

@@ -317,7 +317,7 @@ def test_a_message_uses_the_name_that_it_is_given(tmp_path: Path) -> None:
         load_audio(io.BytesIO(), name="upload")
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     flips=st.lists(st.tuples(st.integers(0, 120), st.integers(0, 255)), max_size=6),
     keep=st.integers(0, 4_000),

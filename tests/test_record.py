@@ -138,7 +138,7 @@ def test_a_click_of_the_key_is_no_speech(words: list[Wave]) -> None:
 # What is asked for
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(recorded=st.lists(st.sampled_from(sorted(SENTENCES))), seed=st.integers(0, 2**32))
 def test_missing_commands_come_first_and_the_least_recorded_sentences(
     network: Network, recorded: list[str], seed: int
@@ -158,7 +158,7 @@ def test_missing_commands_come_first_and_the_least_recorded_sentences(
 # A folder of takes
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.lists(st.sampled_from(sorted(SENTENCES)), min_size=1, max_size=6), st.integers(0, 6))
 def test_what_is_added_is_read_back_in_order(
     tmp_path_factory: pytest.TempPathFactory, texts: list[str], again: int

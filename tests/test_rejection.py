@@ -49,7 +49,7 @@ def test_confidences_come_true_where_both_kinds_are_as_many() -> None:
         assert share == pytest.approx(confidences[bin_].mean(), abs=0.08), low
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(st.floats(0, 0.3), st.integers(0, 1000))
 def test_no_more_than_asked_for_is_taken_of_what_is_no_command(false_accepts: float, seed: int) -> None:
     rejection = calibrate(trials(400, seed), false_accepts=false_accepts)

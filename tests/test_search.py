@@ -28,7 +28,7 @@ def law(*strategies):
     """A property that holds for all of some random cases, the same ones on every run."""
 
     def decorate(test):
-        return settings(max_examples=50, deadline=None, derandomize=True)(given(*strategies)(test))
+        return settings(max_examples=50, derandomize=True)(given(*strategies)(test))
 
     return decorate
 

@@ -115,7 +115,7 @@ def test_the_same_items_give_the_same_bytes(tmp_path: Path, form: Form) -> None:
     assert contents(tmp_path / "one")["cuts.000000.jsonl.gz"][4:8] == bytes(4), "gzip would note the time"
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.lists(st.text(st.characters(codec="utf-8"), min_size=1), min_size=1, max_size=4, unique=True), st.text())
 def test_any_id_and_text_come_back(ids: list[str], text: str) -> None:
     with tempfile.TemporaryDirectory() as folder:

@@ -33,7 +33,7 @@ def value_of(text: str) -> Any:
 
 
 @given(whole_numbers | decimals)
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_every_way_to_say_a_number_is_in_normal_form_and_the_normalisers_is_first(number: int | Decimal) -> None:
     ways = number_ways(number)
     assert ways[0] == normalise(str(number))
@@ -42,7 +42,7 @@ def test_every_way_to_say_a_number_is_in_normal_form_and_the_normalisers_is_firs
 
 
 @given(st.integers(1, 5000))
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_a_negative_number_is_said_as_its_positive_one_with_minus_or_negative(number: int) -> None:
     ways = {f"{sign} {way}" for sign in ("minus", "negative") for way in number_ways(number)}
     assert set(number_ways(-number)) == ways
@@ -99,7 +99,7 @@ def test_a_multiplier_changes_the_value_and_not_the_words() -> None:
 
 
 @given(minutes)
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_a_range_of_one_time_has_what_the_normaliser_writes_for_it(minute: int) -> None:
     spoken = list(times(TimeRange(minute, minute, 1)))
     clock = f"{minute // 60:02}:{minute % 60:02}"
@@ -242,7 +242,7 @@ def test_plain_words_are_left_alone(text: str) -> None:
 
 
 @given(st.text(st.sampled_from("0123456789.,:-/%°½ ndpm'tMay") | st.characters(), max_size=12))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_whatever_is_written_comes_out_in_normal_form(text: str) -> None:
     for way in written(text) or ():
         assert way.text

@@ -50,7 +50,7 @@ def test_the_vocabulary_is_as_large_as_asked(tokenizer):
     assert len(set(pieces)) == 60
 
 
-@settings(max_examples=200, deadline=None, derandomize=True)
+@settings(max_examples=200, derandomize=True)
 @given(st.text(LETTERS + " ", max_size=60))
 def test_any_normalised_text_comes_back(tokenizer, text):
     normal = " ".join(text.split())
