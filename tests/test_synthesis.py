@@ -17,7 +17,7 @@ import soundfile
 from conftest import ROOT
 
 from asr.data.lists.manifest import read_manifest, read_utterance
-from asr.data.synthetic import synthesis
+from asr.data.synthetic import espeak, speech, synthesis
 from asr.data.synthetic.engines import INSTALL, run_engine
 from asr.data.synthetic.speech import Take, speak, speak_all
 from asr.data.synthetic.synthesis import PEOPLE_SHARE, PLAN, Plan, draw, synthesize
@@ -163,6 +163,22 @@ def test_many_are_spoken_as_each_alone(voices: tuple[Voice, ...]) -> None:
             assert isinstance(together, AudioError)
         else:
             assert np.array_equal(together, alone)
+
+
+def test_library_of_espeak_speaks_as_its_program_does(
+    voices: tuple[Voice, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In any order, and also what is spoken after a text without words."""
+    some = [voice for voice in voices if voice.engine == "espeak-ng"][::37]
+    texts = itertools.cycle(("stop", "what's <b>5 & 6</b>, a café?", "..."))
+    takes = [Take(text, voice, 1.2, 0.9) for text, voice in zip(texts, some, strict=False)]
+    if None in speech._speak_by_espeak(takes):
+        pytest.skip(f"there is no {espeak.LIBRARY}")
+    by_library, backwards = list(speak_all(takes)), list(speak_all(takes[::-1]))[::-1]
+    monkeypatch.setattr(espeak, "__file__", "/nowhere")
+    for take, one, again, by_program in zip(takes, by_library, backwards, speak_all(takes), strict=True):
+        assert np.array_equal(one, again), take
+        assert np.array_equal(one, by_program), take
 
 
 def fundamental(wave: np.ndarray) -> float:

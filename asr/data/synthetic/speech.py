@@ -1,6 +1,10 @@
 """Speech from a text by one synthesiser's voice, as fast, as high and by as large a speaker as wanted."""
 
+import json
 import math
+import os
+import struct
+import sys
 import tempfile
 import unicodedata
 from collections.abc import Iterator, Sequence
@@ -13,12 +17,13 @@ import soxr
 from numpy.typing import NDArray
 
 from asr.audio.load import SAMPLE_RATE
+from asr.data.synthetic import espeak
 from asr.data.synthetic.engines import INSTALL, TIMEOUT_SECONDS, run_engine
 from asr.data.synthetic.voices import Voice, find_voices
 from asr.errors import AsrError, AudioError, SettingsError
 
-TOGETHER = 50
-"""Takes of which those by festival are spoken by one process; it takes four times as long to start as to speak."""
+TOGETHER = 500
+"""Takes of which those by one of festival and espeak-ng share a process; it takes longer to start than to speak."""
 
 SHORTEST_SECONDS = 0.05
 """Less than this is the click that an engine makes of a text without words."""
@@ -117,11 +122,18 @@ def speak_all(takes: Sequence[Take]) -> Iterator[NDArray[np.float32] | AudioErro
 
 def _speak_together(takes: Sequence[Take]) -> Iterator[NDArray[np.float32] | AudioError]:
     by_festival = [take for take in takes if take.voice.engine == "festival"]
+    by_espeak = [take for take in takes if take.voice.engine == "espeak-ng"]
     with tempfile.TemporaryDirectory() as folder:
-        made = iter(_speak_by_festival(by_festival, Path(folder)))
+        files = iter(_speak_by_festival(by_festival, Path(folder)))
+        spoken = iter(_speak_by_espeak(by_espeak))
         for take in takes:
             try:
-                yield _finish(take, next(made).read_bytes() if take.voice.engine == "festival" else _speak_alone(take))
+                if take.voice.engine == "festival":
+                    yield _finish(take, *_read_wav(next(files).read_bytes()))
+                elif take.voice.engine == "espeak-ng":
+                    yield _finish(take, *(next(spoken) or _read_wav(_speak_alone(take))))
+                else:
+                    yield _finish(take, *_read_wav(_speak_alone(take)))
             except AudioError as error:
                 yield error
             except FileNotFoundError:
@@ -141,13 +153,36 @@ def _speak_alone(take: Take) -> bytes:
         command = ["flite", "-voice", take.voice.name, "--setf", stretch, "--setf", shift]
         command += ["-t", take.text, "-o", "/dev/stdout"]
     else:
-        # espeak-ng's pitch goes from 0 to 99 over two octaves, with the voice's own at 50.
-        words_per_minute = round(take.engine_rate * ESPEAK_WORDS_PER_MINUTE)
-        lowest_tone = 1 + (take.engine_pitch - 1) / ESPEAK_PITCH_PART
-        espeak_pitch = min(99, max(0, round(50 + 50 * math.log2(lowest_tone))))
+        words_per_minute, espeak_pitch = _espeak_settings(take)
         command = ["espeak-ng", "-v", take.voice.name, "-s", str(words_per_minute), "-p", str(espeak_pitch)]
         command += ["--stdout", "--", take.text]
     return run_engine(command)
+
+
+def _espeak_settings(take: Take) -> tuple[int, int]:
+    """Words a minute, and pitch from 0 to 99 over two octaves with the voice's own at 50."""
+    lowest_tone = 1 + (take.engine_pitch - 1) / ESPEAK_PITCH_PART
+    pitch = min(99, max(0, round(50 + 50 * math.log2(lowest_tone))))
+    return round(take.engine_rate * ESPEAK_WORDS_PER_MINUTE), pitch
+
+
+def _speak_by_espeak(takes: Sequence[Take]) -> list[tuple[NDArray[np.int16], int] | None]:
+    """Samples and their rate, the same as by the program; None for what its library could not speak."""
+    spoken: list[tuple[NDArray[np.int16], int] | None] = []
+    if takes and hasattr(os, "fork"):
+        lines = [json.dumps([take.text, take.voice.name, *_espeak_settings(take)]) for take in takes]
+        command = [sys.executable, "-I", "-S", espeak.__file__]
+        try:
+            data = run_engine(command, text="\n".join(lines), timeout=TIMEOUT_SECONDS + 5 * len(takes))
+        except AudioError:  # the program speaks them, or says what is wrong
+            data = b""
+        start = 0
+        while start < len(data):
+            sample_rate, length = struct.unpack_from("<II", data, start)
+            samples = np.frombuffer(data, "<i2", length // 2, start + 8)
+            spoken.append((samples, sample_rate) if length else None)
+            start += 8 + length
+    return spoken or [None] * len(takes)
 
 
 def _speak_by_festival(takes: Sequence[Take], folder: Path) -> list[Path]:
@@ -181,9 +216,8 @@ def _festival_script(take: Take, file: Path) -> str:
     return f'(voice_{take.voice.name}){settings}(utt.save.wave (utt.synth (Utterance Text "{quoted}")) "{file}" \'riff)'
 
 
-def _finish(take: Take, wav: bytes) -> NDArray[np.float32]:
+def _finish(take: Take, samples: NDArray[np.int16], sample_rate: int) -> NDArray[np.float32]:
     """The wave at 16 kHz with its formants moved."""
-    samples, sample_rate = _read_wav(wav)
     if samples.size < SHORTEST_SECONDS * sample_rate:
         raise AudioError(
             f"{take.voice.engine} voice {take.voice.name!r} spoke nothing for {take.text!r}: give text with words"
