@@ -9,10 +9,12 @@ import pytest
 import scipy.fft
 import torch
 import torchaudio
+from hypothesis import given
+from hypothesis import strategies as st
 
 from asr.audio.features import FeatureSettings
 from asr.audio.load import find_audio, load_audio
-from asr.audio.mfcc import Mfcc, MfccGraph, normalise, with_deltas
+from asr.audio.mfcc import Mfcc, MfccGraph, moved, normalise, with_deltas
 from asr.errors import SettingsError
 
 RATE = 16_000
@@ -159,6 +161,39 @@ def test_a_frame_comes_every_hop_centred_on_it():
     assert loudness.argmax() == 10
     assert loudness[9] == pytest.approx(loudness[11].item(), abs=1e-4)
     assert (loudness > loudness.min() + 1e-3).nonzero().flatten().tolist() == [9, 10, 11]
+
+
+def peak_band(mfcc, hertz, tract=None):
+    """The band in which a tone is loudest."""
+    tone = torch.sin(torch.arange(RATE) / RATE * 2 * torch.pi * hertz)[None]
+    tracts = None if tract is None else torch.tensor([tract])
+    return int(mfcc.log_mel(tone, tracts)[0, :, 50].argmax())
+
+
+@given(st.floats(0.8, 1.25), st.floats(300, 3500))
+def test_a_longer_vocal_tract_lowers_what_is_heard_by_its_length(tract, hertz):
+    """Below the bend; a band of difference is the width of the bands."""
+    mfcc = Mfcc(PLAIN)
+    assert abs(peak_band(mfcc, hertz, tract) - peak_band(mfcc, hertz / tract)) <= 1
+
+
+@given(st.lists(st.floats(0.8, 1.25), min_size=1, max_size=4))
+def test_bands_of_another_tract_cover_the_same_spectrum(tracts):
+    """No place in the spectrum is left out or taken from beyond its ends, and a tract of 1 changes nothing."""
+    mfcc = Mfcc(PLAIN)
+    bank = mfcc.transform.MelSpectrogram.mel_scale.fb
+    found = moved(bank, torch.tensor([*tracts, 1.0]))
+    torch.testing.assert_close(found[-1], bank, atol=1e-4, rtol=0)
+    inside = bank.sum(dim=1) > 0.2  # the outermost bands fall to nothing
+    assert inside.sum() > 240
+    assert (found.sum(dim=2)[:, inside.nonzero()[2] : inside.nonzero()[-3]] > 0.1).all()
+    wave = torch.randn(len(tracts) + 1, 4_000, generator=torch.manual_seed(0))
+    lengths = torch.full((len(wave),), 4_000)
+    together, _ = mfcc(wave, lengths, torch.tensor([*tracts, 1.0]))
+    for row, tract in enumerate(tracts):
+        alone, _ = mfcc(wave[row : row + 1], lengths[:1], torch.tensor([tract]))
+        torch.testing.assert_close(together[row], alone[0], atol=1e-4, rtol=0)
+    torch.testing.assert_close(together[-1], mfcc(wave[-1:], lengths[:1])[0][0], atol=1e-4, rtol=0)
 
 
 def test_silence_is_all_zeros():

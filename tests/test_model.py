@@ -1,6 +1,7 @@
 """Laws of the model: what may have an effect and what may not, and that the layers are those of torch.nn."""
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from torch import nn
 import asr.model
 from asr.errors import SettingsError
 from asr.model.attention import MultiHeadAttention, length_mask, sinusoidal_positions
+from asr.model.convolution import ConvolutionModule
 from asr.model.decoder import DecoderLayer
 from asr.model.encoder import EncoderLayer
 from asr.model.seq2seq import Seq2Seq
@@ -23,14 +25,15 @@ from asr.text.special import BOS, EOS
 
 WIDTH, VOCABULARY = 5, 11
 SMALL = ModelSettings(d_model=24, heads=3, feedforward=40, encoder_layers=3, decoder_layers=2, stack=4, dropout=0.1)
+WITH_CONVOLUTIONS = replace(SMALL, convolution_kernel=5)
 FRAMES = torch.tensor([37, 8, 1, 22])
 EXACT = {"atol": 2e-5, "rtol": 0}
 
 
-@pytest.fixture
-def model():
+@pytest.fixture(params=[SMALL, WITH_CONVOLUTIONS], ids=["pure", "with convolutions"])
+def model(request):
     """A small model with random weights (norms and biases too, else some could be swapped unseen), in evaluation."""
-    return randomised(Seq2Seq(SMALL, WIDTH, VOCABULARY))
+    return randomised(Seq2Seq(request.param, WIDTH, VOCABULARY))
 
 
 def randomised(module):
@@ -173,7 +176,7 @@ def test_encoder_layer_is_that_of_torch(inputs, masked):
     x, _, inside, _ = inputs
     ours, theirs = randomised(EncoderLayer(SMALL)), their_layer(nn.TransformerEncoderLayer)
     copy_layer(theirs, ours)
-    found = ours(x, inside[:, None, None] if masked else None)
+    found = ours(x, inside if masked else None)
     wanted = theirs(x, src_key_padding_mask=~inside if masked else None)
     real = inside if masked else torch.ones_like(inside)
     torch.testing.assert_close(found[real], wanted[real], **EXACT)
@@ -194,8 +197,9 @@ def test_decoder_layer_is_that_of_torch(inputs, masked):
 
 
 @torch.no_grad()
-def test_the_whole_model_is_that_of_torch(model, batch):
+def test_the_whole_pure_model_is_that_of_torch(batch):
     """Encoder and decoder from torch.nn, and around them what the paper says: scales, positions, a last norm."""
+    model = randomised(Seq2Seq(SMALL, WIDTH, VOCABULARY))
     features, tokens = batch
     root = math.sqrt(SMALL.d_model)
     encoder = nn.TransformerEncoder(
@@ -221,12 +225,29 @@ def test_the_whole_model_is_that_of_torch(model, batch):
 
 
 @torch.no_grad()
+def test_a_convolution_looks_at_its_neighbours_as_the_paper_says():
+    """Equations of the paper step by step, and two steps to either side are all that a kernel of five reaches."""
+    module = randomised(ConvolutionModule(6, 5))
+    x = torch.randn(1, 9, 6, generator=torch.manual_seed(3))
+    value, gate = module.gated(x[0]).chunk(2, dim=1)
+    gated = nn.functional.pad(value * gate.sigmoid(), (0, 0, 2, 2))
+    for step in range(9):
+        mixed = (gated[step : step + 5] * module.depthwise.weight[:, 0].T).sum(dim=0) + module.depthwise.bias
+        normal = module.norm(mixed)
+        torch.testing.assert_close(module(x, None)[0, step], module.output(normal * normal.sigmoid()), **EXACT)
+        other = x.clone()
+        other[0, step] += 1
+        changed = (module(other, None) - module(x, None))[0].abs().amax(dim=1) > 1e-6
+        assert changed.nonzero().flatten().tolist() == [near for near in range(step - 2, step + 3) if 0 <= near < 9]
+
+
+@torch.no_grad()
 def test_any_encoder_layer_can_be_tapped(model, batch):
     features, _ = batch
     taps = [model.encode(features, FRAMES, tap).tapped for tap in (1, 2, 3)]
     inside = length_mask(SMALL.steps(FRAMES), 11)
     for before, after, layer in zip(taps, taps[1:], list(model.encoder.layers)[1:], strict=False):
-        torch.testing.assert_close(layer(before, inside[:, None, None]), after, **EXACT)
+        torch.testing.assert_close(layer(before, inside), after, **EXACT)
     torch.testing.assert_close(model.encoder.norm(taps[-1]), model.encode(features, FRAMES).memory, **EXACT)
     assert model.encode(features, FRAMES).tapped is None
 
@@ -285,22 +306,24 @@ def test_dropout_is_on_in_training_only(batch):
         assert torch.equal(first, again)
 
 
-def test_dropout_is_on_every_residual(batch):
+@pytest.mark.parametrize(("settings", "encoder_residuals"), [(SMALL, 2), (WITH_CONVOLUTIONS, 3)])
+def test_dropout_is_on_every_residual(batch, settings, encoder_residuals):
     """And once on what goes into each stack, and nowhere else."""
-    model, calls = Seq2Seq(SMALL, WIDTH, VOCABULARY), {}
+    model, calls = Seq2Seq(settings, WIDTH, VOCABULARY), {}
     for name, module in model.named_modules():
         if isinstance(module, nn.Dropout):
             module.register_forward_hook(lambda *_, name=name: calls.update({name: calls.get(name, 0) + 1}))
     model(batch[0], FRAMES, batch[1])
-    parts = {"encoder": (3, 2), "decoder": (2, 3)}  # layers, and residuals in each
+    parts = {"encoder": (3, encoder_residuals), "decoder": (2, 3)}  # layers, and residuals in each
     wanted = {f"{part}.layers.{n}.dropout": each for part, (layers, each) in parts.items() for n in range(layers)}
     assert calls == {**wanted, "encoder.dropout": 1, "decoder.dropout": 1}
 
 
-def test_every_weight_learns(batch):
+@pytest.mark.parametrize("settings", [SMALL, WITH_CONVOLUTIONS])
+def test_every_weight_learns(batch, settings):
     """A part that no gradient reaches is a part left out of the sum."""
     features, tokens = batch
-    model = Seq2Seq(SMALL, WIDTH, VOCABULARY)
+    model = Seq2Seq(settings, WIDTH, VOCABULARY)
     logits, encoded = model(features, FRAMES, tokens)
     (logits.log_softmax(dim=-1)[..., EOS].sum() + encoded.ctc_log_probs[..., 0].sum()).backward()
     # The softmax ignores what is added to all scores, so the bias of the keys has no gradient but rounding.
@@ -329,7 +352,12 @@ def test_features_of_another_shape_are_refused(model, shape):
 @pytest.mark.parametrize(
     ("message", "settings"),
     [
-        *((f"{name} is 0; it must be at least 1", {name: 0}) for name in SMALL.to_dict() if name != "dropout"),
+        *(
+            (f"{name} is 0; it must be at least 1", {name: 0})
+            for name in SMALL.to_dict()
+            if name not in ("dropout", "convolution_kernel")
+        ),
+        *((f"convolution_kernel is {size}; it is an odd number", {"convolution_kernel": size}) for size in (-1, 2, 4)),
         ("d_model 256 cannot be divided into 3 heads", {"heads": 3}),
         ("d_model 33 cannot be divided into 3 heads .* even", {"d_model": 33, "heads": 3}),
         ("dropout is 1.0", {"dropout": 1.0}),
@@ -351,4 +379,4 @@ def test_settings_come_back_from_a_dictionary():
 def test_the_model_can_be_read_in_one_sitting():
     files = sorted(Path(asr.model.__path__[0]).glob("*.py"))
     assert len(files) >= 6
-    assert sum(len(file.read_text(encoding="utf-8").splitlines()) for file in files) < 400
+    assert sum(len(file.read_text(encoding="utf-8").splitlines()) for file in files) < 450

@@ -383,6 +383,7 @@ def test_an_unknown_setting_of_a_source_is_refused(settings: dict[str, Any], tmp
         ("--model.optimiser.warmup_updates=-1", SettingsError, "warmup_updates"),
         ("--model.optimiser.weight_decay=-1", SettingsError, "weight_decay"),
         ("--model.spec_augment.frames=-1", SettingsError, "frames is -1"),
+        ("--model.spec_augment.tract=0.3", SettingsError, "tract is 0.3"),
         ("--trainer.max_epochs=-1", SettingsError, "has no end"),
         ("--trainer.logger=false", SettingsError, "trainer.logger is False"),
         ("--trainer.use_distributed_sampler=false", SettingsError, "trainer.use_distributed_sampler"),

@@ -35,21 +35,35 @@ class Mfcc(nn.Module):
             },
         )
 
-    def forward(self, waves: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
-        """Features of float32 waves in [-1, 1]; frames beyond a row's own length are zero."""
+    def forward(self, waves: Tensor, lengths: Tensor, tracts: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Features of float32 waves in [-1, 1]; frames beyond a row's own length are zero.
+
+        ``tracts`` (B,) are as in ``log_mel``.
+        """
         frames = 1 + lengths // self.settings.hop_length
         # In single precision whatever runs around it: under bf16 autocast the products with filter bank and DCT put
         # the features a hundredth of their size off those of the runtime.
         with torch.autocast(waves.device.type, enabled=False):
-            coefficients = self.log_mel(waves).transpose(1, 2) @ cast(Tensor, self.transform.dct_mat)
+            coefficients = self.log_mel(waves, tracts).transpose(1, 2) @ cast(Tensor, self.transform.dct_mat)
             return normalise(with_deltas(coefficients, frames, self.settings.deltas), frames, self.settings), frames
 
-    def log_mel(self, waves: Tensor) -> Tensor:
-        """Natural logarithm of the power in each mel band: (B, N) → (B, bands, T)."""
+    def log_mel(self, waves: Tensor, tracts: Tensor | None = None) -> Tensor:
+        """Natural logarithm of the power in each mel band: (B, N) → (B, bands, T).
+
+        ``tracts`` (B,) in float32 are lengths of vocal tracts beside the speaker's own (0.8 to 1.25): each row sounds
+        as if said with one that is so many times as long, its resonances lower by that factor. Vocal tract length
+        perturbation (Jaitly and Hinton, 2013), by bands that look elsewhere in the spectrum.
+        """
         # torchaudio cannot take a wave of no samples; one zero has the same single frame.
         waves = functional.pad(waves, (0, max(0, 1 - waves.shape[1])))
+        if tracts is None:
+            mel = cast(Tensor, self.transform.MelSpectrogram(waves))
+        else:
+            power = self.transform.MelSpectrogram.spectrogram(waves)
+            bank = cast(Tensor, self.transform.MelSpectrogram.mel_scale.fb)
+            mel = (moved(bank, tracts).transpose(1, 2) @ power).clamp(min=0)
         # torchaudio's own logarithm adds a fixed 1e-6; written out so that the floor is the setting's.
-        return torch.log(cast(Tensor, self.transform.MelSpectrogram(waves)) + self.settings.log_floor)
+        return torch.log(mel + self.settings.log_floor)
 
 
 class MfccGraph(nn.Module):
@@ -87,6 +101,25 @@ class MfccGraph(nn.Module):
         coefficients = torch.log(mel + self.settings.log_floor) @ self.dct
         derived = with_deltas(coefficients, None, self.settings.deltas)
         return normalise(derived, None, self.settings)
+
+
+def moved(bank: Tensor, tracts: Tensor) -> Tensor:
+    """Mel bands (K, bands) over K bins, moved along the frequencies for each of the ``tracts`` (B,): (B, K, bands).
+
+    What lay at a frequency f is taken for f / tract up to 0.6 of the highest, and from there on along the straight
+    line that leaves the highest where it is.
+    """
+    last = len(bank) - 1
+    knee = 0.6 * last
+    bins = torch.arange(len(bank), device=bank.device, dtype=bank.dtype)
+    factors = 1 / tracts.to(bank).unsqueeze(1)
+    # Where a longer tract would move the knee beyond the top, it lies lower.
+    bend = knee * torch.clamp(1 / factors, max=1)
+    above = (last - factors * bend) / (last - bend)
+    places = torch.where(bins <= bend, bins * factors, last - (last - bins) * above)
+    lower = places.floor().clamp(0, last - 1).long()
+    share = (places - lower).unsqueeze(-1)
+    return torch.lerp(bank[lower], bank[lower + 1], share)
 
 
 def with_deltas(features: Tensor, frames: Tensor | None, orders: int) -> Tensor:

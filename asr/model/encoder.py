@@ -7,25 +7,36 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from asr.model.attention import FeedForward, MultiHeadAttention, length_mask, sinusoidal_positions
+from asr.model.convolution import ConvolutionModule
 from asr.model.settings import ModelSettings
 
 
 class EncoderLayer(nn.Module):
-    """Self-attention and feed-forward, each on a normalised copy and added back (pre-norm: Xiong et al., 2020)."""
+    """Self-attention, a convolution if there is to be one, and feed-forward, each on a normalised copy and added back.
+
+    Pre-norm: Xiong et al., 2020.
+    """
 
     def __init__(self, settings: ModelSettings) -> None:
         super().__init__()
+        self.settings = settings
         self.attention_norm = nn.LayerNorm(settings.d_model)
         self.attention = MultiHeadAttention(settings.d_model, settings.heads)
+        if settings.convolution_kernel:
+            self.convolution_norm = nn.LayerNorm(settings.d_model)
+            self.convolution = ConvolutionModule(settings.d_model, settings.convolution_kernel)
         self.feedforward_norm = nn.LayerNorm(settings.d_model)
         self.feedforward = FeedForward(settings.d_model, settings.feedforward)
         # On the residuals only: inside attention and feed-forward it cost more on a CPU than the products themselves.
         self.dropout = nn.Dropout(settings.dropout)
 
     def forward(self, x: Tensor, mask: Tensor | None) -> Tensor:
-        """(B, S, D) → (B, S, D)."""
+        """(B, S, D) → (B, S, D); ``mask`` (B, S) is true where a step is real."""
         normal = self.attention_norm(x)
-        x = x + self.dropout(self.attention(normal, *self.attention.keys_values(normal), mask))
+        seen = None if mask is None else mask[:, None, None, :]
+        x = x + self.dropout(self.attention(normal, *self.attention.keys_values(normal), seen))
+        if self.settings.convolution_kernel:
+            x = x + self.dropout(self.convolution(self.convolution_norm(x), mask))
         layer: Tensor = x + self.dropout(self.feedforward(self.feedforward_norm(x)))
         return layer
 
@@ -61,7 +72,7 @@ class Encoder(nn.Module):
         lengths = mask = tapped = None
         if feature_lengths is not None:
             lengths = (feature_lengths + stack - 1) // stack
-            mask = length_mask(lengths, x.shape[1])[:, None, None, :]
+            mask = length_mask(lengths, x.shape[1])
         for number, layer in enumerate(self.layers, start=1):
             x = layer(x, mask)
             tapped = x if number == tap else tapped

@@ -10,6 +10,9 @@ from asr.errors import SettingsError
 class ModelSettings:
     """The dimensions of the encoder-decoder; the widths of features and vocabulary are derived, never set here.
 
+    ``stack`` feature frames make one step. ``convolution_kernel`` is how many steps (odd) a convolution in each encoder
+    layer spans; 0, the pure transformer, has none.
+
     Raises SettingsError for a combination that makes no sense.
     """
 
@@ -20,6 +23,7 @@ class ModelSettings:
     decoder_layers: int = 2
     stack: int = 4
     dropout: float = 0.1
+    convolution_kernel: int = 0
 
     def __post_init__(self) -> None:
         """Refuse dimensions that cannot be built."""
@@ -30,6 +34,11 @@ class ModelSettings:
             raise SettingsError(
                 f"model: d_model {self.d_model} cannot be divided into {self.heads} heads of equal size "
                 "(and it must be even, for the positions)"
+            )
+        kernel = self.convolution_kernel
+        if kernel < 0 or (kernel and kernel % 2 == 0):
+            raise SettingsError(
+                f"model: convolution_kernel is {kernel}; it is an odd number of steps, as many before as after, or 0"
             )
         if not 0 <= self.dropout < 1:
             raise SettingsError(f"model: dropout is {self.dropout}; it must be at least 0 and below 1")

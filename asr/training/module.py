@@ -83,6 +83,9 @@ class SpecAugmentSettings:
     They hide coefficients and stretches of time. Masks on the mel bands, as in the paper, would reach every coefficient
     through the cosine transform: with them neither CTC learnt digits in 500 updates, without them both did in 160.
     They begin at ``from_update``, when there is something to make harder.
+
+    ``tract`` is a share: each utterance is heard as from a speaker whose vocal tract is up to so much longer or
+    shorter (``Mfcc.log_mel``), from the first update on.
     """
 
     coefficient_masks: int = 1
@@ -90,9 +93,12 @@ class SpecAugmentSettings:
     time_masks: int = 2
     frames: int = 8
     from_update: int = 2000
+    tract: float = 0.0
 
     def __post_init__(self) -> None:
-        """Refuse masks of negative number or size."""
+        """Refuse masks of negative number or size, and tracts of no throat."""
+        if not 0 <= self.tract <= 0.25:
+            raise SettingsError(f"spec_augment: tract is {self.tract}; it lies between 0 and 0.25")
         for name in ("coefficient_masks", "coefficients", "time_masks", "frames", "from_update"):
             if getattr(self, name) < 0:
                 raise SettingsError(f"spec_augment: {name} is {getattr(self, name)}; it is a number from 0 up")
@@ -173,7 +179,11 @@ class SpeechModule(lightning.LightningModule):
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """The weighted loss of a batch."""
-        features, lengths = self._features(batch)
+        tracts = None
+        if self.spec_augment.tract:
+            spread = torch.rand(len(batch.ids), device=batch.waves.device) * 2 - 1
+            tracts = (1 + self.spec_augment.tract) ** spread
+        features, lengths = self._features(batch, tracts)
         if self.global_step >= self.spec_augment.from_update:
             features = self._mask(features)
         losses = self._losses(batch, features, lengths, self.loss.label_smoothing)[1]
@@ -282,10 +292,11 @@ class SpeechModule(lightning.LightningModule):
                 )
         self.model.load_state_dict(load_model(bundle).state_dict())
 
-    def _features(self, batch: Batch) -> tuple[Tensor, Tensor]:
+    def _features(self, batch: Batch, tracts: Tensor | None = None) -> tuple[Tensor, Tensor]:
         margin = round(self.margin_seconds * self.features.sample_rate)
-        features, lengths = self.mfcc(functional.pad(batch.waves, (margin, margin)), batch.wave_lengths + 2 * margin)
-        return features, lengths
+        waves, lengths = functional.pad(batch.waves, (margin, margin)), batch.wave_lengths + 2 * margin
+        features, frames = self.mfcc(waves, lengths, tracts)
+        return features, frames
 
     def _losses(
         self, batch: Batch, features: Tensor, lengths: Tensor, smoothing: float
