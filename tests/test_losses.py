@@ -132,6 +132,14 @@ def test_the_rate_climbs_straight_peaks_once_and_falls_to_the_floor(warmup: int,
     assert rates[total:] == pytest.approx([0.02] * 20)
 
 
+@pytest.mark.parametrize("hold", [1, 30, 79])
+def test_a_held_rate_stays_at_the_peak_and_then_falls_as_it_would_have(hold: int) -> None:
+    held = [warmup_cosine(step, 10, 100, hold=hold) for step in range(120)]
+    plain = [warmup_cosine(step, 10, 100 - hold) for step in range(120)]
+    assert held[: 10 + hold + 1] == plain[:10] + [1.0] * (hold + 1)
+    assert held[10 + hold :] == plain[10 : 120 - hold]
+
+
 def test_halfway_down_the_cosine_is_halfway_to_the_floor() -> None:
     assert warmup_cosine(60, 20, 100, floor=0.1) == pytest.approx(0.55)
 

@@ -426,11 +426,11 @@ OTHER_VALUES: dict[str, Any] = {
         *(0.15, 0.2, 0.4, 0.6, 0.7, 5.0, 1e-3),
     ),
     "data.batches": BatchSettings(7.0, 1.0, 2, 3.0, 0.1),
-    "model.optimiser": OptimiserSettings(2e-3, 3, 40, 0.05),
+    "model.optimiser": OptimiserSettings(2e-3, 3, 40, 5, 0.05),
     "model.loss": LossSettings(
         module.LossWeights(0.1, 0.2, 0.3), module.LossWeights(0.4, 0.6, 0.8), 10, 0.05, phoneme_layer=2
     ),
-    "model.spec_augment": SpecAugmentSettings(2, 3, 4, 5, 6),
+    "model.spec_augment": SpecAugmentSettings(2, 3, 4, 5, 6, 0.1),
 }
 
 
@@ -633,12 +633,38 @@ def test_masks_have_their_switches(data: Path, settings: SpecAugmentSettings) ->
     assert speech_module(data, spec_augment=settings)._mask(torch.ones(8, 100, 40)).min() == 1
 
 
-def test_a_batch_of_silence_has_finite_losses(data: Path) -> None:
-    built = speech_module(data)
+def batch_of_silence() -> Batch:
     nothing = torch.zeros(2, 0, dtype=torch.int64)
     none = torch.zeros(2, dtype=torch.int64)
     waves = torch.zeros(2, 8000)
-    batch = Batch(["", ""], ["", ""], waves, torch.tensor([8000, 4000]), nothing, none, nothing, none, none)
+    return Batch(["", ""], ["", ""], waves, torch.tensor([8000, 4000]), nothing, none, nothing, none, none)
+
+
+@pytest.mark.parametrize("tract", [0.0, 0.2])
+def test_every_utterance_of_training_has_a_vocal_tract_of_its_own(data: Path, tract: float) -> None:
+    built = speech_module(data, spec_augment=SpecAugmentSettings(tract=tract))
+    built.trainer = Trainer(logger=False, enable_checkpointing=False, enable_progress_bar=False)
+    built.log = built.log_dict = lambda *_, **__: None  # type: ignore[method-assign]
+    given: list[Any] = []
+    built.mfcc.register_forward_pre_hook(lambda _, inputs: given.append(inputs[2]))
+    for _ in range(200):
+        built.training_step(batch_of_silence(), 0)
+    built._features(batch_of_silence())
+    assert given.pop() is None, "the dev set's stay as they are"
+    if not tract:
+        assert given == [None] * 200
+        return
+    drawn = torch.stack(given)
+    assert drawn.shape == (200, 2)
+    assert len(drawn.unique()) > 390
+    assert 1 / 1.2 <= float(drawn.min()) < 0.85
+    assert 1.18 < float(drawn.max()) <= 1.2
+    assert float(drawn.log().mean()) == pytest.approx(0, abs=0.02)
+
+
+def test_a_batch_of_silence_has_finite_losses(data: Path) -> None:
+    built = speech_module(data)
+    batch = batch_of_silence()
     losses = built.eval()._losses(batch, *built._features(batch), 0.1)[1]
     assert all(bool(torch.isfinite(loss)) for loss in losses.values())
     assert float(losses["decoder"].detach()) > 0, "the end is to be said"

@@ -38,18 +38,22 @@ from asr.training.schedule import warmup_cosine
 
 @dataclass(frozen=True)
 class OptimiserSettings:
-    """AdamW (Loshchilov and Hutter, 2019) with warm-up; rates are per update, ``total_updates`` 0 means the run's."""
+    """AdamW (Loshchilov and Hutter, 2019) with warm-up; rates are per update, ``total_updates`` 0 means the run's.
+
+    After the warm-up the peak rate holds for ``hold_updates``, and falls until ``total_updates``.
+    """
 
     peak_rate: float = 1e-3
     warmup_updates: int = 500
     total_updates: int = 0
+    hold_updates: int = 0
     weight_decay: float = 0.01
 
     def __post_init__(self) -> None:
         """Refuse what learns nothing."""
         if not 0 < self.peak_rate < math.inf:
             raise SettingsError(f"optimiser: peak_rate is {self.peak_rate}; it is a number above 0")
-        for name in ("warmup_updates", "total_updates", "weight_decay"):
+        for name in ("warmup_updates", "total_updates", "hold_updates", "weight_decay"):
             if not 0 <= getattr(self, name) < math.inf:
                 raise SettingsError(f"optimiser: {name} is {getattr(self, name)}; it is a number from 0 up")
 
@@ -245,7 +249,9 @@ class SpeechModule(lightning.LightningModule):
         if updates == math.inf:
             raise SettingsError("optimiser: total_updates is 0, the run's, but the run has no end; set one of them")
         total = int(updates)
-        schedule = torch.optim.lr_scheduler.LambdaLR(adam, lambda step: warmup_cosine(step, o.warmup_updates, total))
+        schedule = torch.optim.lr_scheduler.LambdaLR(
+            adam, lambda step: warmup_cosine(step, o.warmup_updates, total, hold=o.hold_updates)
+        )
         return {"optimizer": adam, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
