@@ -3,15 +3,22 @@
 import random
 import re
 from collections import Counter
+from collections.abc import Callable
 from itertools import pairwise
 
 import pytest
 
-from asr.data.synthetic.sentences import LETTERS, SHARES, SLOTS, TEMPLATES, number_in_words, sentences, words_of
+from asr.data.synthetic import numbers
+from asr.data.synthetic.lessons import ordinary_words
+from asr.data.synthetic.sentences import LONGEST, SHARES, sentences, words_of
+from asr.data.synthetic.templates import read_templates, ready_templates
 from asr.errors import SettingsError
 
 VOCABULARY = [f"{a}{b}{c}" for a in "bdfgk" for b in "aeiou" for c in "lmnrst"]
 COMMANDS = ["show me my files please", "stop", "turn on the light", "set a timer for ten minutes"]
+RANKED = [f"z{word}" for word in VOCABULARY]
+NAMES = ["yolanda", "yosemite"]
+FREE = [f"x{word} happens" for word in VOCABULARY]
 NORMAL = re.compile(r"[a-z]+('[a-z]+)*( [a-z]+('[a-z]+)*)*")
 
 
@@ -28,15 +35,39 @@ def test_sentences_are_in_the_alphabet_of_targets() -> None:
 
 
 def test_shares_are_as_documented() -> None:
-    made = list(sentences(1, 8000, VOCABULARY, COMMANDS))
+    made = list(sentences(1, 20_000, VOCABULARY, COMMANDS, ranked=RANKED, names=NAMES, free=FREE))
     counts = Counter(made)
-    whole = [counts[command] for command in COMMANDS]
-    # "cut" and "exchange" may leave a command whole now and then, never the other way round.
-    assert 0.22 < sum(whole) / len(made) < 0.30
+    # "cut" and "off" may leave a command whole now and then, never the other way round; "stop" is a template too.
+    whole = [counts[command] / len(made) for command in COMMANDS if command != "stop"]
+    assert sum(whole) == pytest.approx(SHARES["command"] * 3 / 4, abs=0.02)
     assert max(whole) < 1.3 * min(whole), "commands are used evenly"
-    random_words = sum(set(s.split()) <= set(VOCABULARY) for s in made) / len(made)
-    assert abs(random_words - 0.25) < 0.03
+    assert sum(counts[text] for text in FREE) / len(made) == pytest.approx(SHARES["sentence"], abs=0.01)
+    known = {*VOCABULARY, *RANKED, *NAMES}
+    strings = [len(s.split()) for s in made if set(s.split()) <= known]
+    assert sum(length > 1 for length in strings) / len(made) == pytest.approx(SHARES["words"] * 7 / 8, abs=0.03)
+    assert max(strings) == 8
+    assert 1 / 7 < sum(" " not in s for s in made) / len(made) < 1 / 4, "one in six is a word alone, and some digits"
     assert sum(SHARES.values()) == pytest.approx(1)
+
+
+def test_without_free_sentences_the_others_share_their_part() -> None:
+    made = list(sentences(1, 4000, VOCABULARY, ["quit it all"]))
+    assert sum(s == "quit it all" for s in made) / 4000 == pytest.approx(0.12 / 0.87, abs=0.02)
+
+
+def test_common_words_are_the_more_likely_and_rare_ones_do_occur() -> None:
+    made = [w for s in sentences(1, 9000, VOCABULARY, COMMANDS, ranked=RANKED) for w in s.split()]
+    counts = Counter(made)
+    common, rare = RANKED[: len(RANKED) // 16], RANKED[len(RANKED) // 2 :]
+    assert sum(counts[word] for word in common) / len(common) > 4 * sum(counts[word] for word in rare) / len(rare)
+    assert sum(counts[word] > 0 for word in rare) > 0.8 * len(rare)
+
+
+def test_commands_are_short_and_long_and_two_in_one() -> None:
+    lengths = Counter(len(s.split()) for s in sentences(5, 20_000, VOCABULARY, COMMANDS))
+    assert all(lengths[length] > 30 for length in range(1, 16))
+    assert sum(lengths[length] for length in range(10, LONGEST + 1)) / 20_000 > 0.05
+    assert sum(n for length, n in lengths.items() if length > LONGEST) / 20_000 < 0.01, "only for politeness"
 
 
 def test_text_cannot_be_guessed() -> None:
@@ -48,18 +79,76 @@ def test_text_cannot_be_guessed() -> None:
     assert len(followers["show"]) > 5
     assert len(followers["turn"]) > 5
     assert len(followers["the"]) > 100
-    assert len(followers["word"]) > 20
+    assert len(followers["play"]) > 30
 
 
-def test_every_template_names_slots_that_exist() -> None:
-    assert TEMPLATES
-    slots = {slot for template in TEMPLATES for slot in re.findall(r"{(\w+)}", template)}
-    assert slots == set(SLOTS) | {"word", "number", "time"}
-    assert all("{" not in s for s in sentences(0, 3000, VOCABULARY, COMMANDS))
+def test_every_template_can_be_filled() -> None:
+    templates = ready_templates()
+    assert len(templates.patterns) > 400
+    lines = [*templates.patterns, *(value for values in templates.lists.values() for value in values)]
+    named = {name for line in lines for name in re.findall(r"{(\w+)}", line)}
+    used_by_the_code = {"lone", "joint", "hesitation", "polite_before", "polite_after"}
+    assert set(templates.lists) - named == used_by_the_code, "no list is there for nothing"
+    generator = random.Random(0)
+    made = {name: lambda: "made" for name in named - set(templates.lists)}
+    for pattern in templates.patterns:
+        for _ in range(5):
+            text = templates.fill(pattern, generator, made)
+            assert NORMAL.fullmatch(text), pattern
+    for values in templates.lists.values():
+        for value in values:
+            assert NORMAL.fullmatch(templates.fill(value, generator, made)), value
+    assert all(NORMAL.fullmatch(s) for s in sentences(0, 3000, VOCABULARY, COMMANDS))
 
 
-def test_a_is_never_spelled_for_it_would_be_read_as_the_article() -> None:
-    assert "a" not in LETTERS
+def test_templates_choose_leave_out_and_hold_lists() -> None:
+    templates = read_templates("# rooms\nroom = hall |\n    {big} room\nbig = vast\n(dim|light [up]) the {room}\n")
+    assert list(templates.patterns) == ["(dim|light [up]) the {room}"]
+    generator = random.Random(0)
+    assert {templates.fill(templates.patterns[0], generator, {}) for _ in range(200)} == {
+        f"{verb} the {room}" for verb in ("dim", "light", "light up") for room in ("hall", "vast room")
+    }
+    assert templates.words() == ["dim", "hall", "light", "room", "the", "up", "vast"]
+
+
+def test_ordinary_words_are_words() -> None:
+    words = ordinary_words()
+    assert len(words) > 1500
+    assert {"kitchen", "nine", "saturday", "o'clock"} - set(words) == {"o'clock"}
+    assert all(NORMAL.fullmatch(word) for word in words)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        *(numbers.anything, numbers.digits, numbers.letters, numbers.number, numbers.ordinal, numbers.decimal),
+        *(numbers.percent, numbers.degrees, numbers.money, numbers.year, numbers.date, numbers.time),
+    ],
+)
+def test_numbers_are_words_and_varied(make: Callable[[random.Random], str]) -> None:
+    generator = random.Random(0)
+    made = {make(generator) for _ in range(500)}
+    assert all(NORMAL.fullmatch(text) for text in made)
+    assert len(made) > 25
+
+
+def test_digits_stand_alone_the_most_often_and_up_to_twelve() -> None:
+    generator = random.Random(0)
+    lengths = Counter(len(numbers.digits(generator).split()) for _ in range(3000))
+    assert set(lengths) == set(range(1, 13))
+    assert lengths.most_common(1)[0][0] == 1
+    assert min(len(numbers.digits(generator, 3).split()) for _ in range(300)) == 3
+
+
+def test_letters_among_words_are_never_a_which_is_the_article() -> None:
+    generator = random.Random(0)
+    assert {numbers.letter(generator) for _ in range(2000)} == set("bcdefghijklmnopqrstuvwxyz")
+
+
+def test_words_are_spelled() -> None:
+    made = list(sentences(0, 4000, ["cabbage"], COMMANDS))
+    for text in ("c a b b a g e", "spell cabbage c a b b a g e", "cabbage c a double b a g e"):
+        assert text in made
 
 
 def test_words_of_transcripts() -> None:
@@ -75,7 +164,7 @@ def test_words_of_transcripts() -> None:
 
 def test_number_in_words() -> None:
     generator = random.Random(0)
-    assert {number_in_words(121, generator) for _ in range(20)} == {
+    assert {numbers.number_in_words(121, generator) for _ in range(20)} == {
         "one hundred and twenty one",
         "one hundred twenty one",
     }

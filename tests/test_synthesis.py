@@ -181,6 +181,32 @@ def test_library_of_espeak_speaks_as_its_program_does(
         assert np.array_equal(one, by_program), take
 
 
+@pytest.mark.parametrize(
+    ("text", "spoken"),
+    [
+        ("a", "eh"),
+        ("spell anna a n n a", "spell anna eh n n eh"),
+        ("five a m", "five eh m"),
+        ("it's a door", "it's a door"),
+        ("i a", "i a"),
+        ("b a's", "b a's"),
+        ("turn a light on", "turn a light on"),
+    ],
+)
+def test_a_is_a_letter_where_letters_are_spelled(text: str, spoken: str) -> None:
+    assert Take(text, SOME[0]).engine_text == spoken
+    assert Take(text, SLT).engine_text == spoken.replace("eh", "ay")
+
+
+@pytest.mark.parametrize("engine", ["espeak-ng", "flite", "festival"])
+def test_the_letter_a_is_spoken_as_in_day(voices: tuple[Voice, ...], engine: str) -> None:
+    voice = next((v for v in voices if v.engine == engine), None)
+    if voice is None:
+        pytest.skip(f"{engine} is not installed")
+    assert np.array_equal(speak("s a m", voice), speak("s eigh m", voice))
+    assert not np.array_equal(speak("is a man", voice), speak("is eigh man", voice))
+
+
 def fundamental(wave: np.ndarray) -> float:
     """The median frequency, in Hz, of the strongest autocorrelation between 60 and 400 Hz, over loud frames."""
     frames = np.lib.stride_tricks.sliding_window_view(wave, 1024)[::256]

@@ -39,29 +39,46 @@ def sentences(
     ] = None,
     count: Annotated[int, typer.Option(min=1, help="How many sentences.")] = 14_000,
     seed: Annotated[int, typer.Option(help="Another number gives other sentences.")] = 0,
+    words: Annotated[Path | None, typer.Option(help="A .txt file of words, one a line, common ones first.")] = None,
+    names: Annotated[Path | None, typer.Option(help="A .txt file of names of people and places, one a line.")] = None,
+    free: Annotated[
+        Path | None, typer.Option("--sentences", help="A .txt file of sentences of anything, one a line.")
+    ] = None,
 ) -> None:
     """Make varied text around commands.
 
-    A model that is trained on nothing but commands recites them; on this it has to listen.
+    Commands as they are and changed, commands of many other domains, single words, random words, numbers, names,
+    spelled words. A model that is trained on nothing but commands recites them; on this it has to listen. A command
+    that stands twice is taken twice as often.
     """
+    from asr.data.synthetic.sentences import LONGEST, words_of
     from asr.data.synthetic.sentences import sentences as make
-    from asr.data.synthetic.sentences import words_of
 
-    known = _normalised([commands])
-    words = words_of(_normalised(lists)) if lists else words_of(known)
-    made = list(make(seed, count, words, known))
+    known = _spelled([commands])
+    mixed_in = words_of(_normalised(lists)) if lists else words_of(known)
+    ranked, people = (_normalised([path]) if path else [] for path in (words, names))
+    whole = [text for text in (_normalised([free]) if free else []) if 1 < len(text.split()) <= LONGEST]
+    made = list(make(seed, count, mixed_in, known, ranked=ranked, names=people, free=whole))
     write_whole(out, "".join(f"{sentence}\n" for sentence in made).encode())
-    print(f"written: {out}, {len(made)} sentences from {len(known)} commands and {len(words)} words")
+    print(
+        f"written: {out}, {len(made)} sentences from {len(known)} commands, "
+        f"{len({*mixed_in, *ranked})} words, {len(people)} names and {len(whole)} sentences"
+    )
 
 
 def _normalised(sources: list[Path]) -> list[str]:
     """The distinct texts of all sources in their order, as the model is to spell them."""
+    return list(dict.fromkeys(_spelled(sources)))
+
+
+def _spelled(sources: list[Path]) -> list[str]:
+    """The texts of all sources in their order, as the model is to spell them."""
     from asr.data.lists.manifest import read_manifest
     from asr.data.synthetic.texts import read_lines
     from asr.text.normaliser import Normaliser
 
     normaliser = Normaliser()
-    texts: dict[str, None] = {}
+    texts: list[str] = []
     for source in sources:
         if source.name.endswith(_LISTS):
             found = [utterance.text for utterance in read_manifest(source)]
@@ -69,6 +86,5 @@ def _normalised(sources: list[Path]) -> list[str]:
             found = read_lines(source)
         else:
             raise SettingsError(f"{source}: wanted a manifest ({', '.join(_LISTS)}) or a .txt file with a text a line")
-        texts |= dict.fromkeys(normaliser(text) for text in found)
-    texts.pop("", None)
-    return list(texts)
+        texts += (normaliser(text) for text in found)
+    return [text for text in texts if text]

@@ -1,6 +1,6 @@
 #!/bin/sh
-# The default model, from the corpora to a scored bundle. Wants espeak-ng and flite (apt-get install espeak-ng flite);
-# about an hour and a half on two cores without a GPU.
+# The default model, from the corpora to a scored bundle. Wants speech synthesisers, words and sentences
+# (apt-get install espeak-ng flite festival scowl wordnet-base).
 #   usage: recipes/commands/run.sh CORPORA
 # CORPORA holds the folders speech_commands, speechocean762, english_ccc, precise (each with a train.tsv, some with a
 # dev.tsv: path, speaker, text) and the noises noise_esc10, noise_ccc_maskers, noise_mycroft, noise_speechbrain and rooms
@@ -24,9 +24,17 @@ asr synthesize "$here/founding.txt" "$out/founding_train" --utterances 800 --voi
 asr synthesize "$here/founding.txt" "$out/founding_dev" --utterances 160 --voices dev --seed 1
 asr synthesize "$here/founding.txt" "$out/founding_test" --utterances 160 --voices test --seed 2
 asr synthesize "$here/commands.txt" "$out/commands_dev" --utterances 300 --voices dev --seed 3
-asr sentences "$here/commands.txt" "$out/train_texts.txt" --count 30000 --seed 4 \
-  "$1/speech_commands/train.tsv" "$1/speechocean762/train.tsv" "$1/english_ccc/train.tsv" "$1/precise/train.tsv"
-asr synthesize "$out/train_texts.txt" "$out/train" --hours 5 --voices train --seed 4
+# Commands, of which the founding sentences count twice; anything else is made up around them.
+"$here/english.sh" "$out/english"
+cat "$here/commands.txt" "$here/founding.txt" > "$out/commands.txt"
+for set in train:150000:5 dev:2000:6; do
+  name=${set%%:*} seed=${set##*:} count=${set#*:} count=${count%:*}
+  asr sentences "$out/commands.txt" "$out/${name}_texts.txt" --count "$count" --seed "$seed" \
+    --words "$out/english/words.txt" --names "$out/english/names.txt" --sentences "$out/english/sentences.txt" \
+    "$1/speech_commands/train.tsv" "$1/speechocean762/train.tsv" "$1/english_ccc/train.tsv" "$1/precise/train.tsv"
+done
+asr synthesize "$out/dev_texts.txt" "$out/dev" --utterances 2000 --voices dev --seed 6
+asr synthesize "$out/train_texts.txt" "$out/train" --hours 5 --voices train --seed 5
 
 asr tokenizer data/commands/tokenizer.model --vocabulary 300 \
   "$1/speech_commands/train.tsv" "$1/speechocean762/train.tsv" "$1/english_ccc/train.tsv" "$1/precise/train.tsv" \

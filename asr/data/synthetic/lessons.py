@@ -7,7 +7,9 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
 from asr.data.synthetic.near_misses import near_misses
-from asr.data.synthetic.sentences import DIGITS, SLOTS, TEMPLATES, sentences, words_of
+from asr.data.synthetic.numbers import DIGITS
+from asr.data.synthetic.sentences import sentences
+from asr.data.synthetic.templates import ready_templates
 
 if TYPE_CHECKING:
     from asr.commands.network.network import Network
@@ -83,6 +85,5 @@ def other_domains(network: "Network", vocabulary: Sequence[str], count: int, see
 
 
 def ordinary_words() -> list[str]:
-    """The words of the templates by which varied text is made, and of what their slots hold."""
-    slots = [way for ways in SLOTS.values() for way in ways.split("|")]
-    return words_of([*TEMPLATES, *slots, *DIGITS])
+    """The words of the templates by which varied text is made, and of what their lists hold."""
+    return sorted({*ready_templates().words(), *DIGITS})

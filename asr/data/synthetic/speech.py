@@ -3,6 +3,7 @@
 import json
 import math
 import os
+import re
 import struct
 import sys
 import tempfile
@@ -19,7 +20,7 @@ from numpy.typing import NDArray
 from asr.audio.load import SAMPLE_RATE
 from asr.data.synthetic import espeak
 from asr.data.synthetic.engines import INSTALL, TIMEOUT_SECONDS, run_engine
-from asr.data.synthetic.voices import Voice, find_voices
+from asr.data.synthetic.voices import Engine, Voice, find_voices
 from asr.errors import AsrError, AudioError, SettingsError
 
 TOGETHER = 500
@@ -34,6 +35,9 @@ PITCHES = (0.67, 1.63)
 FORMANTS = (0.8, 1.25)
 
 ESPEAK_WORDS_PER_MINUTE = 175
+# A lone a is read as the article, even beside other letters. So they are given what they read as the letter's name.
+LETTER_A = re.compile(r"(?<=(?<![\w'])[a-hj-z] )a(?![\w'])|(?<![\w'])a(?= [a-hj-z]\b(?!'))|^a$")
+NAME_OF_A: dict[Engine, str] = {"espeak-ng": "eh", "flite": "ay", "festival": "ay"}
 # espeak-ng's pitch moves the lowest tone of a voice and leaves the rise and fall above it as it is. So a voice's mean
 # pitch moves by only a part of what is set: 0.65 in the median of its voices, from 0.4 to 1.1.
 ESPEAK_PITCH_PART = 0.65
@@ -91,6 +95,11 @@ class Take:
     def engine_pitch(self) -> float:
         """The pitch at which the engine speaks before the formants are moved."""
         return self.pitch / self.formants
+
+    @property
+    def engine_text(self) -> str:
+        """The text as the engine is given it: where letters are spelled, a is one of them."""
+        return LETTER_A.sub(NAME_OF_A[self.voice.engine], self.text)
 
 
 def speak(
@@ -151,11 +160,11 @@ def _speak_alone(take: Take) -> bytes:
     if take.voice.engine == "flite":
         stretch, shift = f"duration_stretch={1 / take.engine_rate:.4f}", f"f0_shift={take.engine_pitch:.4f}"
         command = ["flite", "-voice", take.voice.name, "--setf", stretch, "--setf", shift]
-        command += ["-t", take.text, "-o", "/dev/stdout"]
+        command += ["-t", take.engine_text, "-o", "/dev/stdout"]
     else:
         words_per_minute, espeak_pitch = _espeak_settings(take)
         command = ["espeak-ng", "-v", take.voice.name, "-s", str(words_per_minute), "-p", str(espeak_pitch)]
-        command += ["--stdout", "--", take.text]
+        command += ["--stdout", "--", take.engine_text]
     return run_engine(command)
 
 
@@ -170,7 +179,7 @@ def _speak_by_espeak(takes: Sequence[Take]) -> list[tuple[NDArray[np.int16], int
     """Samples and their rate, the same as by the program; None for what its library could not speak."""
     spoken: list[tuple[NDArray[np.int16], int] | None] = []
     if takes and hasattr(os, "fork"):
-        lines = [json.dumps([take.text, take.voice.name, *_espeak_settings(take)]) for take in takes]
+        lines = [json.dumps([take.engine_text, take.voice.name, *_espeak_settings(take)]) for take in takes]
         command = [sys.executable, "-I", "-S", espeak.__file__]
         try:
             data = run_engine(command, text="\n".join(lines), timeout=TIMEOUT_SECONDS + 5 * len(takes))
@@ -201,7 +210,7 @@ def _speak_by_festival(takes: Sequence[Take], folder: Path) -> list[Path]:
 
 def _festival_script(take: Take, file: Path) -> str:
     """Scheme that speaks a take into a file."""
-    letters = unicodedata.normalize("NFKD", take.text).encode("ascii", "ignore").decode()
+    letters = unicodedata.normalize("NFKD", take.engine_text).encode("ascii", "ignore").decode()
     quoted = letters.replace("\\", " ").replace('"', " ")
     if take.voice.has_pitch:
         mean, spread, model_mean, model_spread = FESTIVAL_HERTZ

@@ -36,7 +36,7 @@ from asr.files import write_whole
 
 PLAN = "cuts.plan.json"  # lhotse takes other files beside the shards for parts of them, unless they begin with cuts
 
-VERSION = 1  # raised whenever the same plan would come out differently
+VERSION = 2  # raised whenever the same plan would come out differently
 
 DRAWN_RATES = (0.7, 1.45)
 DRAWN_PITCHES = (0.81, 1.38)

@@ -1,0 +1,70 @@
+"""The lists of words, names and sentences that the recipe of the default model takes from installed packages."""
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+from conftest import ROOT
+
+SCRIPT = ROOT / "recipes" / "commands" / "english.sh"
+
+
+def run(*arguments: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(["sh", str(SCRIPT), *map(str, arguments)], capture_output=True, text=True, check=False)
+
+
+@pytest.fixture
+def packages(tmp_path: Path) -> tuple[Path, Path]:
+    """Miniatures of the two packages."""
+    if not (shutil.which("sh") and shutil.which("awk")):
+        pytest.skip("there is no shell here")
+    scowl, wordnet = tmp_path / "scowl", tmp_path / "wordnet"
+    scowl.mkdir()
+    wordnet.mkdir()
+    for name, words in {
+        "english-words.10": "the\nfile\nfile's\nb\n",
+        "british-words.10": "colour\n",
+        "english-contractions.10": "don't\n",
+        "english-words.20": "zebra\nfile\n",
+        "english-words.50": "apt\ncafé\n",
+        "english-words.60": "zyzzyva\n",
+        "english-upper.10": "John\nI\n",
+        "english-upper.35": "July\nAmericans\nAmerican\nAOL\n",
+        "english-upper.50": "Paris\nParis's\n",
+        "english-proper-names.50": "Ross\nMcCoy\n",
+        "english-proper-names.80": "Zyx\n",
+    }.items():
+        (scowl / name).write_text(words)
+    line = "0001 29 v 01 go 0 001 @ 0002 n 0000 | "
+    for kind in ("noun", "verb", "adj", "adv"):
+        (wordnet / f"data.{kind}").write_text(
+            '  1 The licence says "as is" | and so on\n'
+            f'{line}to {kind} (of a person) slowly; "he had to {kind} it"; "in 1999 it was"; "alone"  \n'
+        )
+    return scowl, wordnet
+
+
+def test_lists_are_of_words_by_commonness_of_names_and_of_sentences(
+    packages: tuple[Path, Path], tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    done = run(out, *packages)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert sorted(path.name for path in out.iterdir()) == ["names.txt", "sentences.txt", "words.txt"]
+    assert (out / "words.txt").read_text().split() == ["colour", "don't", "file", "the", "zebra", "apt"]
+    assert (out / "names.txt").read_text().split() == ["American", "John", "July", "Paris", "Ross"]
+    assert (out / "sentences.txt").read_text().splitlines() == sorted(
+        [
+            *(f"he had to {kind} it" for kind in ("noun", "verb", "adj", "adv")),
+            *(f"to {kind}  slowly" for kind in ("verb", "adj", "adv")),
+        ]
+    )
+
+
+def test_missing_packages_leave_no_half_lists(tmp_path: Path) -> None:
+    done = run(tmp_path / "out", tmp_path, tmp_path)
+    assert done.returncode != 0
+    assert "apt-get" in done.stderr
+    assert not (tmp_path / "out").exists()
+    assert run().returncode == 2
