@@ -34,9 +34,9 @@ for set in train:150000:5 dev:2000:6; do
     "$1/speech_commands/train.tsv" "$1/speechocean762/train.tsv" "$1/english_ccc/train.tsv" "$1/precise/train.tsv"
 done
 asr synthesize "$out/dev_texts.txt" "$out/dev" --utterances 2000 --voices dev --seed 6
-asr synthesize "$out/train_texts.txt" "$out/train" --hours 5 --voices train --seed 5
+asr synthesize "$out/train_texts.txt" "$out/train" --hours 50 --voices train --seed 5
 
-asr tokenizer data/commands/tokenizer.model --vocabulary 300 \
+asr tokenizer data/commands/tokenizer.model --vocabulary 600 \
   "$1/speech_commands/train.tsv" "$1/speechocean762/train.tsv" "$1/english_ccc/train.tsv" "$1/precise/train.tsv" \
   "$out/train_texts.txt"
 if [ -e runs/commands/checkpoints/last.ckpt ]; then go_on="--ckpt_path last"; else go_on=; fi
