@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import hypothesis
@@ -55,12 +55,23 @@ class TinyModel:
     bundle: Path
 
 
+TINY = ModelSettings(d_model=32, heads=2, feedforward=48, encoder_layers=2, decoder_layers=2)
+
+
 @pytest.fixture(scope="session")
 def tiny(tmp_path_factory: pytest.TempPathFactory) -> TinyModel:
     """An untrained model of the right form, exported as a trained one is."""
-    folder = tmp_path_factory.mktemp("tiny")
+    return _untrained(TINY, tmp_path_factory.mktemp("tiny"))
+
+
+@pytest.fixture(scope="session")
+def tiny_with_convolutions(tmp_path_factory: pytest.TempPathFactory) -> TinyModel:
+    """The same with convolutions in its encoder."""
+    return _untrained(replace(TINY, convolution_kernel=5), tmp_path_factory.mktemp("tiny_with_convolutions"))
+
+
+def _untrained(settings: ModelSettings, folder: Path) -> TinyModel:
     features = FeatureSettings()
-    settings = ModelSettings(d_model=32, heads=2, feedforward=48, encoder_layers=2, decoder_layers=2)
     text = (ROOT / "recipes" / "commands" / "commands.txt").read_text(encoding="utf-8").splitlines()
     tokenizer = Tokenizer.train(text, 120)
     torch.manual_seed(0)

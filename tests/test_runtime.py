@@ -58,6 +58,11 @@ def test_graphs_equal_torch(tiny: TinyModel, samples: int) -> None:
     check_equal(tiny, Graphs(read_bundle(tiny.bundle)), noise(samples))
 
 
+@pytest.mark.parametrize("samples", [1, 3_000, 7 * SAMPLE_RATE + 11])
+def test_graphs_with_convolutions_equal_torch(tiny_with_convolutions: TinyModel, samples: int) -> None:
+    check_equal(tiny_with_convolutions, Graphs(read_bundle(tiny_with_convolutions.bundle)), noise(samples))
+
+
 def test_graphs_equal_torch_on_real_recordings(tiny: TinyModel, corpora: Path) -> None:
     graphs = Graphs(read_bundle(tiny.bundle))
     for name in ("speech_commands/bed/00176480_nohash_0.opus", "fsdd/recordings/0_theo_0.opus"):
