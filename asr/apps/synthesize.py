@@ -32,7 +32,7 @@ def synthesize(
         str, typer.Option("--format", help="flac, or opus: a quarter of the size in three times the time.")
     ] = "flac",
 ) -> None:
-    """Speak texts with many voices, by espeak-ng, flite and festival.
+    """Speak texts with many voices, by espeak-ng, flite, festival and pico.
 
     The same seed gives the same files. An interrupted run goes on where it was.
     """

@@ -1,6 +1,6 @@
 #!/bin/sh
 # The default model, from the corpora to a scored bundle. Wants speech synthesisers, words and sentences
-# (apt-get install espeak-ng flite festival scowl wordnet-base).
+# (apt-get install espeak-ng flite festival scowl wordnet-base; with a C compiler, pip install ttspico gives one more).
 #   usage: recipes/commands/run.sh CORPORA
 # CORPORA holds the folders speech_commands, speechocean762, english_ccc, precise (each with a train.tsv, some with a
 # dev.tsv: path, speaker, text) and the noises noise_esc10, noise_ccc_maskers, noise_mycroft, noise_speechbrain and rooms

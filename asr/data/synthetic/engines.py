@@ -1,11 +1,17 @@
-"""Runs the speech synthesisers, espeak-ng, flite and festival, which are programs of their own."""
+"""Runs the speech synthesisers: espeak-ng, flite and festival are programs, pico is a package of Python.
+
+SVOX Pico's package ttspico (Apache-2.0) is optional: it is no longer maintained and is compiled as it is installed.
+"""
 
 import re
 import subprocess
+from importlib.metadata import PackageNotFoundError, version
 
 from asr.errors import AudioError, SettingsError
 
-INSTALL = "apt-get install espeak-ng flite"
+INSTALL = "apt-get install espeak-ng flite (and, with a C compiler: pip install ttspico)"
+
+PICO_PACKAGE = "ttspico"
 
 TIMEOUT_SECONDS = 60
 
@@ -30,9 +36,19 @@ def run_engine(command: list[str], *, text: str | None = None, timeout: float | 
     return done.stdout
 
 
-def engine_version(program: str) -> str:
-    """The version of an installed program, as it names it: another version may speak otherwise."""
+def engine_version(engine: str) -> str:
+    """The version of an installed synthesiser, as it names it: another version may speak otherwise."""
+    if engine == "pico":
+        return pico_version() or "unknown"
     # flite reports a failure where it has only told its version.
-    done = subprocess.run([program, "--version"], capture_output=True, check=False, timeout=TIMEOUT_SECONDS)
+    done = subprocess.run([engine, "--version"], capture_output=True, check=False, timeout=TIMEOUT_SECONDS)
     told = re.search(r"(?:version|text-to-speech|System): *([^\s:]+)", done.stdout.decode(errors="replace"))
     return told[1] if told else "unknown"
+
+
+def pico_version() -> str | None:
+    """The version of the package that speaks as SVOX Pico; None where it is not installed."""
+    try:
+        return version(PICO_PACKAGE)
+    except PackageNotFoundError:
+        return None

@@ -18,16 +18,22 @@ import soxr
 from numpy.typing import NDArray
 
 from asr.audio.load import SAMPLE_RATE
-from asr.data.synthetic import espeak
+from asr.data.synthetic import espeak, pico
 from asr.data.synthetic.engines import INSTALL, TIMEOUT_SECONDS, run_engine
-from asr.data.synthetic.voices import Engine, Voice, find_voices
+from asr.data.synthetic.voices import ENGINES, Engine, Voice, find_voices
 from asr.errors import AsrError, AudioError, SettingsError
 
 TOGETHER = 500
-"""Takes of which those by one of festival and espeak-ng share a process; it takes longer to start than to speak."""
+"""Takes of which those by one engine share a process, except flite's; most take longer to start than to speak."""
 
 SHORTEST_SECONDS = 0.05
 """Less than this is the click that an engine makes of a text without words."""
+
+QUIETEST = 100
+"""Loudest 16-bit samples below this are the silence that an engine makes of a text without words."""
+
+Sound = tuple[NDArray[np.int16], int]
+"""Samples and how many of them there are in a second."""
 
 # What the engines can do: beyond it they clip the value or stop making sense.
 RATES = (0.5, 2.0)
@@ -37,7 +43,7 @@ FORMANTS = (0.8, 1.25)
 ESPEAK_WORDS_PER_MINUTE = 175
 # A lone a is read as the article, even beside other letters. So they are given what they read as the letter's name.
 LETTER_A = re.compile(r"(?<=(?<![\w'])[a-hj-z] )a(?![\w'])|(?<![\w'])a(?= [a-hj-z]\b(?!'))|^a$")
-NAME_OF_A: dict[Engine, str] = {"espeak-ng": "eh", "flite": "ay", "festival": "ay"}
+NAME_OF_A: dict[Engine, str] = {"espeak-ng": "eh", "flite": "ay", "festival": "ay", "pico": "eh"}
 # espeak-ng's pitch moves the lowest tone of a voice and leaves the rise and fall above it as it is. So a voice's mean
 # pitch moves by only a part of what is set: 0.65 in the median of its voices, from 0.4 to 1.1.
 ESPEAK_PITCH_PART = 0.65
@@ -130,19 +136,23 @@ def speak_all(takes: Sequence[Take]) -> Iterator[NDArray[np.float32] | AudioErro
 
 
 def _speak_together(takes: Sequence[Take]) -> Iterator[NDArray[np.float32] | AudioError]:
-    by_festival = [take for take in takes if take.voice.engine == "festival"]
-    by_espeak = [take for take in takes if take.voice.engine == "espeak-ng"]
+    of = {engine: [take for take in takes if take.voice.engine == engine] for engine in ENGINES}
     with tempfile.TemporaryDirectory() as folder:
-        files = iter(_speak_by_festival(by_festival, Path(folder)))
-        spoken = iter(_speak_by_espeak(by_espeak))
+        files = iter(_speak_by_festival(of["festival"], Path(folder)))
+        by_espeak, by_pico = iter(_speak_by_espeak(of["espeak-ng"])), iter(_speak_by_pico(of["pico"]))
         for take in takes:
             try:
                 if take.voice.engine == "festival":
-                    yield _finish(take, *_read_wav(next(files).read_bytes()))
-                elif take.voice.engine == "espeak-ng":
-                    yield _finish(take, *(next(spoken) or _read_wav(_speak_alone(take))))
+                    sound = _read_wav(next(files).read_bytes())
+                elif take.voice.engine == "pico":
+                    spoken = next(by_pico)
+                    if isinstance(spoken, AudioError):
+                        raise spoken
+                    sound = spoken
                 else:
-                    yield _finish(take, *_read_wav(_speak_alone(take)))
+                    ready = next(by_espeak) if take.voice.engine == "espeak-ng" else None
+                    sound = ready or _read_wav(_speak_alone(take))
+                yield _finish(take, *sound)
             except AudioError as error:
                 yield error
             except FileNotFoundError:
@@ -175,23 +185,41 @@ def _espeak_settings(take: Take) -> tuple[int, int]:
     return round(take.engine_rate * ESPEAK_WORDS_PER_MINUTE), pitch
 
 
-def _speak_by_espeak(takes: Sequence[Take]) -> list[tuple[NDArray[np.int16], int] | None]:
-    """Samples and their rate, the same as by the program; None for what its library could not speak."""
-    spoken: list[tuple[NDArray[np.int16], int] | None] = []
-    if takes and hasattr(os, "fork"):
-        lines = [json.dumps([take.engine_text, take.voice.name, *_espeak_settings(take)]) for take in takes]
-        command = [sys.executable, "-I", "-S", espeak.__file__]
-        try:
-            data = run_engine(command, text="\n".join(lines), timeout=TIMEOUT_SECONDS + 5 * len(takes))
-        except AudioError:  # the program speaks them, or says what is wrong
-            data = b""
-        start = 0
-        while start < len(data):
-            sample_rate, length = struct.unpack_from("<II", data, start)
-            samples = np.frombuffer(data, "<i2", length // 2, start + 8)
-            spoken.append((samples, sample_rate) if length else None)
-            start += 8 + length
-    return spoken or [None] * len(takes)
+def _speak_by_espeak(takes: Sequence[Take]) -> list[Sound | None]:
+    """The same as by the program; None for what its library could not speak."""
+    if not takes or not hasattr(os, "fork"):
+        return [None] * len(takes)
+    lines = [[take.engine_text, take.voice.name, *_espeak_settings(take)] for take in takes]
+    try:
+        sounds = _speak_by_script([sys.executable, "-I", "-S", espeak.__file__], lines)
+        return [(samples, sample_rate) if samples.size else None for samples, sample_rate in sounds]
+    except AudioError:  # the program speaks them, or says what is wrong
+        return [None] * len(takes)
+
+
+def _speak_by_pico(takes: Sequence[Take]) -> list[Sound | AudioError]:
+    lines = [
+        [take.engine_text, take.voice.name, round(100 * take.engine_rate), round(100 * take.engine_pitch)]
+        for take in takes
+    ]
+    try:
+        # Without the script's folder on the path: a file there has a name of the standard library.
+        return list(_speak_by_script([sys.executable, "-P", pico.__file__], lines)) if takes else []
+    except AudioError as error:  # the rest is spoken without what felled it
+        return [error] if len(takes) == 1 else [sound for take in takes for sound in _speak_by_pico([take])]
+
+
+def _speak_by_script(command: list[str], lines: Sequence[Sequence[object]]) -> list[Sound]:
+    """What ``espeak.py`` or ``pico.py``, started once, makes of the lines. Raises AudioError if it ends badly."""
+    text = "\n".join(json.dumps(line) for line in lines)
+    data = run_engine(command, text=text, timeout=TIMEOUT_SECONDS + 5 * len(lines))
+    sounds: list[Sound] = []
+    start = 0
+    while start < len(data):
+        sample_rate, length = struct.unpack_from("<II", data, start)
+        sounds.append((np.frombuffer(data, "<i2", length // 2, start + 8), sample_rate))
+        start += 8 + length
+    return sounds
 
 
 def _speak_by_festival(takes: Sequence[Take], folder: Path) -> list[Path]:
@@ -227,7 +255,7 @@ def _festival_script(take: Take, file: Path) -> str:
 
 def _finish(take: Take, samples: NDArray[np.int16], sample_rate: int) -> NDArray[np.float32]:
     """The wave at 16 kHz with its formants moved."""
-    if samples.size < SHORTEST_SECONDS * sample_rate:
+    if samples.size < SHORTEST_SECONDS * sample_rate or np.abs(samples.astype(np.int32)).max() < QUIETEST:
         raise AudioError(
             f"{take.voice.engine} voice {take.voice.name!r} spoke nothing for {take.text!r}: give text with words"
         )
@@ -242,7 +270,7 @@ def _known_voices() -> frozenset[Voice]:
     return frozenset(find_voices())
 
 
-def _read_wav(data: bytes) -> tuple[NDArray[np.int16], int]:
+def _read_wav(data: bytes) -> Sound:
     """Samples and rate of a mono 16-bit WAV; its length fields are ignored, as a pipe cannot be rewound to set them."""
     start = data.find(b"data")
     if data[:4] != b"RIFF" or start < 0:

@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Literal
 
-from asr.data.synthetic.engines import INSTALL, run_engine
+from asr.data.synthetic.engines import INSTALL, pico_version, run_engine
 from asr.errors import SettingsError
 
-Engine = Literal["espeak-ng", "flite", "festival"]
+Engine = Literal["espeak-ng", "flite", "festival", "pico"]
 Split = Literal["train", "dev", "test"]
 
-ENGINES: tuple[Engine, ...] = ("espeak-ng", "flite", "festival")
+ENGINES: tuple[Engine, ...] = ("espeak-ng", "flite", "festival", "pico")
 
 # The voices kept out of training, chosen to sound unlike any that is trained on: variants of one family (steph, steph2,
 # steph3) go together, and linda is made from f3, Mike from m3. Any voice not named here is for training.
@@ -38,11 +38,13 @@ FESTIVAL_PEOPLE = {
     **{f"{person}_diphone": person for person in ("kal", "ked", "rab", "don")},
     **{f"cmu_us_{person}_arctic_hts": person for person in ("slt", "awb", "rms", "bdl", "clb", "jmk")},
 }
+# Two women, whose names are not known.
+PICO_PEOPLE = {"en-GB": "pico-gb", "en-US": "pico-us"}
 
 
 @dataclass(frozen=True, order=True)
 class Voice:
-    """One way of speaking: an espeak-ng accent with a variant (``en-gb+f3``), a flite voice or a festival voice."""
+    """One way of speaking: an espeak-ng accent with a variant (``en-gb+f3``), or a voice of another engine."""
 
     engine: Engine
     name: str
@@ -50,7 +52,7 @@ class Voice:
     @property
     def speaker(self) -> str:
         """Whom one hears: the same for all voices that were made from one person's recordings."""
-        people = {"flite": FLITE_PEOPLE, "festival": FESTIVAL_PEOPLE}.get(self.engine, {})
+        people = {"flite": FLITE_PEOPLE, "festival": FESTIVAL_PEOPLE, "pico": PICO_PEOPLE}.get(self.engine, {})
         return people.get(self.name, self.name)
 
     @property
@@ -75,6 +77,8 @@ def find_voices() -> tuple[Voice, ...]:
     if shutil.which("festival"):
         names = run_engine(["festival", "--pipe"], text="(print (voice.list))").decode().strip().strip("()").split()
         voices.extend(Voice("festival", name) for name in names if name in FESTIVAL_PEOPLE)
+    if pico_version():
+        voices.extend(Voice("pico", language) for language in PICO_PEOPLE)
     if not voices:
         raise SettingsError(f"no speech synthesiser found: wanted {', '.join(ENGINES)}; install some: {INSTALL}")
     return tuple(sorted(set(voices)))
