@@ -31,7 +31,7 @@ from asr.commands.evidence import MEASURES
 from asr.commands.reading import Reading
 from asr.commands.rejection import OperatingPoint, Rejection, Trial
 from asr.data.lists.manifest import read_manifest
-from asr.data.synthetic import voices
+from asr.data.synthetic import engines, voices
 from asr.data.synthetic.lessons import covering, lesson, ordinary_words, other_domains
 from asr.data.synthetic.near_misses import near_misses
 from asr.data.synthetic.noise import LEVELS_DB, made_noise
@@ -514,6 +514,7 @@ def test_without_a_synthesiser_it_says_what_to_install(
     tiny: TinyModel, grammar: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PATH", "")
+    monkeypatch.setattr(engines, "PICO_PACKAGE", "no-such-package")
     voices.find_voices.cache_clear()
     try:
         with pytest.raises(SettingsError, match="apt-get install espeak-ng flite"):
