@@ -49,6 +49,16 @@ def bench() -> Iterator[ModuleType]:
 
 
 @pytest.fixture(scope="module")
+def costs() -> Iterator[ModuleType]:
+    yield from imported("grammar_costs")
+
+
+@pytest.fixture(scope="module")
+def words() -> Iterator[ModuleType]:
+    yield from imported("corpus_words")
+
+
+@pytest.fixture(scope="module")
 def jsgf() -> Iterator[ModuleType]:
     yield from imported("jsgf")
 
@@ -85,13 +95,13 @@ def corpora(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize(("entries", "lists"), [(8, 1), (10, 1), (10, 2), (12, 3), (100, 3)])
 def test_a_grammar_is_as_large_as_asked_for_and_has_the_samples(
-    bench: ModuleType, tmp_path: Path, entries: int, lists: int
+    costs: ModuleType, words: ModuleType, tmp_path: Path, entries: int, lists: int
 ) -> None:
-    texts = bench.texts(read_manifest(bench.SAMPLES))
-    grammar = bench.size_grammar(texts, entries, lists, 3)
-    assert grammar == bench.size_grammar(texts, entries, lists, 3)
+    texts = words.texts(read_manifest(costs.SAMPLES))
+    grammar = costs.size_grammar(texts, entries, lists, 3)
+    assert grammar == costs.size_grammar(texts, entries, lists, 3)
     assert all(len(values) == entries for values in grammar["lists"].values())
-    network = compile_network([read_grammar(bench.write_grammar(grammar, tmp_path))], Normaliser())
+    network = compile_network([read_grammar(words.write_grammar(grammar, tmp_path))], Normaliser())
     assert network.count() == entries**lists + (entries**2 if lists == 3 else 0)
     for text in texts:
         assert network.parse(text) is not None
@@ -173,11 +183,11 @@ def test_what_jsgf_cannot_say_is_refused(jsgf: ModuleType, tmp_path: Path, lists
 # The tables
 
 
-def test_a_grammar_that_is_too_much_ends_nothing_else(bench: ModuleType) -> None:
-    assert bench.alone(abs, -3, limit=60) == 3
-    assert bench.alone(time.sleep, 60.0, limit=0.2) == "more than 0.2 s"
-    assert bench.alone(float, "no\nnumber", limit=60) == r"could not convert string to float: 'no\nnumber'"
-    assert bench.alone(sys.exit, limit=60) == "the process ended"
+def test_a_grammar_that_is_too_much_ends_nothing_else(costs: ModuleType) -> None:
+    assert costs.alone(abs, -3, limit=60) == 3
+    assert costs.alone(time.sleep, 60.0, limit=0.2) == "more than 0.2 s"
+    assert costs.alone(float, "no\nnumber", limit=60) == r"could not convert string to float: 'no\nnumber'"
+    assert costs.alone(sys.exit, limit=60) == "the process ended"
 
 
 @pytest.mark.slow
@@ -206,7 +216,7 @@ def test_both_recognisers_on_the_same_recordings(bundle: Path, corpora: Path) ->
     assert re.search("no pronunciation for chatterbox: [123] of 3 recordings", done.stdout)
 
 
-def test_a_corpus_that_is_not_there_is_named(bench: ModuleType, bundle: Path, tmp_path: Path) -> None:
+def test_a_corpus_that_is_not_there_is_named(bundle: Path, tmp_path: Path) -> None:
     command = [sys.executable, ROOT / "scripts" / "bench_commands.py", "--corpora", tmp_path, "--sizes", "0"]
     done = subprocess.run([*command, "--bundle", bundle], capture_output=True, text=True, timeout=60)
     assert done.returncode == 1
