@@ -1,0 +1,88 @@
+"""What the default bundle shall reach on the dev sets, and what of it is reached."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from accuracy_scores import CommandResult, FreeResult, QuietResult
+from bench_report import table
+
+from asr.evaluation.report import per_cent
+from asr.evaluation.scoring import Rate
+
+LOUD = 6.0  # dB
+
+
+@dataclass(frozen=True)
+class Goal:
+    """A share that shall be at least, or ``at_most``, so large; None is reached where it was not measured."""
+
+    name: str
+    wanted: float
+    reached: Rate | None
+    at_most: bool = False
+
+    @property
+    def spare(self) -> float | None:
+        """By how much it is more than met, negative where it is missed; None where it was not measured."""
+        if self.reached is None:
+            return None
+        # Rounded, so that 0.5 - 0.46 is not short of 0.04.
+        return round((self.reached.value - self.wanted) * (-1 if self.at_most else 1), 12)
+
+
+@dataclass(frozen=True)
+class Results:
+    """What was measured, commands by the name of their part; None and nothing for parts that were not."""
+
+    free: FreeResult | None
+    commands: Mapping[str, CommandResult]
+    quiet: Sequence[QuietResult]
+    founding: Sequence[tuple[FreeResult, CommandResult]]
+
+    @property
+    def failures(self) -> int:
+        """How many recordings could not be read."""
+        free = () if self.free is None else (self.free,)
+        found = (*free, *self.commands.values(), *self.quiet, *(each for pair in self.founding for each in pair))
+        return sum(len(each.failures) for each in found)
+
+
+def goals(results: Results) -> list[Goal]:
+    """All goals with what is reached."""
+    free, words, digits, phrases = results.free, *map(results.commands.get, ("words", "digits", "phrases"))
+    found = [
+        Goal("word errors in free speech beside PocketSphinx's", 0.5, free and free.ours[None].beside, at_most=True),
+        Goal("right command among the single words", 0.97, words and words.ours[None].rates.command_accuracy),
+        Goal("right command among the digits", 0.99, digits and digits.ours[None].rates.command_accuracy),
+    ]
+    for name, result in (("single words", words), ("digits", digits), ("phrases", phrases)):
+        row = result and result.ours.get(LOUD)
+        found.append(
+            Goal(f"{name} at {LOUD:g} dB: accepted exactly, below clean", 0.04, row and row.lost, at_most=True)
+        )
+    quiet = {each.quiet.name: each.ours for each in results.quiet}
+    for name in ("noise", "silence"):
+        heard = quiet.get(name)
+        found.append(Goal(f"clips of {name} without a word", 0.99, heard and heard.wordless))
+    for said, understood in results.founding:
+        name = f"founding sentences, {said.speech.name}"
+        found.append(Goal(f"{name}: right as free speech", 1.0, said.ours[None].report.sentence_accuracy))
+        found.append(Goal(f"{name}: accepted exactly", 1.0, understood.ours[None].rates.exactly_accepted))
+    if not results.founding:
+        found.append(Goal("founding sentences", 1.0, None))
+    return found
+
+
+def goal_table(found: Sequence[Goal]) -> str:
+    """The Markdown table of goals."""
+    rows = []
+    for goal in found:
+        wanted = f"at {'most' if goal.at_most else 'least'} {100 * goal.wanted:g} %"
+        rows.append(f"{goal.name} | {wanted} | {per_cent(goal.reached, '-')} | {_verdict(goal.spare)}")
+    return table("goal | wanted | reached | ", rows)
+
+
+def _verdict(spare: float | None) -> str:
+    if spare is None:
+        return "not measured"
+    return f"met, by {100 * spare:.1f} points" if spare >= 0 else f"**missed** by {-100 * spare:.1f} points"
