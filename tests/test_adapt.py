@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from string import ascii_lowercase
 from typing import Any
 
 import numpy as np
@@ -139,12 +140,16 @@ def test_every_value_is_said_before_any_is_said_again() -> None:
 
 
 def test_a_lesson_has_as_many_others_of_which_most_are_near_misses() -> None:
-    made = lesson(COFFEE, ["xylophone"], 50, 100, 3)  # type: ignore[arg-type]
+    # As many as the ordinary words, so that some of them are drawn.
+    rare = [f"xylophone{first}{second}" for first in ascii_lowercase for second in ascii_lowercase]
+    made = lesson(COFFEE, rare, 50, 100, 3)  # type: ignore[arg-type]
     assert len(made.commands) == 50
     assert len(set(made.others)) == 100
-    assert made == lesson(COFFEE, ["xylophone"], 50, 100, 3)  # type: ignore[arg-type]
+    assert made == lesson(COFFEE, rare, 50, 100, 3)  # type: ignore[arg-type]
     assert sum("stop" in text or "make" in text for text in made.others) > 30
     assert any("xylophone" in text for text in made.others)
+    plain = lesson(COFFEE, [], 50, 100, 3)  # type: ignore[arg-type]
+    assert not any("xylophone" in text for text in plain.others)
 
 
 # Training that starts from a bundle
