@@ -14,7 +14,6 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import date
-from importlib import import_module, util
 from pathlib import Path
 from time import process_time
 from typing import Any
@@ -26,6 +25,7 @@ import onnx
 import onnxruntime
 import torch
 from numpy.typing import NDArray
+from sphinx import Sphinx, has_sphinx
 from torch.utils.flop_counter import FlopCounterMode, sdpa_flop_count
 
 from asr.audio.load import SAMPLE_RATE, find_audio, load_audio
@@ -93,21 +93,6 @@ def bare_products() -> dict[str, Work]:
     return found
 
 
-def sphinx() -> Callable[[Floats], object] | None:
-    """PocketSphinx with the model that comes with it, if it is installed."""
-    if not util.find_spec("pocketsphinx"):
-        return None
-    decoder = import_module("pocketsphinx").Decoder(samprate=SAMPLE_RATE, loglevel="FATAL")
-
-    def hear(wave: Floats) -> object:
-        decoder.start_utt()
-        decoder.process_raw((wave * 32767).astype("<i2").tobytes(), full_utt=True)
-        decoder.end_utt()
-        return decoder.hyp()
-
-    return hear
-
-
 def parts_of(folder: Path, paths: list[Path], waves: list[Floats]) -> list[Part]:
     """All that is measured."""
     bundle = read_bundle(folder)
@@ -145,8 +130,9 @@ def parts_of(folder: Path, paths: list[Path], waves: list[Floats]) -> list[Part]
             Part(f"all, {way}", lambda t=whole: [t.transcribe(load_audio(path)) for path in paths], total),
             Part(f"torch: all but loading, {way}", in_torch, total),
         ]
-    if other := sphinx():
-        parts.append(Part("PocketSphinx with its own model: all but loading", lambda: [other(w) for w in waves]))
+    if has_sphinx():
+        sphinx = Sphinx(free=True)
+        parts.append(Part("PocketSphinx with its own model: all but loading", lambda: [sphinx.hear(w) for w in waves]))
     return parts
 
 

@@ -18,6 +18,9 @@ from numpy.typing import NDArray
 
 from asr.audio.features import FeatureSettings
 from asr.audio.load import load_audio
+from asr.bundle import record_rejection
+from asr.commands.evidence import MEASURES
+from asr.commands.rejection import OperatingPoint, Rejection
 from asr.model.seq2seq import Seq2Seq
 from asr.model.settings import ModelSettings
 from asr.text.normaliser import Normaliser
@@ -99,6 +102,21 @@ def _untrained(settings: ModelSettings, folder: Path) -> TinyModel:
 def tiny_bundle(tiny: TinyModel) -> Path:
     """The folder of the untrained model's bundle."""
     return tiny.bundle
+
+
+def answer_always(bundle: Path, evidence: float) -> None:
+    """Let a bundle take all readings for commands, or none where the weight of evidence is below 0."""
+    point = OperatingPoint(accepted=1.0, false_accepts=1.0, commands=1, others=1, by_kind={})
+    record_rejection(bundle, Rejection(dict.fromkeys(MEASURES, 0.0), evidence, 0.5, point).to_dict())
+
+
+@pytest.fixture(scope="session")
+def willing_bundle(tiny: TinyModel, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The untrained model, which takes whatever it hears for a command."""
+    folder = tmp_path_factory.mktemp("willing") / "bundle"
+    shutil.copytree(tiny.bundle, folder)
+    answer_always(folder, 3.0)
+    return folder
 
 
 @pytest.fixture(scope="session")

@@ -483,13 +483,18 @@ def test_an_interrupted_adaptation_goes_on_to_the_same_bundle(
 
 
 def test_minutes_become_updates(tiny: TinyModel, tones: Path) -> None:
-    material = Material((tones / "train.tsv",), (tones / "dev.tsv",), None, TrainingSet())
+    # As of a bundle whose own training held its rate far longer than this one lasts.
+    before = TrainingSet(settings={"model": {"optimiser": {"hold_updates": 10_000, "weight_decay": 0.03}}})
+    material = Material((tones / "train.tsv",), (tones / "dev.tsv",), None, before)
     config = config_of(read_bundle(tiny.bundle), material, tones / "run", peak_rate=1e-3, seed=0)
     planned = plan_updates(config, 0.02)
     assert planned.updates >= 1
     assert plan_updates(config, 100.0).updates > 20 * planned.updates
     fine_tune(config, 3, planned.data)
     assert last_checkpoints(tones / "run", 1)[0].name == "step=3.ckpt"
+    state = torch.load(last_checkpoints(tones / "run", 1)[0], weights_only=True)["optimizer_states"][0]
+    assert [group["weight_decay"] for group in state["param_groups"]] == [0.03, 0.0], "of the bundle's own training"
+    assert state["param_groups"][0]["lr"] == pytest.approx(0.02e-3), "the rate has fallen to its floor"
     fine_tune(config, 3)  # is done, and stays so
 
 

@@ -2,25 +2,21 @@
 
 import shutil
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
 import numpy as np
 import pytest
 import soundfile
-from conftest import TinyModel
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-from test_scripts import imported
+from test_scripts import script
 
 from asr.audio.load import SAMPLE_RATE
-from asr.bundle import record_rejection
-from asr.commands.evidence import MEASURES
 from asr.commands.grammar.grammar import read_grammar
 from asr.commands.network.network import compile_network
-from asr.commands.rejection import OperatingPoint, Rejection
 from asr.data.lists.manifest import read_manifest, read_utterance
 from asr.data.lists.utterance import Utterance
 from asr.errors import ManifestError, SettingsError
@@ -43,34 +39,12 @@ TAKEN = {  # of each list, recordings with these texts
 CARD = "# Card\r\n\n<!-- bench_accuracy: begin -->\nold\n<!-- bench_accuracy: end -->\n\nThe rest.\n"
 
 
-@pytest.fixture(scope="module")
-def bench() -> Iterator[ModuleType]:
-    yield from imported("bench_accuracy")
-
-
-@pytest.fixture(scope="module")
-def scores() -> Iterator[ModuleType]:
-    yield from imported("accuracy_scores")
-
-
-@pytest.fixture(scope="module")
-def sets() -> Iterator[ModuleType]:
-    yield from imported("accuracy_sets")
-
-
-@pytest.fixture(scope="module")
-def recognisers() -> Iterator[ModuleType]:
-    yield from imported("recognisers")
-
-
-@pytest.fixture(scope="module")
-def goals() -> Iterator[ModuleType]:
-    yield from imported("accuracy_goals")
-
-
-@pytest.fixture(scope="module")
-def marked() -> Iterator[ModuleType]:
-    yield from imported("marked_text")
+bench = script("bench_accuracy")
+scores = script("accuracy_scores")
+sets = script("accuracy_sets")
+recognisers = script("recognisers")
+goals = script("accuracy_goals")
+marked = script("marked_text")
 
 
 @pytest.fixture(scope="module")
@@ -89,16 +63,6 @@ def few(corpora: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
             soundfile.write(path, part, SAMPLE_RATE)
             lines.append(f"{path.name}\t{f's{number}' if text else '-'}\t{text}")
         (folder / name).write_text("\n".join(lines) + "\n", encoding="utf-8")
-    return folder
-
-
-@pytest.fixture(scope="module")
-def bundle(tiny: TinyModel, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The untrained model, which takes whatever it hears for a command."""
-    folder = tmp_path_factory.mktemp("bundles") / "bundle"
-    shutil.copytree(tiny.bundle, folder)
-    point = OperatingPoint(1.0, 1.0, 1, 1, {})
-    record_rejection(folder, Rejection(dict.fromkeys(MEASURES, 0.0), 3.0, 0.5, point).to_dict())
     return folder
 
 
@@ -121,7 +85,7 @@ def rows_of(text: str, title: str) -> list[list[str]]:
 def test_both_recognisers_in_all_parts(
     bench: ModuleType,
     few: Path,
-    bundle: Path,
+    willing_bundle: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
@@ -135,7 +99,18 @@ def test_both_recognisers_in_all_parts(
     founding.parent.mkdir()
     shutil.copy(few / "fsdd" / "0.wav", founding.parent)
     founding.write_text("path\tspeaker\ttext\n0.wav\ta\tfind my files\n", encoding="utf-8")
-    arguments = ["--corpora", corpora, "--bundle", bundle, "--founding", founding, "--snr", "18,6", "--utterances", "2"]
+    arguments = [
+        "--corpora",
+        corpora,
+        "--bundle",
+        willing_bundle,
+        "--founding",
+        founding,
+        "--snr",
+        "18,6",
+        "--utterances",
+        "2",
+    ]
     assert run(bench, monkeypatch, *arguments, "--write", card) == 1
     out, error = capsys.readouterr()
     assert "fsdd/1.wav" in error
@@ -168,9 +143,13 @@ def test_both_recognisers_in_all_parts(
 
 
 def test_goals_of_parts_that_were_not_asked_for_are_not_measured(
-    bench: ModuleType, few: Path, bundle: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    bench: ModuleType,
+    few: Path,
+    willing_bundle: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    assert run(bench, monkeypatch, "--corpora", few, "--bundle", bundle, "--snr", "", "--parts", "digits") == 0
+    assert run(bench, monkeypatch, "--corpora", few, "--bundle", willing_bundle, "--snr", "", "--parts", "digits") == 0
     out, error = capsys.readouterr()
     assert error == ""
     assert {line for line in out.splitlines() if line.startswith("#")} == {"### Digits", "### Goals"}
@@ -189,7 +168,7 @@ def test_goals_of_parts_that_were_not_asked_for_are_not_measured(
 def test_what_cannot_be_measured_is_said_before_it_is(
     bench: ModuleType,
     few: Path,
-    bundle: Path,
+    willing_bundle: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
@@ -198,7 +177,7 @@ def test_what_cannot_be_measured_is_said_before_it_is(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     Path("card.md").write_text("<!-- bench_accuracy: end -->", encoding="utf-8")
-    assert run(bench, monkeypatch, "--corpora", few, "--bundle", bundle, *arguments) == 1
+    assert run(bench, monkeypatch, "--corpora", few, "--bundle", willing_bundle, *arguments) == 1
     out, error = capsys.readouterr()
     assert out == ""
     assert said in error
@@ -208,12 +187,12 @@ def test_what_cannot_be_measured_is_said_before_it_is(
 def test_a_sentence_outside_the_grammar_is_named_before_all_else(
     bench: ModuleType,
     few: Path,
-    bundle: Path,
+    willing_bundle: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     manifest = few / "fsdd" / "dev.tsv"
-    assert run(bench, monkeypatch, "--corpora", few, "--bundle", bundle, "--founding", manifest) == 1
+    assert run(bench, monkeypatch, "--corpora", few, "--bundle", willing_bundle, "--founding", manifest) == 1
     out, error = capsys.readouterr()
     assert out == ""
     assert "fsdd/dev.tsv: '0.wav' says 'zero', wanted a sentence of the grammar" in error

@@ -2,26 +2,21 @@
 
 import random
 import re
-import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
 import numpy as np
 import pytest
 import soundfile
-from conftest import ROOT, TinyModel
-from test_scripts import imported
+from conftest import ROOT
+from test_scripts import script
 
 from asr.audio.load import SAMPLE_RATE
-from asr.bundle import record_rejection
-from asr.commands.evidence import MEASURES
 from asr.commands.grammar.grammar import read_grammar
 from asr.commands.network.network import compile_network
-from asr.commands.rejection import OperatingPoint, Rejection
 from asr.data.lists.manifest import read_manifest
 from asr.errors import SettingsError
 from asr.text.normaliser import Normaliser
@@ -43,34 +38,10 @@ commands:
 """.replace("bring{ing|}", "(bring|fetch)[ing] it")
 
 
-@pytest.fixture(scope="module")
-def bench() -> Iterator[ModuleType]:
-    yield from imported("bench_commands")
-
-
-@pytest.fixture(scope="module")
-def costs() -> Iterator[ModuleType]:
-    yield from imported("grammar_costs")
-
-
-@pytest.fixture(scope="module")
-def words() -> Iterator[ModuleType]:
-    yield from imported("corpus_words")
-
-
-@pytest.fixture(scope="module")
-def jsgf() -> Iterator[ModuleType]:
-    yield from imported("jsgf")
-
-
-@pytest.fixture(scope="module")
-def bundle(tiny: TinyModel, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The untrained model, which takes whatever it hears for a command."""
-    folder = tmp_path_factory.mktemp("bundles") / "bundle"
-    shutil.copytree(tiny.bundle, folder)
-    point = OperatingPoint(1.0, 1.0, 1, 1, {})
-    record_rejection(folder, Rejection(dict.fromkeys(MEASURES, 0.0), 3.0, 0.5, point).to_dict())
-    return folder
+bench = script("bench_commands")
+costs = script("grammar_costs")
+words = script("corpus_words")
+jsgf = script("jsgf")
 
 
 @pytest.fixture(scope="module")
@@ -191,9 +162,9 @@ def test_a_grammar_that_is_too_much_ends_nothing_else(costs: ModuleType) -> None
 
 
 @pytest.mark.slow
-def test_both_recognisers_on_the_same_recordings(bundle: Path, corpora: Path) -> None:
+def test_both_recognisers_on_the_same_recordings(willing_bundle: Path, corpora: Path) -> None:
     pytest.importorskip("pocketsphinx")
-    command = [sys.executable, ROOT / "scripts" / "bench_commands.py", "--bundle", bundle, "--corpora", corpora]
+    command = [sys.executable, ROOT / "scripts" / "bench_commands.py", "--bundle", willing_bundle, "--corpora", corpora]
     options = ["--sizes", "2", "--rounds", "1", "--utterances", "3"]
     done = subprocess.run([*command, *options], capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
@@ -216,9 +187,9 @@ def test_both_recognisers_on_the_same_recordings(bundle: Path, corpora: Path) ->
     assert re.search("no pronunciation for chatterbox: [123] of 3 recordings", done.stdout)
 
 
-def test_a_corpus_that_is_not_there_is_named(bundle: Path, tmp_path: Path) -> None:
+def test_a_corpus_that_is_not_there_is_named(willing_bundle: Path, tmp_path: Path) -> None:
     command = [sys.executable, ROOT / "scripts" / "bench_commands.py", "--corpora", tmp_path, "--sizes", "0"]
-    done = subprocess.run([*command, "--bundle", bundle], capture_output=True, text=True, timeout=60)
+    done = subprocess.run([*command, "--bundle", willing_bundle], capture_output=True, text=True, timeout=60)
     assert done.returncode == 1
     assert "dev.tsv: no such file" in done.stderr
     assert len(done.stderr.splitlines()) == 1

@@ -15,14 +15,13 @@ import numpy as np
 import pytest
 import soundfile
 import soxr
+from conftest import answer_always
 
 from asr.apps import microphone
 from asr.apps.cli import app, run
 from asr.apps.microphone import listen, microphone_blocks, show
 from asr.audio.load import SAMPLE_RATE
-from asr.bundle import DEFAULT_BUNDLE, record_rejection
-from asr.commands.evidence import MEASURES
-from asr.commands.rejection import OperatingPoint, Rejection
+from asr.bundle import DEFAULT_BUNDLE
 from asr.errors import AsrError, AudioError
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -152,8 +151,7 @@ def commanded(
     """Whether the default model takes all that it hears for a command, and the arguments that let it hear the words."""
     folder = tmp_path / "bundle"
     shutil.copytree(DEFAULT_BUNDLE, folder)
-    point = OperatingPoint(1.0, 0.0, 1, 1, {})
-    record_rejection(folder, Rejection(dict.fromkeys(MEASURES, 0.0), request.param, 0.5, point).to_dict())
+    answer_always(folder, request.param)
     (tmp_path / "digits.yaml").write_text(DIGITS, encoding="utf-8")
 
     def recorded(device: int | str | None, *, report: Callable[[str], None]) -> Iterator[np.ndarray]:

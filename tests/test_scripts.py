@@ -7,6 +7,7 @@ from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 import pytest
@@ -28,23 +29,22 @@ from asr.runtime.transcriber import Transcriber
 from asr.text.tokenizer import BOS
 
 
-@pytest.fixture(scope="module")
-def draw() -> Iterator[ModuleType]:
-    yield from imported("draw")
+def script(name: str) -> Any:
+    """A fixture that is a script as a module, without what it does to this process."""
+
+    @pytest.fixture(scope="module")
+    def module() -> Iterator[ModuleType]:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.syspath_prepend(str(ROOT / "scripts"))
+            for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+                patch.setenv(variable, "1")
+            yield import_module(name)
+
+    return module
 
 
-@pytest.fixture(scope="module")
-def bench() -> Iterator[ModuleType]:
-    yield from imported("bench_transcribe")
-
-
-def imported(name: str) -> Iterator[ModuleType]:
-    """A script as a module, without what it does to this process."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(str(ROOT / "scripts"))
-        for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
-            patch.setenv(variable, "1")
-        yield import_module(name)
+draw = script("draw")
+bench = script("bench_transcribe")
 
 
 @pytest.fixture(scope="module")

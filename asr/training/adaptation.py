@@ -141,7 +141,12 @@ def config_of(bundle: Bundle, material: Material, run: Path, *, peak_rate: float
             "start_from": str(bundle.folder),
             "features": bundle.features.to_dict(),
             "model": dimensions.to_dict(),
-            "optimiser": {**_known(OptimiserSettings, _part(model, "optimiser")), "peak_rate": peak_rate},
+            # However long the bundle's own training held its rate, this one begins to fall at once.
+            "optimiser": {
+                **_known(OptimiserSettings, _part(model, "optimiser")),
+                "peak_rate": peak_rate,
+                "hold_updates": 0,
+            },
             "loss": {**loss, "start": end, "end": end, "phoneme_layer": dimensions.encoder_layers},
             "spec_augment": {**_known(SpecAugmentSettings, _part(model, "spec_augment")), "from_update": 0},
             "decoded_at_most": _DECODED,

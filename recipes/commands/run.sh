@@ -27,13 +27,9 @@ asr synthesize "$here/commands.txt" "$out/commands_dev" --utterances 300 --voice
 # Commands, of which the founding sentences count twice; anything else is made up around them.
 "$here/english.sh" "$out/english"
 cat "$here/commands.txt" "$here/founding.txt" > "$out/commands.txt"
-for set in train:150000:5 dev:2000:6; do
-  name=${set%%:*} seed=${set##*:} count=${set#*:} count=${count%:*}
-  asr sentences "$out/commands.txt" "$out/${name}_texts.txt" --count "$count" --seed "$seed" \
-    --words "$out/english/words.txt" --names "$out/english/names.txt" --sentences "$out/english/sentences.txt" \
-    "$1/speech_commands/train.tsv" "$1/speechocean762/train.tsv" "$1/english_ccc/train.tsv" "$1/precise/train.tsv"
-done
-asr synthesize "$out/dev_texts.txt" "$out/dev" --utterances 2000 --voices dev --seed 6
+asr sentences "$out/commands.txt" "$out/train_texts.txt" --count 150000 --seed 5 \
+  --words "$out/english/words.txt" --names "$out/english/names.txt" --sentences "$out/english/sentences.txt" \
+  "$1/speech_commands/train.tsv" "$1/speechocean762/train.tsv" "$1/english_ccc/train.tsv" "$1/precise/train.tsv"
 asr synthesize "$out/train_texts.txt" "$out/train" --hours 50 --voices train --seed 5
 
 asr tokenizer data/commands/tokenizer.model --vocabulary 600 \
