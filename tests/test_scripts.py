@@ -59,7 +59,7 @@ def noise(seconds: float) -> NDArray[np.float32]:
     return np.random.default_rng(4).normal(0, 0.1, round(seconds * SAMPLE_RATE)).astype(np.float32)
 
 
-def script(name: str, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
+def run_script(name: str, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, ROOT / "scripts" / name, *arguments]
     return subprocess.run(command, capture_output=True, text=True, timeout=300)
 
@@ -129,7 +129,7 @@ def test_the_attention_drawn_is_the_one_used(tiny: TinyModel, draw: ModuleType) 
 
 def test_the_picture_of_a_recording(tiny: TinyModel, recording: Path, tmp_path: Path) -> None:
     out = tmp_path / "picture.png"
-    done = script("draw.py", "recording", recording, out, "--bundle", tiny.bundle)
+    done = run_script("draw.py", "recording", recording, out, "--bundle", tiny.bundle)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
     said = Transcriber.from_bundle(tiny.bundle).transcribe(noise(1.5)).text
     assert said
@@ -138,7 +138,7 @@ def test_the_picture_of_a_recording(tiny: TinyModel, recording: Path, tmp_path: 
 
 def test_the_curves_of_a_training(draw: ModuleType, run: Path, tmp_path: Path) -> None:
     out = tmp_path / "picture.png"
-    done = script("draw.py", "training", run, out)
+    done = run_script("draw.py", "training", run, out)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
     assert description(out) == "training run"
 
@@ -203,7 +203,7 @@ def test_what_cannot_be_drawn_is_said_in_a_line(
 
 
 def test_the_speed_of_each_part_beside_its_limit(tiny: TinyModel, recording: Path) -> None:
-    done = script("bench_transcribe.py", recording, "--bundle", tiny.bundle, "--runs", "2")
+    done = run_script("bench_transcribe.py", recording, "--bundle", tiny.bundle, "--runs", "2")
     assert (done.returncode, done.stderr) == (0, "")
     assert "1 recordings, 1.5 s; 2 runs" in done.stdout
     rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in done.stdout.splitlines() if line[:1] == "|"]
@@ -226,7 +226,7 @@ def test_the_speed_of_batches_beside_the_model(tmp_path: Path) -> None:
     config = tmp_path / "train.yaml"
     model = "{d_model: 16, heads: 2, feedforward: 16, encoder_layers: 4, decoder_layers: 1}"
     config.write_text(f"model: {{model: {model}}}\ndata: {{batches: {{seconds: 3}}}}\n", encoding="utf-8")
-    done = script("bench_data.py", "--config", config, "--batches", "4", "--rounds", "1", "--workers", "0", "1")
+    done = run_script("bench_data.py", "--config", config, "--batches", "4", "--rounds", "1", "--workers", "0", "1")
     assert (done.returncode, done.stderr) == (0, "")
     pace = float(done.stdout.partition("The model learns ")[2].partition(" ")[0])
     rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in done.stdout.splitlines() if line[:1] == "|"]
