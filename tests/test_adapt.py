@@ -259,7 +259,7 @@ def test_what_a_bundle_was_trained_with_is_looked_for(
     here = listed(tmp_path / "here", "train.tsv", 1)
     config = {
         "data": {
-            "train": [{"manifest": str(here), "weight": 0.4}, {"manifest": "gone/train"}],
+            "train": [{"manifest": str(here), "weight": 0.4, "balance": 0.5}, {"manifest": "gone/train"}],
             "dev": [str(here), "bad.tsv"],
             "noise": ["gone/noise.tsv"],
             "impulses": None,
@@ -267,7 +267,7 @@ def test_what_a_bundle_was_trained_with_is_looked_for(
     }
     bundle = replace(read_bundle(tiny.bundle), provenance={"config": yaml.safe_dump(config)})
     found = training_set(bundle)
-    assert found.train == (Source(str(here), 0.4),)
+    assert found.train == (Source(str(here), 0.4, 0.5),)
     assert (found.dev, found.noise, found.absent) == ((here,), (), ("gone/train", "gone/noise.tsv"))
     assert found.unreadable[0].startswith("bad.tsv:1: found the columns words")
     assert training_set(read_bundle(tiny.bundle)) == TrainingSet()

@@ -18,7 +18,7 @@ from rich.console import Console
 
 from asr.audio.load import SAMPLE_RATE
 from asr.data.augmentation.augmenter import AugmentationSettings, Augmenter
-from asr.data.batches.batching import BatchSettings, Example, batches, join, plan_epoch, rows_of
+from asr.data.batches.batching import BatchSettings, Example, balanced, batches, join, plan_epoch, rows_of
 from asr.data.batches.dataset import Batch, Changes, SpeechDataset
 from asr.data.batches.targets import Targets
 from asr.data.batches.waves import Waves
@@ -108,6 +108,25 @@ def test_a_fractional_weight_holds_on_average() -> None:
         assert {found[i] for i in range(600) if sources[i] == 1} == {1, 2}
     assert np.mean(counts) == pytest.approx(0.3, abs=0.02)
     assert len(set(counts)) > 5, "another part of them in every epoch"
+
+
+@given(st.lists(st.integers(0, 4), min_size=1, max_size=40), st.floats(0, 1))
+def test_balance_evens_texts_out_and_keeps_the_size(said: list[int], power: float) -> None:
+    texts = [f"word {number}" for number in said]
+    shares = balanced(texts, power)
+    assert sum(shares) == pytest.approx(len(texts))
+    heard = {text: shares[texts.index(text)] * texts.count(text) for text in texts}
+    for one, another in itertools.product(heard, repeat=2):
+        recorded = texts.count(one) / texts.count(another)
+        assert heard[one] / heard[another] == pytest.approx(recorded ** (1 - power))
+        assert all(share == shares[texts.index(one)] for text, share in zip(texts, shares, strict=True) if text == one)
+
+
+def test_what_comes_more_often_is_drawn_more_often() -> None:
+    lengths, sources = corpus(30, 2)
+    relative = [2.0 if number % 3 else 1.0 for number in range(30)]
+    found = said(plan_epoch(lengths, sources, [1, 2], PLAIN, 0, 0, relative=relative))
+    assert found == {i: [1, 2][source] * relative[i] for i, source in enumerate(sources)}
 
 
 def test_weights_of_0_give_no_batches() -> None:

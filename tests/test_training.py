@@ -3,8 +3,10 @@
 import csv
 import os
 import re
+import shutil
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import fields, is_dataclass
 from pathlib import Path
@@ -414,6 +416,15 @@ def test_sources_that_never_come_are_refused(settings: dict[str, Any], tmp_path:
         train(["--config", written(settings, tmp_path)])
 
 
+def test_a_balance_that_cannot_be_had_is_refused(settings: dict[str, Any], tmp_path: Path) -> None:
+    settings["data"]["train"][0]["balance"] = 2
+    with pytest.raises(SettingsError, match=r"balance of .* is 2"):
+        train(["--config", written(settings, tmp_path)])
+    settings["data"]["train"][0]["balance"] = 1
+    with pytest.raises(SettingsError, match="balance wants the texts"):
+        train(["--config", written(settings, tmp_path), "--data.stream=true"])
+
+
 def test_a_speaker_in_train_and_dev_is_refused(data: Path, settings: dict[str, Any], tmp_path: Path) -> None:
     settings["data"]["dev"].append(str(data / "train.tsv"))
     with pytest.raises(ManifestError, match=r"train and dev.*ann, bob, cat"):
@@ -533,10 +544,14 @@ def test_the_bar_and_the_checkpoints_can_be_switched_off(arguments: list[str], s
 def speech_data(data: Path, **changes: Any) -> SpeechData:
     made = SpeechData(
         tokenizer=data / "tokenizer.model",
-        train=[Source(data / "train.tsv", weight=3)],
         dev=[data / "dev.tsv"],
         phonemes="off",
-        **{"workers": 0, "batches": BatchSettings(seconds=5.0), **changes},
+        **{
+            "train": [Source(str(data / "train.tsv"), weight=3)],
+            "workers": 0,
+            "batches": BatchSettings(seconds=5.0),
+            **changes,
+        },
     )
     made.setup()
     return made
@@ -548,6 +563,21 @@ def same(one: Batch, other: Batch) -> bool:
 
 def batches(made: SpeechData) -> Sequence[Batch]:
     return list(made.train_dataloader())
+
+
+@pytest.mark.parametrize(("balance", "times"), [(0.0, 4), (1.0, 1)])
+def test_texts_of_a_balanced_source_are_heard_alike(data: Path, tmp_path: Path, balance: float, times: float) -> None:
+    rows = ["path\tspeaker\ttext"]
+    for word in WORDS:
+        for number in range(4 if word == "one" else 1):
+            shutil.copy(data / f"ann_{word}.wav", tmp_path / f"{word}{number}.wav")
+            rows.append(f"{word}{number}.wav\tann\t{word}")
+    (tmp_path / "often.tsv").write_text("\n".join(rows) + "\n")
+    made = speech_data(data, train=[Source(str(tmp_path / "often.tsv"), 20, balance)])
+    count = Counter(word for batch in batches(made) for text in batch.texts for word in text.split())
+    assert sum(count.values()) == pytest.approx(140, abs=6)
+    others = np.mean([count[word] for word in WORDS if word != "one"])
+    assert count["one"] / others == pytest.approx(times, rel=0.15)
 
 
 def test_batches_do_not_depend_on_the_workers(data: Path) -> None:

@@ -3,7 +3,7 @@
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -64,7 +64,10 @@ def training_set(bundle: Bundle) -> TrainingSet:
     try:
         config = yaml.safe_load(bundle.provenance.get("config") or "") or {}
         data = config.get("data", {})
-        train = [Source(str(each["manifest"]), float(each.get("weight", 1.0))) for each in data.get("train") or []]
+        train = [
+            Source(str(each["manifest"]), float(each.get("weight", 1.0)), float(each.get("balance", 0.0)))
+            for each in data.get("train") or []
+        ]
         named = {name: [str(path) for path in data.get(name) or []] for name in ("dev", "noise", "impulses")}
     except (yaml.YAMLError, AttributeError, KeyError, TypeError, ValueError) as error:
         raise SettingsError(
@@ -117,7 +120,7 @@ def weighed(material: Material) -> list[Source]:
     whole = sum(source.weight * count for source, count in before)
     if whole:
         share = min(1.0, REHEARSED_SHARE / others * new / whole)
-        sources += [Source(source.manifest, share * source.weight) for source, _ in before]
+        sources += [replace(source, weight=share * source.weight) for source, _ in before]
     return sources
 
 

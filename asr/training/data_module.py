@@ -16,7 +16,7 @@ from torch.utils.data import DataLoader
 from asr.data.augmentation.augmenter import AugmentationSettings, Augmenter
 from asr.data.augmentation.impulses import measured, simulated
 from asr.data.batches import pronunciation
-from asr.data.batches.batching import BatchSettings, plan_epoch
+from asr.data.batches.batching import BatchSettings, balanced, plan_epoch
 from asr.data.batches.dataset import Batch, Changes, SpeechDataset
 from asr.data.batches.streamed import StreamedEpoch
 from asr.data.batches.targets import Speller, Targets
@@ -31,15 +31,22 @@ from asr.training.loader import EpochLoader, Numbers
 
 @dataclass(frozen=True)
 class Source:
-    """A manifest or folder of shards, and how often each of its utterances comes in an epoch on average."""
+    """A manifest or folder of shards, and how often each of its utterances comes in an epoch on average.
+
+    Where some texts were recorded far more often than others, ``balance`` evens them out: 0 leaves them as they are,
+    with 1 every text is heard as often as any other. It takes lists, not shards.
+    """
 
     manifest: str
     weight: float = 1.0
+    balance: float = 0.0
 
     def __post_init__(self) -> None:
         """Refuse weights that count nothing."""
         if not 0 <= self.weight < math.inf:
             raise SettingsError(f"data: the weight of {self.manifest} is {self.weight}; it is a number from 0 up")
+        if not 0 <= self.balance <= 1:
+            raise SettingsError(f"data: the balance of {self.manifest} is {self.balance}; it is a number from 0 to 1")
 
 
 class SpeechData(lightning.LightningDataModule):
@@ -93,6 +100,8 @@ class SpeechData(lightning.LightningDataModule):
             raise SettingsError("data: train and dev each name at least one manifest")
         if not any(source.weight for source in train):
             raise SettingsError("data: an epoch has no batches: every weight is 0; raise one")
+        if stream and any(source.balance for source in train):
+            raise SettingsError("data: balance wants the texts before the epoch, which stream does not; leave out one")
         for name, given in (("join_ramp_epochs", join_ramp_epochs), ("stream_hours", stream_hours)):
             if not 0 <= given < math.inf:
                 raise SettingsError(f"data: {name} is {given}; it is a number from 0 up")
@@ -174,6 +183,11 @@ class SpeechData(lightning.LightningDataModule):
         together = [utterance for utterances in train for utterance in utterances]
         check_disjoint({"train": together, "dev": dev})
         self._source_of = [number for number, utterances in enumerate(train) for _ in utterances]
+        self._relative = [
+            share
+            for source, utterances in zip(self.sources, train, strict=True)
+            for share in balanced([utterance.text for utterance in utterances], source.balance)
+        ]
         self._train_targets = self._targets(together)
         self._train = Waves(together, self.hold_hours, "training set")
 
@@ -189,6 +203,7 @@ class SpeechData(lightning.LightningDataModule):
             self.batches,
             self.seed,
             options["epoch"],
+            relative=self._relative,
             join_strength=join_strength,
             processes=options["processes"],
         )

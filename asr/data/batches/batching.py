@@ -3,6 +3,7 @@
 import math
 import random
 import warnings
+from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain, islice
@@ -65,22 +66,37 @@ def plan_epoch(
     seed: int,
     epoch: int,
     *,
+    relative: Sequence[float] | None = None,
     join_strength: float = 1.0,
     processes: int = 1,
 ) -> list[list[Example[int]]]:
     """The batches of an epoch over utterances that are known by number: a pure function of its arguments.
 
     ``lengths`` are samples, ``sources`` the source of each utterance, ``weights`` how often a source's utterances come
-    in an epoch on average (0.5: a random half of them; 2: each twice). A batch is for all ``processes`` together; they
-    take turns at its examples, see ``rows_of``.
+    in an epoch on average (0.5: a random half of them; 2: each twice), and ``relative``, where it is given, how much
+    more often than that each utterance comes. A batch is for all ``processes`` together; they take turns at its
+    examples, see ``rows_of``.
     """
     rng = np.random.default_rng([seed, epoch])
     copies = np.asarray(weights, dtype=float)[np.asarray(sources, dtype=int)]
+    if relative is not None:
+        copies = copies * np.asarray(relative, dtype=float)
     counts = np.floor(copies).astype(int) + (rng.random(len(copies)) < copies % 1)
     drawn = rng.permutation(np.repeat(np.arange(len(lengths)), counts)).tolist()
     seconds = [length / SAMPLE_RATE for length in lengths]
     examples = join(drawn, seconds.__getitem__, sources.__getitem__, settings, join_strength, rng)
     return list(batches(examples, settings, rng, processes=processes))
+
+
+def balanced(texts: Sequence[str], power: float) -> list[float]:
+    """How much more often than on average each utterance of a source shall come: ``count ** -power`` of its text.
+
+    0 is as recorded, 1 every text as often as any other. They are 1 on average, so that the source keeps its size.
+    """
+    count = Counter(texts)
+    shares = [count[text] ** -power for text in texts]
+    whole = math.fsum(shares)
+    return [share * len(texts) / whole for share in shares]
 
 
 def rows_of(batch: Sequence[Example[Part]], process: int, processes: int) -> list[tuple[int, Example[Part]]]:
