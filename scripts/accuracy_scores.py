@@ -6,10 +6,10 @@ from typing import Any, Generic, TypeVar
 
 import numpy as np
 from accuracy_sets import QuietSet, SpeechSet
+from forked import attempt_all_in_forks
 from recognisers import OURS, PEER, CommandEars, Ear, Heard, Said, outcome
 from sphinx import Wave
 
-from asr.apps.listening import attempt_all
 from asr.audio.load import SAMPLE_RATE
 from asr.commands.network.network import Network
 from asr.data.lists.manifest import read_utterance
@@ -137,13 +137,17 @@ class QuietResult:
 
 
 def score_free(
-    speech: SpeechSet, ears: Mapping[str, Ear[Said]], normaliser: Callable[[str], str], ladder: Ladder
+    speech: SpeechSet,
+    ears: Mapping[str, Ear[Said]],
+    normaliser: Callable[[str], str],
+    ladder: Ladder,
+    jobs: int = 1,
 ) -> FreeResult:
-    """Free transcription by each recogniser, the words of all in the same normal form.
+    """Free transcription by each recogniser, the words of all in the same normal form, by ``jobs`` processes.
 
     Raises ManifestError where no recording can be read.
     """
-    hearings, failures = _hear(speech, speech.utterances, ears, ladder)
+    hearings, failures = _hear(speech, speech.utterances, ears, ladder, jobs)
     found = {
         (name, snr): (_score(hearings, [each.text for each in column], normaliser), _pace(hearings, column))
         for snr, name, column in _columns(hearings, ears, ladder)
@@ -157,15 +161,15 @@ def score_free(
 
 
 def score_understanding(
-    speech: SpeechSet, ears: CommandEars, normaliser: Callable[[str], str], ladder: Ladder
+    speech: SpeechSet, ears: CommandEars, normaliser: Callable[[str], str], ladder: Ladder, jobs: int = 1
 ) -> CommandResult:
-    """Commands by each recogniser.
+    """Commands by each recogniser, by ``jobs`` processes.
 
     Raises ManifestError for a recording of what is no sentence of the grammar, and where none can be read.
     """
     check_sentences(speech, ears.network)
     sayable = [each for each in speech.utterances if not set(normaliser(each.text).split()) & ears.missing]
-    hearings, failures = _hear(speech, sayable, ears.hear, ladder)
+    hearings, failures = _hear(speech, sayable, ears.hear, ladder, jobs)
     rows: list[CommandRow] = []
     clean: dict[str, list[Outcome]] = {}
     for snr, name, column in _columns(hearings, ears.hear, ladder):
@@ -192,9 +196,13 @@ def check_sentences(speech: SpeechSet, network: Network) -> None:
 
 
 def score_quiet(
-    quiet: QuietSet, ears: Mapping[str, Ear[Said]], commands: CommandEars, normaliser: Callable[[str], str]
+    quiet: QuietSet,
+    ears: Mapping[str, Ear[Said]],
+    commands: CommandEars,
+    normaliser: Callable[[str], str],
+    jobs: int = 1,
 ) -> QuietResult:
-    """What each recogniser hears where nobody speaks, without a grammar and by one.
+    """What each recogniser hears where nobody speaks, without a grammar and by one, by ``jobs`` processes.
 
     Raises ManifestError where no recording can be read.
     """
@@ -205,7 +213,7 @@ def score_quiet(
             for wave in quiet.read(utterance)
         ]
 
-    found, failures = attempt_all(quiet.utterances, attempt, f"Listening to {quiet.name}")
+    found, failures = attempt_all_in_forks(quiet.utterances, attempt, f"Listening to {quiet.name}", jobs)
     _check_any(quiet.name, found, quiet.utterances)
     clips = [
         # A recording's pieces belong together as a speaker's utterances do.
@@ -251,7 +259,7 @@ class _Hearing(Generic[Found]):
 
 
 def _hear(
-    speech: SpeechSet, utterances: Sequence[Utterance], ears: Mapping[str, Ear[Found]], ladder: Ladder
+    speech: SpeechSet, utterances: Sequence[Utterance], ears: Mapping[str, Ear[Found]], ladder: Ladder, jobs: int
 ) -> tuple[list[_Hearing[Found]], dict[str, str]]:
     def attempt(utterance: Utterance) -> _Hearing[Found]:
         wave = read_utterance(utterance)
@@ -259,7 +267,7 @@ def _hear(
         found = {(name, snr): hear(waves[snr]) for snr in waves for name, hear in ears.items()}
         return _Hearing(utterance, len(wave) / SAMPLE_RATE, found)
 
-    hearings, failures = attempt_all(utterances, attempt, f"Hearing {speech.name}")
+    hearings, failures = attempt_all_in_forks(utterances, attempt, f"Hearing {speech.name}", jobs)
     _check_any(speech.name, hearings, utterances)
     return list(hearings.values()), failures
 

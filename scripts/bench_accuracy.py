@@ -51,7 +51,7 @@ MARK = "bench_accuracy"
 def measure(options: argparse.Namespace, parts: Sequence[str]) -> tuple[list[str], int]:
     """The sections of the report, printed as they are ready, and how many recordings could not be used."""
     bundle, drawing = read_bundle(options.bundle), (options.corpora, options.utterances, options.seed)
-    normaliser = bundle.normaliser
+    normaliser, jobs = bundle.normaliser, options.jobs
     # All lists and grammars first: an hour of listening should not end with the news that one is missing.
     read = sentences(*drawing) if "free" in parts else None
     words = {name: make(*drawing) for name, (_, make) in WORDS.items() if name in parts}
@@ -78,20 +78,20 @@ def measure(options: argparse.Namespace, parts: Sequence[str]) -> tuple[list[str
     ladder, as_recorded = Ladder(Noises(recordings) if mixed else None, tuple(mixed)), Ladder(None, ())
     said, understood, silent, found = None, {}, [], []
     if read:
-        said = score_free(read, free, normaliser, ladder)
+        said = score_free(read, free, normaliser, ladder, jobs)
         tell(free_part("Free speech", said))
     for name, spoken in words.items():
-        understood[name] = score_understanding(spoken, ears[name], normaliser, ladder)
+        understood[name] = score_understanding(spoken, ears[name], normaliser, ladder, jobs)
         tell(command_part(WORDS[name][0], understood[name]))
     if "quiet" in parts:
         sounds = (noise_alone(recordings, *drawing[1:]), silence(*drawing[1:]))
-        silent = [score_quiet(each, free, ears["words"], normaliser) for each in sounds]
+        silent = [score_quiet(each, free, ears["words"], normaliser, jobs) for each in sounds]
         tell(quiet_part("Where nobody speaks", silent))
     if lists:
         found = [
             (
-                score_free(each, free, normaliser, as_recorded),
-                score_understanding(each, ears["founding"], normaliser, as_recorded),
+                score_free(each, free, normaliser, as_recorded, jobs),
+                score_understanding(each, ears["founding"], normaliser, as_recorded, jobs),
             )
             for each in lists
         ]
@@ -139,12 +139,15 @@ def main() -> int:
     parser.add_argument("--founding", type=Path, action="append", default=[], metavar="MANIFEST", help="repeatable")
     parser.add_argument("--snr", type=ratios, default=RATIOS, metavar="DB,DB", help="of noise; '' for none")
     parser.add_argument("--parts", nargs="+", choices=PARTS, metavar="PART", help=f"some of {', '.join(PARTS)}")
+    parser.add_argument("--jobs", type=int, default=1, metavar="N", help="processes that listen side by side")
     parser.add_argument("--seed", type=int, default=0, help="of which recordings are drawn")
     parser.add_argument("--write", type=Path, metavar="CARD", help="a Markdown file to put the tables into")
     options = parser.parse_args()
     parts = options.parts or [part for part in PARTS if part != "founding" or options.founding]
     if options.utterances < 0:
         parser.error("--utterances: wanted 0 or more")
+    if options.jobs < 1:
+        parser.error("--jobs: wanted 1 or more")
     if ("founding" in parts) != bool(options.founding):
         parser.error("the part `founding` wants --founding MANIFEST, and --founding that part")
     try:

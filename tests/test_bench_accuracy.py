@@ -110,6 +110,8 @@ def test_both_recognisers_in_all_parts(
         "18,6",
         "--utterances",
         "2",
+        "--jobs",
+        "2",
     ]
     assert run(bench, monkeypatch, *arguments, "--write", card) == 1
     out, error = capsys.readouterr()
@@ -238,6 +240,29 @@ def test_both_hear_the_same_waves(scores: ModuleType, sets: ModuleType, recognis
     alone = sets.SpeechSet("alone", speech.utterances[1:])
     scores.score_free(alone, {recognisers.OURS: ear(recognisers.OURS)}, str, ladder)
     assert all(np.array_equal(one, other) for one, other in zip(heard[recognisers.OURS], ours[3:], strict=True))
+
+
+def test_several_processes_find_what_one_finds(
+    scores: ModuleType, sets: ModuleType, recognisers: ModuleType, few: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """And say what cannot be read, once each."""
+    speech = sets.sentences(few, 0, 0)
+    gone = Utterance("gone", few / "gone.wav", "ann", "gone")
+    speech = sets.SpeechSet("read", (speech.utterances[0], gone, speech.utterances[1]))
+    texts: list[str] = []
+
+    def hear(wave: Wave) -> object:
+        texts.append(f"{len(wave)} we call it")
+        return recognisers.Said(texts[-1], len(wave))
+
+    ears = {recognisers.OURS: hear}
+    alone, apart = (scores.score_free(speech, ears, str, scores.Ladder(None, ()), n) for n in (1, 2))
+    assert [each.report.wer for each in apart.rows] == [each.report.wer for each in alone.rows]
+    assert [each.pace for each in apart.rows] == [each.pace for each in alone.rows]
+    assert apart.failures == alone.failures
+    assert list(apart.failures) == ["gone"]
+    assert len(capsys.readouterr().err.splitlines()) == 2
+    assert len(texts) == 2, "none of the second time was heard in this process"
 
 
 def test_errors_stand_beside_the_other_recognisers(
