@@ -49,9 +49,9 @@ def test_the_founding_sentences_in_voices_never_trained_on(transcriber: Transcri
     }
     report = score(said, heard, normaliser=transcriber.bundle.normaliser, bootstrap=1)
     assert report.wer is not None
-    # The model card says 84 % right over all test voices; what must always be so is not yet.
-    assert report.wer.value <= 0.1
-    assert report.sentence_accuracy.value >= 0.75
+    # The model card says 98.8 % right over all test voices; the sentences must always be so, but one voice is not.
+    assert report.wer.value <= 0.01
+    assert report.sentence_accuracy.value >= 0.95
 
 
 def test_people_are_understood_better_than_not(transcriber: Transcriber) -> None:
@@ -61,4 +61,4 @@ def test_people_are_understood_better_than_not(transcriber: Transcriber) -> None
     said = {u.id: u.text for u in utterances}
     report = score(said, heard, normaliser=transcriber.bundle.normaliser, bootstrap=1)
     assert report.wer is not None
-    assert report.wer.value < 0.5
+    assert report.wer.value < 0.25
