@@ -1,6 +1,7 @@
 """Commands understood and refused by the default bundle, on real and synthetic recordings."""
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
