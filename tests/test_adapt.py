@@ -236,7 +236,7 @@ def test_the_new_is_learnt_beside_what_was_known_and_the_persons_own(tmp_path: P
     new = listed(tmp_path / "new", "train.tsv", 20)
     rehearsed = TrainingSet()
     if before:
-        rehearsed = TrainingSet(train=(Source(str(listed(tmp_path / "old", "old.tsv", before)), 0.5),))
+        rehearsed = TrainingSet(train=(Source(str(listed(tmp_path / "old", "old.tsv", before)), 0.5, 0.25),))
     takes = listed(tmp_path / "own", "own.tsv", own) if own else None
     sources = weighed(Material((new, new), (new,), takes, rehearsed))
     weight = {Path(source.manifest).name: source.weight for source in sources}
@@ -247,6 +247,7 @@ def test_the_new_is_learnt_beside_what_was_known_and_the_persons_own(tmp_path: P
         assert 1 <= weight["own.tsv"] <= OWN_MOST
         assert heard["own.tsv"] / whole == pytest.approx(0.15, abs=0.02) or weight["own.tsv"] in (1, OWN_MOST)
     if before:
+        assert {each.balance for each in sources if Path(each.manifest).name == "old.tsv"} == {0.25}
         assert weight["old.tsv"] <= 0.5, "no more often than when the bundle was trained"
         assert heard["old.tsv"] / whole == pytest.approx(0.3, abs=0.01) or weight["old.tsv"] == 0.5
 

@@ -427,6 +427,7 @@ def test_evaluate_records_the_rates_in_the_bundle(asr: Asr, folder: Path, tiny_b
     report = json.loads((out / "report.json").read_text())
     scores = json.loads((bundle / "bundle.json").read_text())["scores"]["words dev"]
     assert (scores["wer"], scores["utterances"], scores["beam"]) == (report["wer"], 3, 1)
+    assert scores["manifest"] == f"{folder.name}/{Path(report['manifest']).name}", "no other folders of this machine"
 
 
 def test_evaluate_scores_what_can_be_read(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from asr.apps.listening import chosen_ratios, hear_all, left_out, usable_noises, write_results
+from asr.apps.listening import chosen_ratios, hear_all, left_out, to_record, usable_noises, write_results
 from asr.apps.options import Beam, BundleFolder, Greedy, chosen_width
 
 if TYPE_CHECKING:
@@ -153,7 +153,7 @@ def _evaluate_words(
         values["in_noise"] = [{"snr": ratio, **_rates_and_texts(each)} for ratio, each in in_noise.items()]
     write_results(folder, text, values, partial(draw_report, report))
     if record is not None:
-        kept = {name: values[name] for name in ("manifest", "wer", "sentence_accuracy")}
+        kept = {"manifest": to_record(manifest), **{name: values[name] for name in ("wer", "sentence_accuracy")}}
         counts = {"utterances": len(scored), "speakers": len({utterance.speaker for utterance in scored})}
         record_score(transcriber.bundle.folder, record, {**counts, "beam": transcriber.decoding.width, **kept})
         print(f"recorded: {record} in {transcriber.bundle.folder}")

@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from asr.apps.listening import attempt_all, hear_all, left_out, usable_noises, write_results
+from asr.apps.listening import attempt_all, hear_all, left_out, to_record, usable_noises, write_results
 from asr.apps.understood import outcome_of
 
 if TYPE_CHECKING:
@@ -100,7 +100,7 @@ def evaluate_commands(
     }
     write_results(folder, text, values, partial(draw_commands, report))
     if record is not None:
-        kept = {name: values[name] for name in ("manifest", "commands")}
+        kept = {"manifest": to_record(manifest), "commands": [to_record(Path(each)) for each in commands]}
         kept["beam"] = transcriber.decoding.width
         record_score(transcriber.bundle.folder, record, {**kept, **_main_rates(report)})
         print(f"recorded: {record} in {transcriber.bundle.folder}")

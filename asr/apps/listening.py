@@ -126,6 +126,11 @@ def write_results(folder: Path, text: str, values: Mapping[str, object], draw: C
     print(f"written: report.json, report.txt and report.png in {folder}")
 
 
+def to_record(path: Path) -> str:
+    """A path as a bundle names it that goes to other machines: of one from the root only the folder and the file."""
+    return f"{path.parent.name}/{path.name}" if path.is_absolute() else str(path)
+
+
 def left_out(failures: Iterable[str], total: int, what: str = "") -> list[str]:
     """A line that names what could not be read; none where all could."""
     names = list(failures)
