@@ -24,6 +24,8 @@ asr synthesize "$here/founding.txt" "$out/founding_train" --utterances 800 --voi
 asr synthesize "$here/founding.txt" "$out/founding_dev" --utterances 160 --voices dev --seed 1
 asr synthesize "$here/founding.txt" "$out/founding_test" --utterances 160 --voices test --seed 2
 asr synthesize "$here/commands.txt" "$out/commands_dev" --utterances 300 --voices dev --seed 3
+# Short words by many voices: of most, few recordings are at hand.
+asr synthesize "$here/words.txt" "$out/words_train" --utterances 20000 --voices train --seed 9
 # Commands, of which the founding sentences count twice; anything else is made up around them.
 "$here/english.sh" "$out/english"
 cat "$here/commands.txt" "$here/founding.txt" > "$out/commands.txt"
