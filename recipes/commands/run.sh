@@ -33,6 +33,7 @@ asr sentences "$out/commands.txt" "$out/train_texts.txt" --count 150000 --seed 5
   --words "$out/english/words.txt" --names "$out/english/names.txt" --sentences "$out/english/sentences.txt" \
   "$1/speech_commands/train.tsv" "$1/speechocean762/train.tsv" "$1/english_ccc/train.tsv" "$1/precise/train.tsv"
 asr synthesize "$out/train_texts.txt" "$out/train" --hours 50 --voices train --seed 5
+asr synthesize "$out/train_texts.txt" "$out/train2" --hours 50 --voices train --seed 8
 
 asr tokenizer data/commands/tokenizer.model --vocabulary 600 \
   "$1/speech_commands/train.tsv" "$1/speechocean762/train.tsv" "$1/english_ccc/train.tsv" "$1/precise/train.tsv" \

@@ -36,7 +36,7 @@ class Speller:
         if not self._with_phonemes:
             return
         words = {word for text in {u.text for u in utterances} for word in self._normaliser(text).split()}
-        if new := sorted(words - self._pronounced.keys()):
+        if new := sorted(word for word in words if word not in self._pronounced):
             for word, phonemes in pronunciation.pronounce(new).items():
                 self._pronounced[word] = tuple(_NUMBER_OF[phoneme] for phoneme in phonemes)
 
