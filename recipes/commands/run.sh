@@ -40,7 +40,7 @@ asr tokenizer data/commands/tokenizer.model --vocabulary 600 \
   "$out/train_texts.txt"
 if [ -e runs/commands/checkpoints/last.ckpt ]; then go_on="--ckpt_path last"; else go_on=; fi
 asr train --config recipes/commands/train.yaml $go_on
-asr export runs/commands runs/commands/bundle --average 3 --ctc-weight 0.3 --length-penalty 1.0
+asr export runs/commands runs/commands/bundle --average 1 --ctc-weight 0.3 --length-penalty 1.0
 asr calibrate data/speech_commands/cuts_dev.jsonl.gz data/speechocean762/cuts_dev.jsonl.gz \
   "$out/commands_dev" "$out/founding_dev" --bundle runs/commands/bundle \
   --noise data/noise_esc10/cuts_all.jsonl.gz --noise data/noise_ccc_maskers/cuts_all.jsonl.gz \
