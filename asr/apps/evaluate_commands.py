@@ -100,8 +100,8 @@ def evaluate_commands(
     }
     write_results(folder, text, values, partial(draw_commands, report))
     if record is not None:
-        kept = {"manifest": to_record(manifest), "commands": [to_record(Path(each)) for each in commands]}
-        kept["beam"] = transcriber.decoding.width
+        given = {"manifest": to_record(manifest), "commands": [to_record(Path(each)) for each in commands]}
+        kept = {**given, "beam": transcriber.decoding.width}
         record_score(transcriber.bundle.folder, record, {**kept, **_main_rates(report)})
         print(f"recorded: {record} in {transcriber.bundle.folder}")
     return not failures and not bad_noises
