@@ -636,6 +636,7 @@ def test_evaluate_measures_commands_in_noise(
     assert (out / "report.png").read_bytes().startswith(b"\x89PNG")
     kept = json.loads((knowing / "bundle.json").read_text())["scores"]["mine"]
     assert (kept["utterances"], kept["commands"], kept["beam"]) == (3, ["hall", "stop.yaml"], 4)
+    assert kept["manifest"] == "/".join(Path(report["manifest"]).parts[-2:]), "no other folders of this machine"
     assert kept["exactly_accepted"] == clean["exactly_accepted"]
     assert kept["in_noise"]["40 dB"] == soft["exactly_accepted"]
 
