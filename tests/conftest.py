@@ -17,10 +17,10 @@ import torch
 from numpy.typing import NDArray
 
 from asr.audio.features import FeatureSettings
-from asr.audio.load import load_audio
 from asr.bundle import record_rejection
 from asr.commands.evidence import MEASURES
 from asr.commands.rejection import OperatingPoint, Rejection
+from asr.data.lists.manifest import read_manifest, read_utterance
 from asr.model.seq2seq import Seq2Seq
 from asr.model.settings import ModelSettings
 from asr.text.normaliser import Normaliser
@@ -40,11 +40,8 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 
 @pytest.fixture(scope="session")
 def corpora() -> Path:
-    """The folder of real recordings that lies beside a developer's checkout; tests skip where it is absent."""
-    folder = ROOT.parent / "shared" / "corpora"
-    if not folder.is_dir():
-        pytest.skip(f"real recordings are not at hand: {folder} is absent")
-    return folder
+    """A few real recordings of each of several corpora, in their layouts; whose they are says README.md there."""
+    return ROOT / "tests" / "data"
 
 
 @dataclass(frozen=True)
@@ -120,21 +117,10 @@ def willing_bundle(tiny: TinyModel, tmp_path_factory: pytest.TempPathFactory) ->
 
 
 @pytest.fixture(scope="session")
-def words(tmp_path_factory: pytest.TempPathFactory) -> list[NDArray[np.float32]]:
-    """Three spoken words: recordings where they are at hand, else synthetic speech."""
-    recordings = ROOT.parent / "shared" / "corpora" / "fsdd" / "recordings"
-    if recordings.is_dir():
-        return [load_audio(recordings / f"{digit}_theo_0.opus") for digit in (1, 3, 7)]
-    synthesiser = shutil.which("espeak-ng") or shutil.which("flite")
-    if synthesiser is None:
-        pytest.skip("neither real recordings nor espeak-ng or flite are at hand")
-    path = tmp_path_factory.mktemp("words") / "word.wav"
-    made = []
-    for word in ("one", "three", "seven"):
-        arguments = ["-w", path, word] if "espeak" in synthesiser else ["-t", word, "-o", path]
-        subprocess.run([synthesiser, *arguments], check=True)
-        made.append(load_audio(path))
-    return made
+def words(corpora: Path) -> list[NDArray[np.float32]]:
+    """Three recorded words: one, three, seven."""
+    recordings = {each.text: each for each in read_manifest(corpora / "speech_commands" / "dev.tsv")}
+    return [read_utterance(recordings[word]) for word in ("one", "three", "seven")]
 
 
 @pytest.fixture

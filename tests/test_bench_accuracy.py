@@ -25,16 +25,16 @@ from asr.evaluation.scoring import Rate
 from asr.text.normaliser import Normaliser
 
 Wave = NDArray[np.float32]
-TAKEN = {  # of each list, recordings with these texts
-    "speechocean762/dev.tsv": ["we call it bear", "zero three five one"],
-    "speech_commands/train.tsv": ["happy"],
-    "speech_commands/dev.tsv": ["bed", "cat"],
-    "fsdd/dev.tsv": ["zero", "one"],
-    "precise/train.tsv": ["computer", "hey chatterbox"],
-    "noise_esc10/all.tsv": [""],
-    "noise_ccc_maskers/all.tsv": [""],
-    "noise_mycroft/all.tsv": [""],
-    "noise_speechbrain/all.tsv": [""],
+TAKEN = {  # each list, and where its recordings are from: the first with each of these texts
+    "speechocean762/dev.tsv": ("speechocean762/dev.tsv", ["we call it bear", "mark lived in new york"]),
+    "speech_commands/train.tsv": ("speech_commands/train.tsv", ["happy"]),
+    "speech_commands/dev.tsv": ("speech_commands/dev.tsv", ["bed", "cat"]),
+    "fsdd/dev.tsv": ("speech_commands/dev.tsv", ["zero", "one"]),
+    "precise/train.tsv": ("precise/train.tsv", ["computer", "hey chatterbox"]),
+    "noise_esc10/all.tsv": ("noise_esc10/all.tsv", [""]),
+    "noise_ccc_maskers/all.tsv": ("noise_ccc_maskers/all.tsv", [""]),
+    "noise_mycroft/all.tsv": ("noise_mycroft/all.tsv", [""]),
+    "noise_speechbrain/all.tsv": ("noise_mycroft/all.tsv", [""]),
 }
 CARD = "# Card\r\n\n<!-- bench_accuracy: begin -->\nold\n<!-- bench_accuracy: end -->\n\nThe rest.\n"
 
@@ -49,10 +49,10 @@ marked = script("marked_text")
 
 @pytest.fixture(scope="module")
 def few(corpora: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The corpora with one or two recordings of each, of noises half a second where they are loudest."""
+    """The lists that the benchmark reads, a recording or two in each, of noises half a second where they are loudest."""
     folder = tmp_path_factory.mktemp("few")
-    for name, texts in TAKEN.items():
-        recordings = {each.text: each for each in reversed(read_manifest(corpora / name))}
+    for name, (source, texts) in TAKEN.items():
+        recordings = {each.text: each for each in reversed(read_manifest(corpora / source))}
         lines = ["path\tspeaker\ttext"]
         for number, text in enumerate(texts):
             wave = read_utterance(recordings[text])
@@ -270,13 +270,13 @@ def test_errors_stand_beside_the_other_recognisers(
 ) -> None:
     speech, silent = sets.sentences(few, 0, 0), scores.Ladder(None, ())
     ears = {
-        recognisers.OURS: said_by(recognisers, lambda _: "We call it", 0.5),  # 1 of 4 words wrong, then 4 of 4
+        recognisers.OURS: said_by(recognisers, lambda _: "We call it", 0.5),  # 1 of 4 words wrong, then 5 of 5
         recognisers.PEER: said_by(recognisers, lambda _: "", 1.0),
     }
     result = scores.score_free(speech, ears, Normaliser(), silent)
     ours, peer = result.rows
-    assert (ours.report.wer.value, peer.report.wer.value) == (5 / 8, 1.0)
-    assert ours.beside.low <= ours.beside.value == 5 / 8 <= ours.beside.high
+    assert (ours.report.wer.value, peer.report.wer.value) == (6 / 9, 1.0)
+    assert ours.beside.low <= ours.beside.value == 6 / 9 <= ours.beside.high
     assert peer.beside is None
     assert peer.pace.value == pytest.approx(2 * ours.pace.value)
     alone = scores.score_free(speech, {recognisers.OURS: ears[recognisers.OURS]}, Normaliser(), silent)
@@ -351,7 +351,7 @@ def test_silences_are_the_same_at_each_run(sets: ModuleType) -> None:
 def test_what_sphinx_hears_apart_does_not_depend_on_what_it_heard(recognisers: ModuleType, corpora: Path) -> None:
     pytest.importorskip("pocketsphinx")
     sphinx = recognisers.Sphinx(free=True, apart=True)
-    waves = [read_utterance(each) for each in read_manifest(corpora / "speech_commands" / "dev.tsv")[::250]]
+    waves = [read_utterance(each) for each in read_manifest(corpora / "speech_commands" / "dev.tsv")[::5]]
     forth, back = [sphinx.hear(wave) for wave in waves], [sphinx.hear(wave) for wave in waves[::-1]]
     assert forth == back[::-1]
     assert any(forth)

@@ -124,7 +124,7 @@ def assert_all_equal(three, wave, name):
         np.testing.assert_allclose(features(wave), wanted, atol=TOLERANCE, rtol=0, err_msg=f"{way} on {name}")
 
 
-@pytest.mark.parametrize("folder", ["speech_commands", "speechocean762", "english_ccc", "fsdd", "noise_esc10"])
+@pytest.mark.parametrize("folder", ["speech_commands", "speechocean762", "english_ccc", "common_voice", "noise_esc10"])
 def test_three_ways_are_equal_on_real_recordings(three, corpora, folder):
     found = find_audio(corpora / folder)
     for path in found[:: len(found) // 3]:

@@ -145,6 +145,6 @@ def test_real_list(corpora: Path) -> None:
     utterances = read_manifest(corpora / "speechocean762" / "dev.tsv")
     known = [soundfile.info(utterance.path) for utterance in utterances]
     sheet = describe(utterances, [each.duration for each in known], [each.samplerate for each in known])
-    assert (sheet.whole.utterances, sheet.whole.speakers) == (320, 16)
-    assert sheet.whole.sample_rates == {16_000: 320}
-    assert 0.3 < sheet.whole.hours < 0.6
+    assert (sheet.whole.utterances, sheet.whole.speakers) == (20, 16)
+    assert sheet.whole.sample_rates == {16_000: 20}
+    assert 0.01 < sheet.whole.hours < 0.03
