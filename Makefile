@@ -1,22 +1,34 @@
 # make demo    the words of recordings, with no more installed than transcription needs
 # make test    everything that is checked before a change is taken
 # make quick   the same without the tests that take more than ten seconds
+# make lock    the newest releases of all libraries that pyproject.toml allows; `make test` says whether they are good
 # make clean   remove what these made
 #
-# All is installed into .venv, again only when pyproject.toml has changed. Wants Python 3.11 or newer with venv and pip.
+# All is installed into .venv, in the versions of requirements/, again only when these or pyproject.toml have changed.
+# Wants Python 3.11 or newer with venv and pip.
 
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 # Python compiles what it imports; with everything compiled, the core would take 211 MB instead of 178.
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile
+UV_COMPILE := $(VENV)-lock/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
+  --custom-compile-command 'make lock'
 
-# The tests speak with the first two, decode with the third and look for a microphone with the last. Where they are
-# missing and cannot be installed, the tests that want them are skipped and say so.
-DEBIAN_PACKAGES := espeak-ng flite ffmpeg libportaudio2
+LOCKED := requirements/build.txt requirements/core.txt requirements/all.txt
+
+# The tests speak with the first two lines, decode with the third, hear through a microphone of the fourth, open pages
+# with the fifth and watch what commands ask of the system with the last. Where they are missing and cannot be
+# installed, the tests that want them are skipped and say so.
+DEBIAN_PACKAGES := espeak-ng flite \
+  festival festvox-kallpc16k festvox-kdlpc16k festvox-us-slt-hts \
+  ffmpeg \
+  libportaudio2 libasound2-plugins pulseaudio pulseaudio-utils \
+  chromium \
+  strace
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test quick lint packages clean
+.PHONY: help demo test quick lint lock packages clean
 
 help:
 	@sed -n '1,/^$$/s/^# \{0,1\}//p' Makefile
@@ -35,17 +47,36 @@ lint: $(VENV)/all.stamp
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-$(VENV)/core.stamp: pyproject.toml
+# What is locked first, then this package over it: nothing is looked up that the lock does not name. With what builds it
+# in place, pip needs no environments of its own to build in, which no lock would hold.
+$(VENV)/core.stamp: pyproject.toml requirements/build.txt requirements/core.txt
 	@$(PYTHON) -c 'import sys; v = sys.version_info; v >= (3, 11) or sys.exit("Python %d.%d found, 3.11 or newer wanted; make PYTHON=..." % v[:2])'
 	@$(PYTHON) -m venv $(VENV) || { echo "no virtual environment could be made (Debian: apt-get install python3-venv)"; exit 1; }
 	@echo "installing what transcription needs into $(VENV)"
-	@$(PIP) -e .
+	@$(PIP) --require-hashes -r requirements/build.txt
+	@$(PIP) --require-hashes --no-build-isolation -r requirements/core.txt
+	@$(PIP) --no-deps --no-build-isolation -e .
 	@touch $@
 
-$(VENV)/all.stamp: pyproject.toml $(VENV)/core.stamp
+$(VENV)/all.stamp: requirements/all.txt $(VENV)/core.stamp
 	@echo "installing what training and the tests need into $(VENV): about 5 GB, some minutes"
-	@$(PIP) -e '.[train,mic,dev]'
+	@$(PIP) --require-hashes --no-build-isolation -r requirements/all.txt
+	@$(PIP) --no-deps --no-build-isolation ttspico==0.3.2 2>/dev/null \
+	|| echo "ttspico could not be compiled, and the tests that want it are skipped"
 	@touch $@
+
+# uv finds one set for every Python from 3.11 on and every system, which pip cannot; pip installs what it found. The
+# core's is a part of the whole.
+lock:
+	@$(PYTHON) -m venv $(VENV)-lock
+	@$(VENV)-lock/bin/python -m pip install --quiet --disable-pip-version-check 'uv>=0.9,<1'
+	$(UV_COMPILE) -o $(VENV)-lock/all.txt --all-extras pyproject.toml
+	$(UV_COMPILE) -o $(VENV)-lock/core.txt -c $(VENV)-lock/all.txt pyproject.toml
+	@echo setuptools | $(UV_COMPILE) -o $(VENV)-lock/build.txt -c $(VENV)-lock/all.txt -
+	@mkdir -p requirements
+	@cd $(VENV)-lock && mv $(notdir $(LOCKED)) $(CURDIR)/requirements
+	@rm -rf $(VENV)-lock
+	@echo "written: $(LOCKED); now: make test"
 
 packages:
 	@if ! command -v dpkg-query >/dev/null || ! command -v apt-get >/dev/null; then \
@@ -69,5 +100,5 @@ packages:
 	|| echo "could not be installed, and the tests that want them are skipped:$$missing"
 
 clean:
-	rm -rf .venv build dist asr.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-lock build dist asr.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find asr tests scripts -name __pycache__ -type d -prune -exec rm -rf {} +

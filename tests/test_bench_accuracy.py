@@ -49,7 +49,7 @@ marked = script("marked_text")
 
 @pytest.fixture(scope="module")
 def few(corpora: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The lists that the benchmark reads, a recording or two in each, of noises half a second where they are loudest."""
+    """The lists that the benchmark reads, a recording or two in each, of noises the loudest half second."""
     folder = tmp_path_factory.mktemp("few")
     for name, (source, texts) in TAKEN.items():
         recordings = {each.text: each for each in reversed(read_manifest(corpora / source))}
