@@ -27,6 +27,9 @@ DEBIAN_PACKAGES := espeak-ng flite \
   chromium \
   strace
 
+# Where Python is told to keep nothing that it has compiled, each program that a test starts compiles torch again.
+export PYTHONDONTWRITEBYTECODE :=
+
 .DEFAULT_GOAL := help
 .PHONY: help demo test quick lint lock packages clean
 
@@ -63,6 +66,7 @@ $(VENV)/all.stamp: requirements/all.txt $(VENV)/core.stamp
 	@$(PIP) --require-hashes --no-build-isolation -r requirements/all.txt
 	@$(PIP) --no-deps --no-build-isolation ttspico==0.3.2 2>/dev/null \
 	|| echo "ttspico could not be compiled, and the tests that want it are skipped"
+	@$(BIN)/python -m compileall -q -j 0 $(VENV)/lib >/dev/null || true
 	@touch $@
 
 # uv finds one set for every Python from 3.11 on and every system, which pip cannot; pip installs what it found. The

@@ -4,6 +4,7 @@ import sys
 import traceback
 from typing import Final
 
+from asr.apps.torch_pair import unloadable_pair
 from asr.errors import AsrError, SourceError
 
 EXTRAS: Final = {
@@ -35,6 +36,8 @@ def describe(error: BaseException) -> str:
     for extra, packages in EXTRAS.items():
         if package in packages.split():
             return f"this command needs {package}, which is not installed; pip install 'asr[{extra}]'"
+    if pair := unloadable_pair(error):
+        return printable(pair)
     if isinstance(error, SourceError):
         return "\n".join(map(printable, str(error).split("\n")))
     if isinstance(error, AsrError):
