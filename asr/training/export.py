@@ -43,7 +43,8 @@ class EncoderGraph(nn.Module):
     def forward(self, wave: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """One utterance has no padding, so the graph needs no lengths."""
         encoded = self.model.encode(self.mfcc(wave))
-        return *self.model.decoder.cross_keys_values(encoded.memory), encoded.ctc_log_probs
+        keys, values = self.model.decoder.cross_keys_values(encoded.memory)
+        return torch.stack(keys), torch.stack(values), encoded.ctc_log_probs
 
 
 class DecoderGraph(nn.Module):
@@ -60,7 +61,7 @@ class DecoderGraph(nn.Module):
         rows = tokens.shape[0]
         memory = (memory_keys.expand(-1, rows, -1, -1, -1), memory_values.expand(-1, rows, -1, -1, -1))
         logits, (keys, values) = self.model.decoder(tokens, (past_keys, past_values), memory)
-        return logits[:, -1].log_softmax(dim=-1), keys, values
+        return logits[:, -1].log_softmax(dim=-1), torch.stack(keys), torch.stack(values)
 
 
 def export_run(
