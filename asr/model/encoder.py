@@ -65,7 +65,7 @@ class Encoder(nn.Module):
         stacked = torch.unflatten(whole, 1, (-1, stack)).flatten(2)
         # Without the factor the positions, of length √(D/2), drown what was said.
         x = self.projection(stacked) * math.sqrt(self.settings.d_model)
-        # In single precision, also where the projection is not: bf16 has three digits, and neighbours differ in the third.
+        # In single precision, also where the projection is not: bf16 has three digits, and neighbours differ there.
         x = x + sinusoidal_positions(0, x.shape[1], self.settings.d_model, x.device)
         # And without this norm the sum is so long that what the layers add to it hardly counts at first: on digits the
         # phoneme loss after 150 updates was 2.5 without it and 2.0 with it.
