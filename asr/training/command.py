@@ -250,6 +250,8 @@ def quiet_lightning() -> Iterator[None]:
         with warnings.catch_warnings():
             # How many workers there are is a setting here, and the dev set needs none.
             warnings.filterwarnings("ignore", message=".*does not have many workers")
+            # Mixed precision keeps the weights in 32 bits, as the summary then takes them to be.
+            warnings.filterwarnings("ignore", message="Precision .* is not supported by the model summary")
             # Each worker reads a part of its own of the shards.
             warnings.filterwarnings("ignore", message="Your `IterableDataset` has `__len__` defined")
             # Going on with a run writes to its folder again.
