@@ -499,6 +499,38 @@ def test_minutes_become_updates(tiny: TinyModel, tones: Path) -> None:
     fine_tune(config, 3)  # is done, and stays so
 
 
+def test_adapting_in_bf16_goes_on_as_if_nothing_had_been(
+    tiny: TinyModel, tones: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    material = Material((tones / "train.tsv",), (tones / "dev.tsv",), None, TrainingSet())
+    kept = {}
+    for name in ("straight", "resumed"):
+        config = config_of(read_bundle(tiny.bundle), material, tmp_path / name, peak_rate=1e-3, seed=0)
+        assert config["trainer"]["gradient_clip_val"] == 1.0
+        config["trainer"]["precision"] = "bf16-mixed"
+        config["save_every_updates"] = 1
+        config["data"]["workers"] = 0
+        if name == "resumed":
+            begin = SpeechModule.on_train_batch_start
+
+            def stopped(self: SpeechModule, *args: Any, begin: Any = begin) -> None:
+                if self.global_step == 2:
+                    raise OSError("power cut")
+                begin(self, *args)
+
+            with monkeypatch.context() as patch:
+                patch.setattr(SpeechModule, "on_train_batch_start", stopped)
+                with pytest.raises(OSError, match="power cut"):
+                    fine_tune(config, 3)
+        fine_tune(config, 3)
+        kept[name] = torch.load(last_checkpoints(tmp_path / name, 1)[0], weights_only=True)
+    assert kept["resumed"]["global_step"] == 3
+    for name, weight in kept["straight"]["state_dict"].items():
+        assert torch.equal(kept["resumed"]["state_dict"][name], weight), name
+    before = tiny.model.state_dict()["ctc.weight"]
+    assert not torch.equal(kept["straight"]["state_dict"]["model.ctc.weight"], before), "it has learnt"
+
+
 def test_outcomes_survive_being_kept(tiny: TinyModel, spoken_for: list[Trial], takes: Path) -> None:
     listener = Adaptation(request(tiny)).before
     kept = listen_all(listener, NEVER, read_manifest(takes / "train.tsv")[-6:], "Listening")

@@ -372,7 +372,7 @@ def test_the_votes_become_the_next_word():
     decoder = small_decoder()
     set_by_hand(decoder.output, [[0.0] * 8] * 7, bias=[0.0, 0.0, 0.0, 0.0, 0.0, math.log(12), math.log(3)])
     nobody = decoder.cross_keys_values(torch.zeros(1, 1, 8))
-    logits, _ = decoder(tensor([[0, 1, 2, 4]]), decoder.no_past(1), nobody)
+    logits, _ = decoder(tensor([[0, 1, 2, 4]]), None, nobody)
     shares = logits[0, -1].softmax(dim=0)
     # Five words with one vote, "please" with 3, "down" with 12: of 20.
     assert_is(shares, [0.05, 0.05, 0.05, 0.05, 0.05, 0.6, 0.15])

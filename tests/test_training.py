@@ -288,7 +288,8 @@ def trained_apart(settings: dict[str, Any], folder: Path, first: str = "") -> su
 
 @pytest.mark.slow
 def test_several_processes_share_an_epoch_quietly(settings: dict[str, Any], tmp_path: Path) -> None:
-    settings["trainer"] |= {"max_epochs": 1, "devices": 2, "strategy": "ddp"}
+    """In bf16 and with clipping, as on GPUs."""
+    settings["trainer"] |= {"max_epochs": 1, "devices": 2, "strategy": "ddp", "precision": "bf16-mixed"}
     done = trained_apart(settings, tmp_path)
     assert done.returncode == 0, done.stderr
     assert "sync_dist" not in done.stderr
@@ -299,10 +300,10 @@ def test_several_processes_share_an_epoch_quietly(settings: dict[str, Any], tmp_
 def test_two_processes_make_the_model_of_one_with_batches_twice_as_long(
     settings: dict[str, Any], tmp_path: Path
 ) -> None:
-    """In double precision, where nothing but a fault makes a difference."""
+    """Also where an update is made of two batches; in double precision, where only a fault makes a difference."""
     settings["model"]["model"]["dropout"] = 0.0
     settings["model"]["spec_augment"] = {"coefficient_masks": 0, "time_masks": 0}
-    settings["trainer"] |= {"max_epochs": 2, "precision": "64-true"}
+    settings["trainer"] |= {"max_epochs": 4, "precision": "64-true", "accumulate_grad_batches": 2}
     kept = {}
     for processes in (1, 2):
         settings["run"] = str(tmp_path / f"run{processes}")
@@ -499,12 +500,11 @@ def test_the_recipes_can_be_read(capsys: pytest.CaptureFixture[str]) -> None:
     ("accelerator", "cuda", "bf16", "cpu", "wanted"),
     [
         ("auto", True, True, {}, "bf16-mixed"),
+        ("cuda", True, True, {}, "bf16-mixed"),
         ("gpu", True, False, {"avx512_bf16": True}, "32-true"),
         ("auto", False, True, {}, "32-true"),
-        ("auto", False, True, {"avx512_bf16": False, "amx_bf16": True}, "bf16-mixed"),
-        ("auto", False, True, {"avx512_bf16": True}, "bf16-mixed"),
-        ("auto", False, True, {"bf16": True}, "bf16-mixed"),
-        ("cpu", True, True, {}, "32-true"),
+        ("auto", False, True, {"avx512_bf16": True, "amx_bf16": True, "bf16": True}, "32-true"),
+        ("cpu", True, True, {"amx_bf16": True}, "32-true"),
     ],
 )
 def test_precision_follows_the_hardware(
@@ -589,7 +589,14 @@ def test_batches_do_not_depend_on_the_workers(data: Path) -> None:
 def trainer(epoch: int = 0, process: int = 0, processes: int = 1, device: str = "cpu") -> Any:
     """As much of Lightning's as the data looks at."""
     strategy = SimpleNamespace(root_device=torch.device(device))
-    return SimpleNamespace(current_epoch=epoch, global_rank=process, world_size=processes, strategy=strategy)
+    return SimpleNamespace(
+        current_epoch=epoch,
+        global_rank=process,
+        world_size=processes,
+        strategy=strategy,
+        accumulate_grad_batches=1,
+        limit_train_batches=1.0,
+    )
 
 
 @pytest.mark.parametrize("processes", [2, 3])
@@ -696,8 +703,8 @@ def test_a_batch_of_silence_has_finite_losses(data: Path) -> None:
     built = speech_module(data)
     batch = batch_of_silence()
     losses = built.eval()._losses(batch, *built._features(batch), 0.1)[1]
-    assert all(bool(torch.isfinite(loss)) for loss in losses.values())
-    assert float(losses["decoder"].detach()) > 0, "the end is to be said"
+    assert all(bool(torch.isfinite(loss.each)) for loss in losses.values())
+    assert float(losses["decoder"].each.detach()) > 0, "the end is to be said"
 
 
 def test_the_decoder_is_asked_for_each_token_and_then_the_end(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:

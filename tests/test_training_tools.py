@@ -198,7 +198,7 @@ def test_the_steepest_fall_is_found_among_noise() -> None:
     assert steepest(rates.tolist(), [math.nan] * 100) is None
 
 
-# Averaging, early stopping, accumulation
+# Averaging, early stopping
 
 
 @pytest.fixture
@@ -309,30 +309,6 @@ def test_a_run_that_gets_no_better_stops(settings: dict[str, Any], tmp_path: Pat
     }
     train(["--config", written(settings, tmp_path)])
     assert len(logged(Path(settings["run"]), "dev/decoder")) == 2
-
-
-def test_accumulated_gradients_are_the_mean_of_the_batches(
-    settings: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    settings["model"]["model"]["dropout"] = 0.0
-    settings["model"]["loss"] |= {"start": {"decoder": 1.0, "ctc": 0.5, "phoneme": 0.2}}  # as at the end
-    settings["model"]["optimiser"]["peak_rate"] = 1e-12  # the weights stay where they are
-    settings["trainer"] |= {"max_epochs": 1, "gradient_clip_val": None}
-    arguments = ["--config", written(settings, tmp_path)]
-    gradients = put(
-        "on_before_optimizer_step",
-        lambda module, _: {name: p.grad.clone() for name, p in module.named_parameters() if p.grad is not None},
-        monkeypatch,
-    )
-    train(arguments)
-    single = list(gradients)
-    gradients.clear()
-    train([*arguments, f"--run={tmp_path / 'other'}", "--trainer.accumulate_grad_batches=2"])
-    assert len(gradients) == math.ceil(len(single) / 2) >= 2
-    for number in range(len(single) // 2):
-        for name, gradient in gradients[number].items():
-            first, second = single[2 * number][name], single[2 * number + 1][name]
-            torch.testing.assert_close(gradient, (first + second) / 2, rtol=1e-3, atol=1e-5, msg=name)
 
 
 # Checkpoints

@@ -35,6 +35,14 @@ class MultiHeadAttention(nn.Module):
         return torch.unflatten(x, -1, (self.heads, -1)).transpose(1, 2)
 
 
+class LayerNorm(nn.LayerNorm):
+    """In the precision of its weights whatever it is given: autocast sees to that on a GPU, not on a CPU."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(…, D) → (…, D)."""
+        return super().forward(x.to(self.weight.dtype))
+
+
 class FeedForward(nn.Sequential):
     """Two layers with a ReLU between, the same at every position (section 3.3)."""
 

@@ -3,6 +3,8 @@
 from torch import Tensor, nn
 from torch.nn import functional
 
+from asr.model.attention import LayerNorm
+
 
 class ConvolutionModule(nn.Module):
     """Gated projection, a convolution in time for each channel, norm, SiLU and projection (Gulati et al., 2020).
@@ -15,7 +17,7 @@ class ConvolutionModule(nn.Module):
         super().__init__()
         self.gated = nn.Linear(d_model, 2 * d_model)
         self.depthwise = nn.Conv1d(d_model, d_model, kernel, padding=kernel // 2, groups=d_model)
-        self.norm = nn.LayerNorm(d_model)
+        self.norm = LayerNorm(d_model)
         self.output = nn.Linear(d_model, d_model)
 
     def forward(self, x: Tensor, mask: Tensor | None) -> Tensor:

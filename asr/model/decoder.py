@@ -1,13 +1,17 @@
 """From memory to the next token: the decoder."""
 
 import math
+from collections.abc import Sequence
 from typing import cast
 
 import torch
 from torch import Tensor, nn
 
-from asr.model.attention import FeedForward, MultiHeadAttention, sinusoidal_positions
+from asr.model.attention import FeedForward, LayerNorm, MultiHeadAttention, sinusoidal_positions
 from asr.model.settings import ModelSettings
+
+Pair = tuple[Tensor, Tensor]  # keys and values (B, H, S, D/H)
+ByLayer = tuple[Sequence[Tensor] | Tensor, Sequence[Tensor] | Tensor]  # those of each layer, in lists or (L, …)
 
 
 class DecoderLayer(nn.Module):
@@ -15,26 +19,22 @@ class DecoderLayer(nn.Module):
 
     def __init__(self, settings: ModelSettings) -> None:
         super().__init__()
-        self.attention_norm = nn.LayerNorm(settings.d_model)
+        self.attention_norm = LayerNorm(settings.d_model)
         self.attention = MultiHeadAttention(settings.d_model, settings.heads)
-        self.cross_norm = nn.LayerNorm(settings.d_model)
+        self.cross_norm = LayerNorm(settings.d_model)
         self.cross = MultiHeadAttention(settings.d_model, settings.heads)
-        self.feedforward_norm = nn.LayerNorm(settings.d_model)
+        self.feedforward_norm = LayerNorm(settings.d_model)
         self.feedforward = FeedForward(settings.d_model, settings.feedforward)
         self.dropout = nn.Dropout(settings.dropout)
 
     def forward(
-        self,
-        x: Tensor,
-        past: tuple[Tensor, Tensor],
-        mask: Tensor,
-        memory: tuple[Tensor, Tensor],
-        memory_mask: Tensor | None,
-    ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
-        """New positions x (B, U, D) after ``past`` keys and values (B, H, P, D/H) → x and the grown past."""
+        self, x: Tensor, past: Pair | None, mask: Tensor, memory: Pair, memory_mask: Tensor | None
+    ) -> tuple[Tensor, Pair]:
+        """New positions x (B, U, D) after ``past`` keys and values (B, H, P, D/H) if any → x and the grown past."""
         normal = self.attention_norm(x)
         keys, values = self.attention.keys_values(normal)
-        keys, values = torch.cat([past[0], keys], dim=2), torch.cat([past[1], values], dim=2)
+        if past is not None:
+            keys, values = torch.cat([past[0], keys], dim=2), torch.cat([past[1], values], dim=2)
         x = x + self.dropout(self.attention(normal, keys, values, mask))
         x = x + self.dropout(self.cross(self.cross_norm(x), *memory, memory_mask))
         return x + self.dropout(self.feedforward(self.feedforward_norm(x))), (keys, values)
@@ -51,42 +51,33 @@ class Decoder(nn.Module):
         nn.init.normal_(self.embedding.weight, std=settings.d_model**-0.5)
         self.dropout = nn.Dropout(settings.dropout)
         self.layers = nn.ModuleList(DecoderLayer(settings) for _ in range(settings.decoder_layers))
-        self.norm = nn.LayerNorm(settings.d_model)
+        self.norm = LayerNorm(settings.d_model)
         self.output = nn.Linear(settings.d_model, vocabulary)
 
-    def cross_keys_values(self, memory: Tensor) -> tuple[Tensor, Tensor]:
-        """Every layer's view of the memory (B, S, D), projected once: keys and values (L, B, H, S, D/H)."""
+    def cross_keys_values(self, memory: Tensor) -> tuple[list[Tensor], list[Tensor]]:
+        """Every layer's view of the memory (B, S, D), projected once: L keys and L values (B, H, S, D/H)."""
         pairs = [cast(DecoderLayer, layer).cross.keys_values(memory) for layer in self.layers]
-        return torch.stack([keys for keys, _ in pairs]), torch.stack([values for _, values in pairs])
+        return [keys for keys, _ in pairs], [values for _, values in pairs]
 
     def forward(
-        self,
-        tokens: Tensor,
-        past: tuple[Tensor, Tensor],
-        memory: tuple[Tensor, Tensor],
-        memory_mask: Tensor | None = None,
-    ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+        self, tokens: Tensor, past: ByLayer | None, memory: ByLayer, memory_mask: Tensor | None = None
+    ) -> tuple[Tensor, tuple[list[Tensor], list[Tensor]]]:
         """Logits (B, U, V) of the token after each of tokens (B, U), and the grown past.
 
-        ``past`` holds the keys and values (L, B, H, P, D/H) of the P tokens before these; ``memory`` is what
-        ``cross_keys_values`` gave; ``memory_mask`` (B, 1, 1, S) is true where the memory is real.
+        ``past`` holds each layer's keys and values (B, H, P, D/H) of the P tokens before these, None where these are
+        the first; ``memory`` is what ``cross_keys_values`` gave; ``memory_mask`` (B, 1, 1, S) is true where the memory
+        is real.
         """
-        length, before = tokens.shape[1], past[0].shape[3]
+        length, before = tokens.shape[1], 0 if past is None else past[0][0].shape[2]
         x = self.embedding(tokens) * math.sqrt(self.settings.d_model)
-        x = self.dropout(x + sinusoidal_positions(before, length, self.settings.d_model, x.device).to(x.dtype))
+        x = self.dropout(x + sinusoidal_positions(before, length, self.settings.d_model, x.device))
         # A token sees itself and what came before it: the lower triangle, moved right by what is in the past.
         column = torch.arange(before + length, device=x.device)
         mask = column[None, :] <= column[before:, None]
         keys, values = [], []
         for number, layer in enumerate(self.layers):
-            own, across = (past[0][number], past[1][number]), (memory[0][number], memory[1][number])
-            x, grown = layer(x, own, mask, across, memory_mask)
+            own = None if past is None else (past[0][number], past[1][number])
+            x, grown = layer(x, own, mask, (memory[0][number], memory[1][number]), memory_mask)
             keys.append(grown[0])
             values.append(grown[1])
-        return self.output(self.norm(x)), (torch.stack(keys), torch.stack(values))
-
-    def no_past(self, batch: int) -> tuple[Tensor, Tensor]:
-        """The past before the first token: keys and values (L, B, H, 0, D/H)."""
-        s = self.settings
-        empty = self.output.weight.new_zeros(s.decoder_layers, batch, s.heads, 0, s.d_model // s.heads)
-        return empty, empty
+        return self.output(self.norm(x)), (keys, values)

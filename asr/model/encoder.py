@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from asr.model.attention import FeedForward, MultiHeadAttention, length_mask, sinusoidal_positions
+from asr.model.attention import FeedForward, LayerNorm, MultiHeadAttention, length_mask, sinusoidal_positions
 from asr.model.convolution import ConvolutionModule
 from asr.model.settings import ModelSettings
 
@@ -20,12 +20,12 @@ class EncoderLayer(nn.Module):
     def __init__(self, settings: ModelSettings) -> None:
         super().__init__()
         self.settings = settings
-        self.attention_norm = nn.LayerNorm(settings.d_model)
+        self.attention_norm = LayerNorm(settings.d_model)
         self.attention = MultiHeadAttention(settings.d_model, settings.heads)
         if settings.convolution_kernel:
-            self.convolution_norm = nn.LayerNorm(settings.d_model)
+            self.convolution_norm = LayerNorm(settings.d_model)
             self.convolution = ConvolutionModule(settings.d_model, settings.convolution_kernel)
-        self.feedforward_norm = nn.LayerNorm(settings.d_model)
+        self.feedforward_norm = LayerNorm(settings.d_model)
         self.feedforward = FeedForward(settings.d_model, settings.feedforward)
         # On the residuals only: inside attention and feed-forward it cost more on a CPU than the products themselves.
         self.dropout = nn.Dropout(settings.dropout)
@@ -48,10 +48,10 @@ class Encoder(nn.Module):
         super().__init__()
         self.settings = settings
         self.projection = nn.Linear(feature_dim * settings.stack, settings.d_model)
-        self.input_norm = nn.LayerNorm(settings.d_model)
+        self.input_norm = LayerNorm(settings.d_model)
         self.dropout = nn.Dropout(settings.dropout)
         self.layers = nn.ModuleList(EncoderLayer(settings) for _ in range(settings.encoder_layers))
-        self.norm = nn.LayerNorm(settings.d_model)
+        self.norm = LayerNorm(settings.d_model)
 
     def forward(
         self, features: Tensor, feature_lengths: Tensor | None = None, tap: int | None = None
@@ -65,7 +65,8 @@ class Encoder(nn.Module):
         stacked = torch.unflatten(whole, 1, (-1, stack)).flatten(2)
         # Without the factor the positions, of length √(D/2), drown what was said.
         x = self.projection(stacked) * math.sqrt(self.settings.d_model)
-        x = x + sinusoidal_positions(0, x.shape[1], self.settings.d_model, x.device).to(x.dtype)
+        # In single precision, also where the projection is not: bf16 has three digits, and neighbours differ there.
+        x = x + sinusoidal_positions(0, x.shape[1], self.settings.d_model, x.device)
         # And without this norm the sum is so long that what the layers add to it hardly counts at first: on digits the
         # phoneme loss after 150 updates was 2.5 without it and 2.0 with it.
         x = self.dropout(self.input_norm(x))

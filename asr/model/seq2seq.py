@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor, nn
 
 from asr.errors import SettingsError
@@ -38,7 +39,10 @@ class Seq2Seq(nn.Module):
         if features.ndim != 3 or features.shape[2] != self.feature_dim:
             raise SettingsError(f"features have the shape {tuple(features.shape)}; wanted (B, T, {self.feature_dim})")
         memory, lengths, tapped = self.encoder(features, feature_lengths, tap)
-        return Encoded(memory, lengths, self.ctc(memory).float().log_softmax(dim=-1), tapped)
+        single = torch.promote_types(
+            memory.dtype, torch.float32
+        )  # at least, also where autocast has the logits in half
+        return Encoded(memory, lengths, self.ctc(memory).to(single).log_softmax(dim=-1), tapped)
 
     def decode(self, encoded: Encoded, tokens: Tensor) -> Tensor:
         """Teacher forcing: logits (B, U, V) of the token after each of tokens (B, U), which begin with bos."""
@@ -46,7 +50,7 @@ class Seq2Seq(nn.Module):
         if encoded.lengths is not None:
             mask = length_mask(encoded.lengths, encoded.memory.shape[1])[:, None, None, :]
         memory = self.decoder.cross_keys_values(encoded.memory)
-        logits: Tensor = self.decoder(tokens, self.decoder.no_past(tokens.shape[0]), memory, mask)[0]
+        logits: Tensor = self.decoder(tokens, None, memory, mask)[0]
         return logits
 
     def forward(self, features: Tensor, feature_lengths: Tensor, tokens: Tensor) -> tuple[Tensor, Encoded]:

@@ -209,7 +209,7 @@ def fine_tune(config: Mapping[str, Any], updates: int, data: SpeechData | None =
     try:
         with quiet_lightning():
             command = _command(settings)
-            command.trainer.fit(command.model, data or command.datamodule, ckpt_path=last)
+            command.trainer.fit(command.model, data or command.datamodule, ckpt_path=last, weights_only=True)
     except SystemExit as end:
         # Lightning tidies up after ctrl-C and then ends with the status of a failure.
         if isinstance(end.__context__, KeyboardInterrupt):

@@ -1,10 +1,11 @@
 """How a run's checkpoints come onto the disk: whole or not at all, and between the ends of epochs too."""
 
 import os
+import pickle
 import time
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from lightning import LightningModule, Trainer
@@ -19,6 +20,40 @@ KEPT = 10
 
 _LAST = "last.ckpt"
 _UNFINISHED = ".unfinished"
+
+
+_WANTED = "wanted one of the checkpoints of a run"
+_FOR_USE = {"asr": dict, "state_dict": dict, "global_step": int}
+_FOR_GOING_ON = _FOR_USE | {"optimizer_states": list, "lr_schedulers": list, "loops": dict, "epoch": int}
+_OF_ASR = ("features", "model", "normaliser", "tokenizer", "margin_seconds")
+
+
+def read_checkpoint(path: Path, map_location: Any = "cpu", *, to_go_on: bool = False) -> dict[str, Any]:
+    """What a file that `asr train` wrote holds; nothing that it may hold besides numbers and texts is run.
+
+    ``to_go_on``: with the optimiser's state and how far the run was. Raises SettingsError for any other file.
+    """
+    try:
+        found = torch.load(path, map_location=map_location, weights_only=True)
+    except OSError as error:
+        raise SettingsError(f"{path}: cannot be read ({error.strerror or error}); {_WANTED}") from error
+    except pickle.UnpicklingError as error:
+        # torch's own words advise to load it with weights_only=False, which runs whatever is in it.
+        foreign = "Unsupported" in str(error) or "GLOBAL" in str(error)
+        reason = "holds objects of another program" if foreign else "is no checkpoint, or a damaged one"
+        raise SettingsError(f"{path}: {reason}; {_WANTED}") from error
+    except Exception as error:  # what a damaged file makes torch stumble over is anything
+        raise SettingsError(f"{path}: is no checkpoint, or a damaged one; {_WANTED}") from error
+    wanted = _FOR_GOING_ON if to_go_on else _FOR_USE
+    lacking = [name for name, kind in wanted.items() if not isinstance(_entry(found, name), kind)]
+    lacking = lacking or [f"asr.{name}" for name in _OF_ASR if name not in found["asr"]]
+    if lacking:
+        raise SettingsError(f"{path}: no checkpoint of `asr train`, for it has no {', '.join(lacking)}; {_WANTED}")
+    return cast(dict[str, Any], found)
+
+
+def _entry(found: object, name: str) -> object:
+    return found.get(name) if isinstance(found, dict) else None
 
 
 class AtomicCheckpoints(TorchCheckpointIO):
@@ -48,6 +83,10 @@ class AtomicCheckpoints(TorchCheckpointIO):
                 f"{place}: the checkpoint could not be written ({reason}); "
                 "make room and go on from the one before with --ckpt_path last"
             ) from error
+
+    def load_checkpoint(self, path: Any, map_location: Any = "cpu", weights_only: bool | None = None) -> dict[str, Any]:
+        """Only what ``asr train`` wrote, whatever ``weights_only`` says. Raises SettingsError."""
+        return read_checkpoint(Path(path), map_location, to_go_on=True)
 
 
 class EpochCheckpoints(ModelCheckpoint):

@@ -4,6 +4,7 @@ import math
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, cast
 
@@ -47,6 +48,11 @@ class Source:
             raise SettingsError(f"data: the weight of {self.manifest} is {self.weight}; it is a number from 0 up")
         if not 0 <= self.balance <= 1:
             raise SettingsError(f"data: the balance of {self.manifest} is {self.balance}; it is a number from 0 to 1")
+
+
+def limited(batches: int, limit: int | float | None) -> int:
+    """How many of an epoch's batches a run reads under its ``limit_train_batches``: a count or a share."""
+    return min(limit, batches) if isinstance(limit, int) else int(batches * (1.0 if limit is None else limit))
 
 
 class SpeechData(lightning.LightningDataModule):
@@ -164,6 +170,7 @@ class SpeechData(lightning.LightningDataModule):
             epoch=epoch,
             beginning=beginning,
             done=self._batches_done,
+            accumulated=partial(self._accumulated, len(dataset)),
         )
 
     def val_dataloader(self) -> DataLoader[Batch]:
@@ -230,6 +237,13 @@ class SpeechData(lightning.LightningDataModule):
             return 0
         progress = self.trainer.fit_loop.epoch_loop.batch_progress.current
         return cast(_ProcessedTracker, progress).processed
+
+    def _accumulated(self, batches: int) -> tuple[int, int]:
+        """How many batches make an update, and how many of the epoch's are read."""
+        if self.trainer is None:
+            return 1, batches
+        limit = self.trainer.limit_train_batches
+        return self.trainer.accumulate_grad_batches, limited(batches, limit)
 
     @property
     def _on_gpu(self) -> bool:

@@ -16,7 +16,7 @@ from lightning.pytorch.callbacks import Callback
 
 from asr.audio.load import SAMPLE_RATE
 from asr.data.batches.dataset import Batch, SpeechDataset
-from asr.training.data_module import SpeechData
+from asr.training.data_module import SpeechData, limited
 from asr.training.module import SpeechModule
 from asr.training.probe import ProbeData
 from asr.training.progress import SetUpFirst
@@ -147,8 +147,7 @@ def _planned(data: SpeechData, trainer: Trainer) -> Plan:
     while len(batches) < epochs and updates < most and time.monotonic() - begun < _PLANNING_SECONDS:
         progress.completed = len(batches)
         loader = data.train_dataloader()
-        limit, length = trainer.limit_train_batches, len(loader)
-        batches.append(min(limit, length) if isinstance(limit, int) else int(length * limit))
+        batches.append(limited(len(loader), trainer.limit_train_batches))
         updates += math.ceil(batches[-1] / every)
         if endless:
             break

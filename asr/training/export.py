@@ -21,12 +21,12 @@ from torch import Tensor, nn
 from asr.audio.features import FeatureSettings
 from asr.audio.mfcc import Mfcc, MfccGraph
 from asr.bundle import DECODER, ENCODER, TOKENIZER, WEIGHTS, Bundle, DecodingSettings, write_bundle
-from asr.errors import AsrError, BundleError
+from asr.errors import AsrError, BundleError, SettingsError
 from asr.model.seq2seq import Seq2Seq
 from asr.model.settings import ModelSettings
 from asr.text.normaliser import Normaliser
 from asr.text.tokenizer import Tokenizer
-from asr.training.checkpoints import CHECKPOINTS
+from asr.training.checkpoints import CHECKPOINTS, read_checkpoint
 
 _OPSET = 18
 _PREFIX = "model."  # of the model's weights among a checkpoint's
@@ -43,7 +43,8 @@ class EncoderGraph(nn.Module):
     def forward(self, wave: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """One utterance has no padding, so the graph needs no lengths."""
         encoded = self.model.encode(self.mfcc(wave))
-        return *self.model.decoder.cross_keys_values(encoded.memory), encoded.ctc_log_probs
+        keys, values = self.model.decoder.cross_keys_values(encoded.memory)
+        return torch.stack(keys), torch.stack(values), encoded.ctc_log_probs
 
 
 class DecoderGraph(nn.Module):
@@ -60,7 +61,7 @@ class DecoderGraph(nn.Module):
         rows = tokens.shape[0]
         memory = (memory_keys.expand(-1, rows, -1, -1, -1), memory_values.expand(-1, rows, -1, -1, -1))
         logits, (keys, values) = self.model.decoder(tokens, (past_keys, past_values), memory)
-        return logits[:, -1].log_softmax(dim=-1), keys, values
+        return logits[:, -1].log_softmax(dim=-1), torch.stack(keys), torch.stack(values)
 
 
 def export_run(
@@ -79,18 +80,24 @@ def export_run(
     Raises BundleError for a run without checkpoints.
     """
     paths = last_checkpoints(run, average)
-    checkpoints = [torch.load(path, map_location="cpu", weights_only=True) for path in paths]
     try:
-        plain = checkpoints[-1]["asr"]
+        checkpoints = [read_checkpoint(path) for path in paths]
         weights = average_weights([checkpoint["state_dict"] for checkpoint in checkpoints])
-    except KeyError as error:
-        raise BundleError(f"{paths[-1]}: no checkpoint of `asr train` ({error} is missing)") from error
+    except SettingsError as error:
+        raise BundleError(str(error)) from error
+    except (KeyError, RuntimeError, AttributeError, TypeError) as error:
+        raise BundleError(f"{paths[0].parent}: its checkpoints are of different models; average fewer") from error
+    plain = checkpoints[-1]["asr"]
     features, settings = FeatureSettings.from_dict(plain["features"]), ModelSettings.from_dict(plain["model"])
     tokenizer = Tokenizer(plain["tokenizer"], name=str(paths[-1]))
     if half:
         weights = {name: weight.half() for name, weight in weights.items()}
     model = Seq2Seq(settings, features.dimension, tokenizer.vocabulary).eval()
-    model.load_state_dict({name: weight.float() for name, weight in weights.items()})
+    try:
+        model.load_state_dict({name: weight.float() for name, weight in weights.items()})
+    except RuntimeError as error:
+        reason = str(error).strip().splitlines()[-1].strip()
+        raise BundleError(f"{paths[-1]}: its weights do not fit its own settings ({reason}); train again") from error
     bundle = Bundle(
         folder=out,
         features=features,

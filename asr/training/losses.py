@@ -3,11 +3,28 @@
 import math
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 from torch.nn import functional
 
 from asr.errors import SettingsError
 from asr.text.special import PAD
+
+
+@dataclass(frozen=True)
+class Loss:
+    """A sum in nats and what it is over: ``count`` tokens or phonemes, the end of each utterance among them.
+
+    Kept apart until it is known what to divide by: a mean of means would count a short batch's tokens for more.
+    """
+
+    total: Tensor
+    count: Tensor
+
+    @property
+    def each(self) -> Tensor:
+        """Nats per token."""
+        return self.total / self.count
 
 
 @dataclass(frozen=True)
@@ -24,6 +41,10 @@ class LossWeights:
         if not (all(0 <= weight < math.inf for weight in weights) and sum(weights) > 0):
             raise SettingsError(f"loss: weights {self}; none may be below 0 and one must be above")
 
+    def share(self, name: str) -> float:
+        """The weight of the loss of that name."""
+        return {"decoder": self.decoder, "ctc": self.ctc, "phoneme": self.phoneme}[name]
+
     def towards(self, end: "LossWeights", share: float) -> "LossWeights":
         """The weights ``share`` (0..1) of the way from these to ``end``."""
         share = min(max(share, 0.0), 1.0)
@@ -37,10 +58,10 @@ class LossWeights:
 def cross_entropy(logits: Tensor, targets: Tensor, smoothing: float) -> Tensor:
     """Label-smoothed cross-entropy: logits (B, U, V), targets (B, U) → its sum in nats; pads do not count.
 
-    Szegedy et al., 2016; used so in "Attention Is All You Need", section 5.4.
+    In single precision at least.     Szegedy et al., 2016; used so in "Attention Is All You Need", section 5.4.
     """
     return functional.cross_entropy(
-        logits.flatten(0, 1).float(),
+        at_least_single(logits).flatten(0, 1),
         targets.flatten(),
         ignore_index=PAD,
         label_smoothing=smoothing,
@@ -48,11 +69,23 @@ def cross_entropy(logits: Tensor, targets: Tensor, smoothing: float) -> Tensor:
     )
 
 
+def at_least_single(x: Tensor) -> Tensor:
+    """The same in single precision if it is in a lower one; 65,000 summands of bf16 would have two digits."""
+    return x.to(torch.promote_types(x.dtype, torch.float32))
+
+
 def ctc(log_probs: Tensor, lengths: Tensor, targets: Tensor, target_lengths: Tensor) -> Tensor:
     """CTC loss: log_probs (B, S, V), targets (B, U) → its sum in nats (Graves et al., 2006).
 
-    A target too long for its audio counts nothing. Empty targets ask for blanks throughout.
+    In single precision at least. A target too long for its audio counts nothing. Empty targets ask for blanks
+    throughout.
     """
     return functional.ctc_loss(
-        log_probs.transpose(0, 1), targets, lengths, target_lengths, blank=PAD, reduction="sum", zero_infinity=True
+        at_least_single(log_probs).transpose(0, 1),
+        targets,
+        lengths,
+        target_lengths,
+        blank=PAD,
+        reduction="sum",
+        zero_infinity=True,
     )

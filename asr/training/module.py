@@ -1,7 +1,9 @@
 """The model in training: losses, learning rate, and what is looked at on the way."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -10,9 +12,12 @@ import numpy as np
 import torch
 import torchaudio
 from lightning.pytorch.loggers import TensorBoardLogger
+from lightning.pytorch.plugins.precision import MixedPrecision, Precision
+from lightning.pytorch.utilities import GradClipAlgorithmType
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.optim import Optimizer
 
 from asr.audio.features import FeatureSettings
 from asr.audio.mfcc import Mfcc
@@ -32,7 +37,7 @@ from asr.text.normaliser import Normaliser
 from asr.text.special import BOS, EOS, PAD
 from asr.text.tokenizer import Tokenizer
 from asr.training.data_module import SpeechData
-from asr.training.losses import LossWeights, cross_entropy, ctc
+from asr.training.losses import Loss, LossWeights, at_least_single, cross_entropy, ctc
 from asr.training.schedule import warmup_cosine
 
 
@@ -161,6 +166,7 @@ class SpeechModule(lightning.LightningModule):
         self._said: dict[str, str] = {}
         self._read: dict[str, str] = {}
         self._heard: dict[str, str] = {}
+        self._dev_losses: dict[str, list[Tensor]] = {}
 
     def setup(self, stage: str) -> None:
         """Make the phoneme head if the data has phonemes."""
@@ -192,21 +198,26 @@ class SpeechModule(lightning.LightningModule):
             features = self._mask(features)
         losses = self._losses(batch, features, lengths, self.loss.label_smoothing)[1]
         weights = self.loss.start.towards(self.loss.end, self.global_step / max(1, self.loss.ramp_updates))
-        total = weights.decoder * losses["decoder"] + weights.ctc * losses["ctc"]
-        if "phoneme" in losses:
-            total = total + weights.phoneme * losses["phoneme"]
+        each = {name: loss.each.detach() for name, loss in losses.items()}
+        shown = sum(weights.share(name) * value for name, value in each.items())
         size = len(batch.ids)
-        self.log_dict({f"train/{name}": value.detach() for name, value in losses.items()}, batch_size=size)
-        self.log("loss", total.detach(), prog_bar=True, batch_size=size)
-        return total
+        self.log_dict({f"train/{name}": value for name, value in each.items()}, batch_size=size)
+        self.log("loss", shown, prog_bar=True, batch_size=size)
+        # The gradient is to be that of one batch with all rows of the update: of all processes, over which it is
+        # averaged, and of all batches, for which Lightning divides by their number.
+        counts = batch.counts if batch.window is None else batch.window
+        said, spoken = cast(Tensor, self.all_gather(counts)).view(-1, 2).to(losses["ctc"].total).mean(dim=0)
+        parts = [
+            weights.share(name) * loss.total / (spoken if name == "phoneme" else said) for name, loss in losses.items()
+        ]
+        return torch.stack(parts).sum() * (1 if batch.window is None else self.trainer.accumulate_grad_batches)
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Losses, and what greedy search and the CTC head read in each utterance."""
         features, lengths = self._features(batch)
         encoded, losses = self._losses(batch, features, lengths, smoothing=0.0)
-        self.log_dict(
-            {f"dev/{name}": value for name, value in losses.items()}, batch_size=len(batch.ids), sync_dist=True
-        )
+        for name, loss in losses.items():
+            self._dev_losses.setdefault(name, []).append(torch.stack([loss.total, loss.count.to(loss.total)]))
         assert encoded.lengths is not None
         data = cast(SpeechData, self.trainer.datamodule)  # type: ignore[attr-defined]
         every = -(-data.dev_size // self.decoded_at_most)
@@ -222,7 +233,12 @@ class SpeechModule(lightning.LightningModule):
                 self._read[name] = self.tokenizer.decode(greedy(stepper, max_tokens=cap).tokens)
 
     def on_validation_epoch_end(self) -> None:
-        """Word error rates over the dev set, and a few transcripts in the log."""
+        """Losses per token and word error rates over the dev set, and a few transcripts in the log."""
+        for name, pairs in self._dev_losses.items():
+            # Divided once, after all batches and processes: batches hold utterances of a length, and a mean of theirs
+            # would weigh the tokens of words and of sentences differently.
+            total, count = self.trainer.strategy.reduce(torch.stack(pairs).sum(dim=0), reduce_op="sum").unbind()
+            self.log(f"dev/{name}", total / count, sync_dist=True)
         for which, read in (("wer", self._read), ("ctc_wer", self._heard)):
             said = {name: self._said[name] for name in read}
             if any(said.values()):  # a dev set in which nothing is said has no rate
@@ -233,7 +249,7 @@ class SpeechModule(lightning.LightningModule):
         for logger in self.loggers:
             if isinstance(logger, TensorBoardLogger):
                 logger.experiment.add_text("dev/transcripts", shown, self.global_step)
-        for kept in (self._said, self._read, self._heard):
+        for kept in (self._said, self._read, self._heard, self._dev_losses):
             kept.clear()
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
@@ -244,7 +260,10 @@ class SpeechModule(lightning.LightningModule):
             {"params": [p for p in trained if p.ndim > 1], "weight_decay": o.weight_decay},
             {"params": [p for p in trained if p.ndim <= 1], "weight_decay": 0.0},
         ]
-        adam = torch.optim.AdamW(groups, lr=o.peak_rate, betas=(0.9, 0.98), eps=1e-8, fused=True)
+        # Fused, an update of 4 million weights takes a quarter of the time. Where gradients are scaled (16-mixed) it
+        # would undo that only after they were clipped.
+        fused = getattr(self.trainer.precision_plugin, "scaler", None) is None
+        adam = torch.optim.AdamW(groups, lr=o.peak_rate, betas=(0.9, 0.98), eps=1e-8, fused=fused)
         updates = o.total_updates or self.trainer.estimated_stepping_batches
         if updates == math.inf:
             raise SettingsError("optimiser: total_updates is 0, the run's, but the run has no end; set one of them")
@@ -253,6 +272,22 @@ class SpeechModule(lightning.LightningModule):
             adam, lambda step: warmup_cosine(step, o.warmup_updates, total, hold=o.hold_updates)
         )
         return {"optimizer": adam, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+    def configure_gradient_clipping(
+        self,
+        optimizer: Optimizer,
+        gradient_clip_val: int | float | None = None,
+        gradient_clip_algorithm: str | None = None,
+    ) -> None:
+        """As the trainer's settings say.
+
+        Lightning refuses that to a fused optimiser in any mixed precision, since those undo the scaling of gradients
+        themselves. In bf16 nothing is scaled, so what it does in single precision is right there too.
+        """
+        plugin = self.trainer.precision_plugin
+        unscaled = isinstance(plugin, MixedPrecision) and plugin.scaler is None
+        clip = partial(Precision.clip_gradients, plugin) if unscaled else plugin.clip_gradients
+        clip(optimizer, gradient_clip_val or 0.0, GradClipAlgorithmType(gradient_clip_algorithm or "norm"))
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """All that export needs goes into the checkpoint, as plain values."""
@@ -278,6 +313,17 @@ class SpeechModule(lightning.LightningModule):
         for name, (was, now) in pairs.items():
             if was != now:
                 raise SettingsError(f"the checkpoint's {name} is {was}, the config's is {now}; they must be the same")
+
+    def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False) -> Any:
+        """As torch does, with a SettingsError of one line where the weights are of another model."""
+        try:
+            return super().load_state_dict(state_dict, strict=strict, assign=assign)
+        except RuntimeError as error:
+            reason = " ".join(str(error).strip().splitlines()[-1].split())
+            raise SettingsError(
+                f"the checkpoint's weights do not fit the config ({reason}); train with the settings, data.phonemes "
+                "among them, that it was made with"
+            ) from error
 
     def _take_weights(self, folder: Path) -> None:
         bundle = read_bundle(folder)
@@ -306,7 +352,7 @@ class SpeechModule(lightning.LightningModule):
 
     def _losses(
         self, batch: Batch, features: Tensor, lengths: Tensor, smoothing: float
-    ) -> tuple[Encoded, dict[str, Tensor]]:
+    ) -> tuple[Encoded, dict[str, Loss]]:
         tap = self.loss.phoneme_layer if self.phoneme_head is not None else None
         encoded = self.model.encode(features, lengths, tap)
         assert encoded.lengths is not None
@@ -314,19 +360,15 @@ class SpeechModule(lightning.LightningModule):
         room = functional.pad(batch.tokens, (0, 1), value=PAD)
         targets = room.scatter(1, batch.token_lengths.unsqueeze(1), EOS)
         logits = self.model.decode(encoded, torch.cat([start, batch.tokens], dim=1))
-        # To each token and end. Where several processes train, to those of all: the gradient, which is averaged over
-        # them, is then that of one process with all their rows.
-        counts = torch.stack([batch.token_lengths.sum(), batch.phoneme_lengths.sum()]) + len(batch.ids)
-        if self.training:
-            counts = cast(Tensor, self.all_gather(counts)).view(-1, 2).float().mean(dim=0)
-        said, spoken = counts
+        said, spoken = batch.counts
         losses = {
-            "decoder": cross_entropy(logits, targets, smoothing) / said,
-            "ctc": ctc(encoded.ctc_log_probs, encoded.lengths, batch.tokens, batch.token_lengths) / said,
+            "decoder": Loss(cross_entropy(logits, targets, smoothing), said),
+            "ctc": Loss(ctc(encoded.ctc_log_probs, encoded.lengths, batch.tokens, batch.token_lengths), said),
         }
         if self.phoneme_head is not None and encoded.tapped is not None:
-            log_probs = self.phoneme_head(encoded.tapped).float().log_softmax(dim=-1)
-            losses["phoneme"] = ctc(log_probs, encoded.lengths, batch.phonemes, batch.phoneme_lengths) / spoken
+            log_probs = at_least_single(self.phoneme_head(encoded.tapped)).log_softmax(dim=-1)
+            total = ctc(log_probs, encoded.lengths, batch.phonemes, batch.phoneme_lengths)
+            losses["phoneme"] = Loss(total, spoken)
         return encoded, losses
 
     def _mask(self, features: Tensor) -> Tensor:

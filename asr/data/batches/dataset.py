@@ -34,6 +34,12 @@ class Batch(NamedTuple):
     phonemes: Tensor  # (B, P), 0 where there is no inventory
     phoneme_lengths: Tensor  # (B,)
     seeds: Tensor  # (B,) for the augmentation of each row
+    window: Tensor | None = None  # (2,) counts of all batches of its update, where there are several
+
+    @property
+    def counts(self) -> Tensor:
+        """Tokens and phonemes that are asked for, with the end of each row: (2,)."""
+        return torch.stack([self.token_lengths.sum(), self.phoneme_lengths.sum()]) + len(self.ids)
 
 
 @dataclass(frozen=True)
