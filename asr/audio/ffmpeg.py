@@ -128,8 +128,8 @@ def _check(report: _Report, found: float, present: float, name: str) -> None:
 def too_short(found: float, wanted: str, name: str) -> AudioError:
     """The error for a recording of which only a part can be heard."""
     return AudioError(
-        f"{name}: cut short or damaged: found {found:.2f} s that can be read, wanted {wanted}; copy or record it again, "
-        "or convert what is left to wav (ffmpeg -i FILE rest.wav)"
+        f"{name}: cut short or damaged: found {found:.2f} s that can be read, wanted {wanted}; copy or record it "
+        "again, or convert what is left to wav (ffmpeg -i FILE rest.wav)"
     )
 
 
@@ -141,8 +141,8 @@ def _nothing(report: _Report, name: str) -> str:
         return f"{name}: found nothing that ffmpeg can decode ({found}), wanted a recording; {advice}"
     if name.lower().endswith((".raw", ".pcm")):
         return (
-            f"{name}: found samples without a header, or no recording at all, wanted one that says its rate; if you know "
-            "it tell ffmpeg: ffmpeg -f s16le -ar 16000 -ac 1 -i x.raw x.wav"
+            f"{name}: found samples without a header, or no recording at all, wanted one that says its rate; if "
+            "you know it tell ffmpeg: ffmpeg -f s16le -ar 16000 -ac 1 -i x.raw x.wav"
         )
     return (
         f"{name}: found nothing that ffmpeg can decode, wanted a recording (wav, flac, mp3, ogg, opus, or another that "

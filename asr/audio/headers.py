@@ -1,25 +1,25 @@
 """What the heads of files of plain samples say about how much sound there is, and what there is.
 
-WAV, RF64, Wave64, AIFF, AU, CAF and NIST say how many bytes of samples follow; AVI, WMA and MP4 how many of anything.
-A file with fewer was cut; one that says 0, or the most that can be said, was written into a pipe or by a recorder that
-was not stopped in order; and two that were joined say only how long the first is.
+WAV, RF64, Wave64, AIFF, AU, CAF and NIST say how many bytes of samples follow, AVI, WMA, MP4 and others (see
+``containers``) how many of anything. A file with fewer was cut; one that says 0, or the most that can be said, was
+written into a pipe or by a recorder that was not stopped in order; and two that were joined say only how long the first
+is.
 """
 
 import re
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import BinaryIO, TypeAlias
+from typing import BinaryIO, cast
 
-from asr.audio.pieces import Piece
+from asr.audio import containers
+from asr.audio.pieces import Piece, Pieces
+from asr.audio.promise import Promise, read_at
 
 _STREAMED = 0x7FFF_0000  # programs that write a WAV into a pipe put a size from here up: they cannot know it yet
 _STREAMED_64 = 2**62
 _PADDING = 4_096
-_CHUNK = 2**20
 _WAVE = (b"RIFF", b"RIFX", b"RF64", b"BW64")
-_FLAC = re.compile(rb"fLaC[\x00\x80]\x00\x00\x22")  # a FLAC's name, and the head of its first block, always 34 bytes
-_ASF_PROPERTIES = bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")
 
 
 @dataclass(frozen=True)
@@ -35,27 +35,37 @@ class Samples:
 
     @property
     def is_cut(self) -> bool:
+        """Whether some of them are missing."""
         return self.present < self.promised
-
-
-_Promise: TypeAlias = tuple[int, int, dict[int, bytes]]
-"""Where the samples begin, how many bytes of them there shall be, and what is to be put right in the head."""
 
 
 def recordings_in(file: BinaryIO, size: int) -> list[Samples]:
     """The recordings in a file, in order; none where its head makes no promise, or none that is understood here."""
-    file.seek(0)
-    start = file.read(12)
-    if start[:4] in _WAVE and start[8:] == b"WAVE":
+    magic = read_at(file, 0, 12, size)
+    if magic[:4] in _WAVE and magic[8:] == b"WAVE":
         return _waves(file, size)
-    if start[:4] == b"fLaC":
-        return _flacs(file, size)
-    read = _mp4 if start[4:8] == b"ftyp" else _FORMATS.get(start[:4])
-    promise = read(file, size) if read is not None else None
-    if promise is None:
-        return []
-    at, promised, patches = promise
-    return [Samples(promised, min(promised, size - at), _patched(size, patches))]
+    read = _FORMATS.get(b"ftyp" if magic[4:8] == b"ftyp" else magic[:4])
+    found: list[Samples] = []
+    start = 0
+    while read is not None and start < size:
+        view = cast(BinaryIO, Pieces(file, [(start, size)]))
+        promise = read(view, size - start)
+        if promise is None:
+            break
+        ends = (start + promise.end, start + promise.end + 1)  # some pad to an even number of bytes
+        following = next((end for end in ends if _begins_like(read_at(file, end, 12, size), magic)), None)
+        end = size if following is None else following
+        pieces = _patched(end, {start + place: patch for place, patch in promise.patches.items()}, start)
+        present = min(promise.length, end - start - promise.start)
+        found.append(Samples(promise.length, max(0, present), pieces, 0 if following else promise.stray))
+        start = end
+    return found
+
+
+def _begins_like(magic: bytes, first: bytes) -> bool:
+    if first[4:8] == b"ftyp":
+        return magic[4:8] == b"ftyp"
+    return magic[:4] == first[:4] and (first[:4] != b"RIFF" or magic[8:12] == first[8:12])
 
 
 def _waves(file: BinaryIO, size: int) -> list[Samples]:
@@ -70,8 +80,7 @@ def _waves(file: BinaryIO, size: int) -> list[Samples]:
         head = b""
         while head[:4] != b"data":
             place += (8 + length + length % 2) if head else 0
-            file.seek(place)
-            head = file.read(8)
+            head = read_at(file, place, 8, size)
             if len(head) < 8:
                 return found
             length = struct.unpack(order + "I", head[4:])[0]
@@ -97,7 +106,7 @@ def _waves(file: BinaryIO, size: int) -> list[Samples]:
             return [*found, Samples(length, there, ((start, size),))]
         # Samples of an odd number of bytes are followed by one more, which some forget.
         ends = [at + length + length % 2, at + length]
-        following = next((end for end in ends if _begins_wave(file, end)), None)
+        following = next((end for end in ends if _begins_wave(file, end, size)), None)
         known = following is not None or any(_are_chunks(file, end, size, order) for end in ends)
         stray = 0 if known else there - length
         found.append(Samples(length, length, ((start, size if following is None else following),), stray))
@@ -105,17 +114,15 @@ def _waves(file: BinaryIO, size: int) -> list[Samples]:
     return found
 
 
-def _begins_wave(file: BinaryIO, place: int) -> bool:
-    file.seek(place)
-    magic = file.read(12)
+def _begins_wave(file: BinaryIO, place: int, size: int) -> bool:
+    magic = read_at(file, place, 12, size)
     return magic[:4] in _WAVE and magic[8:] == b"WAVE"
 
 
 def _are_chunks(file: BinaryIO, place: int, size: int, order: str) -> bool:
     """Whether nothing but chunks (or zeros too few to be heard) lie between a place and the end of the file."""
     while place < size:
-        file.seek(place)
-        head = file.read(8)
+        head = read_at(file, place, 8, size)
         if len(head) < 8 or not (head[:4].isascii() and head[:4].decode().isprintable()):
             return size - place < _PADDING and not any(head)
         length = struct.unpack(order + "I", head[4:])[0]
@@ -123,140 +130,100 @@ def _are_chunks(file: BinaryIO, place: int, size: int, order: str) -> bool:
     return place <= size + 1
 
 
-def _flacs(file: BinaryIO, size: int) -> list[Samples]:
-    """The FLACs of a file; what is missing of one is known to its decoder."""
-    starts = []
-    place, overlap = 0, 8
-    while place < size:
-        file.seek(place)
-        data = file.read(_CHUNK)
-        if not data:
-            break
-        starts += [place + found.start() for found in _FLAC.finditer(data) if place + found.start() not in starts[-1:]]
-        place += max(1, len(data) - overlap) if place + len(data) < size else len(data)
-    return [Samples(0, 0, ((start, end),)) for start, end in zip(starts, [*starts[1:], size], strict=True)]
-
-
-def _aiff(file: BinaryIO, size: int) -> _Promise | None:
+def _aiff(file: BinaryIO, size: int) -> Promise | None:
+    form = 8 + int.from_bytes(read_at(file, 4, 4, size), "big")
     place, patches = 12, dict[int, bytes]()
-    frame = 0
-    while True:
-        file.seek(place)
-        head = file.read(8)
-        if len(head) < 8:
-            return None
-        length = int.from_bytes(head[4:], "big")
-        if head[:4] == b"COMM":
-            channels, frames, bits = struct.unpack(">hIh", file.read(8).ljust(8, b"\0"))
+    frame = frames = count_at = 0
+    while len(head := read_at(file, place, 18, size)) >= 16:
+        length = int.from_bytes(head[4:8], "big")
+        if head[:4] == b"COMM" and len(head) == 18:
+            channels, frames, bits = struct.unpack(">HIH", head[8:16])
             frame, count_at = channels * ((bits + 7) // 8), place + 10
         if head[:4] == b"SSND":
             at = place + 16
             there = size - at
-            if length >= _STREAMED or (length <= 8 < there):
+            if length >= _STREAMED or length <= 8 < there:
                 if frame and not frames:
                     patches[count_at] = struct.pack(">I", there // frame)
-                patches[place + 4] = struct.pack(">I", there + 8)
-                return at, there, {4: struct.pack(">I", size - 8), **patches}
-            return at, length - 8, {}
+                total = min(size - 8, _STREAMED)
+                patches |= {4: struct.pack(">I", total), place + 4: struct.pack(">I", min(there + 8, total))}
+                return Promise(at, there, size, patches)
+            end = max(form, at + length - 8)
+            known = any(_are_chunks(file, each, size, ">") for each in (end, end + end % 2, at + length - 8))
+            return Promise(at, length - 8, end, stray=0 if known else max(0, size - end))
         place += 8 + length + length % 2
+    return None
 
 
-def _au(file: BinaryIO, size: int) -> _Promise:
-    file.seek(0)
-    order = ">" if file.read(4) == b".snd" else "<"
-    at, length = struct.unpack(order + "2I", file.read(8).ljust(8, b"\0"))
+def _au(file: BinaryIO, size: int) -> Promise | None:
+    head = read_at(file, 0, 12, size)
+    if len(head) < 12:
+        return None
+    order = ">" if head[:4] == b".snd" else "<"
+    at, length = struct.unpack(order + "2I", head[4:])
     there = max(0, size - at)
     if length >= _STREAMED or not length:
-        return at, there, {8: struct.pack(order + "I", min(there, _STREAMED - 1))}
-    return at, length, {}
+        return Promise(at, there, size, {8: struct.pack(order + "I", min(there, _STREAMED - 1))})
+    stray = there - length
+    return Promise(at, length, at + length, stray=stray if stray > _PADDING else 0)
 
 
-def _caf(file: BinaryIO, size: int) -> _Promise | None:
+def _caf(file: BinaryIO, size: int) -> Promise | None:
     place = 8
-    while True:
-        file.seek(place)
-        head = file.read(12)
-        if len(head) < 12:
-            return None
+    while len(head := read_at(file, place, 12, size)) == 12:
         length = int.from_bytes(head[4:], "big")
         if head[:4] == b"data":
             at = place + 16  # behind the number of edits
             there = size - at
-            if length >= _STREAMED_64 or (length <= 4 and there > 0):
-                return at, there, {place + 4: struct.pack(">q", there + 4)}
-            return at, length - 4, {}
+            if length >= _STREAMED_64 or length <= 4 < there:
+                return Promise(at, there, size, {place + 4: struct.pack(">q", there + 4)})
+            return Promise(at, length - 4, at + length - 4)
         place += 12 + length
+    return None
 
 
-def _wave64(file: BinaryIO, size: int) -> _Promise | None:
+def _wave64(file: BinaryIO, size: int) -> Promise | None:
+    end = int.from_bytes(read_at(file, 16, 8, size), "little")
     place = 40
-    while True:
-        file.seek(place)
-        head = file.read(24)
-        if len(head) < 24:
-            return None
+    while len(head := read_at(file, place, 24, size)) == 24:
         length = int.from_bytes(head[16:], "little")
         if head[:4] == b"data":
             at = place + 24
             there = size - at
-            if length >= _STREAMED_64 or (length <= 24 and there > 0):
-                return at, there, {16: struct.pack("<Q", size), place + 16: struct.pack("<Q", there + 24)}
-            return at, length - 24, {}
+            if length >= _STREAMED_64 or length <= 24 < there:
+                patches = {16: struct.pack("<Q", size), place + 16: struct.pack("<Q", there + 24)}
+                return Promise(at, there, size, patches)
+            return Promise(at, length - 24, end)
         place += max(24, (length + 7) // 8 * 8)
+    return None
 
 
-def _nist(file: BinaryIO, size: int) -> _Promise | None:
-    file.seek(0)
-    head = file.read(2**16).split(b"end_head")[0]
+def _nist(file: BinaryIO, size: int) -> Promise | None:
+    head = read_at(file, 0, 2**16, size).split(b"end_head")[0]
     found = dict(re.findall(rb"(\w+) -i (\d{1,12})\s", head))
-    second = head.split(b"\n")[1].strip() if head.count(b"\n") else b""
+    lines = head.split(b"\n")
     try:
-        at = int(second)
-        return at, int(found[b"sample_count"]) * int(found[b"channel_count"]) * int(found[b"sample_n_bytes"]), {}
-    except (ValueError, KeyError):
+        at = int(lines[1])
+        length = int(found[b"sample_count"]) * int(found[b"channel_count"]) * int(found[b"sample_n_bytes"])
+        return Promise(at, length, at + length)
+    except (ValueError, KeyError, IndexError):
         return None
 
 
-def _avi(file: BinaryIO, size: int) -> _Promise | None:
-    file.seek(4)
-    length = int.from_bytes(file.read(4), "little")
-    return (8, length, {}) if file.read(4) == b"AVI " and 0 < length < _STREAMED else None
-
-
-def _asf(file: BinaryIO, size: int) -> _Promise | None:
-    file.seek(0)
-    head = file.read(_CHUNK)
-    at = head.find(_ASF_PROPERTIES)
-    length = int.from_bytes(head[at + 40 : at + 48], "little") if at >= 0 else 0
-    return (0, length, {}) if 0 < length < _STREAMED_64 else None
-
-
-def _mp4(file: BinaryIO, size: int) -> _Promise | None:
-    """Where the last box runs beyond the end, or where something stands that is no box."""
-    place = 0
-    while place < size:
-        file.seek(place)
-        head = file.read(16)
-        length = int.from_bytes(head[:4], "big")
-        if length == 1:
-            length = int.from_bytes(head[8:], "big")
-        if not any(head) or (length == 0 and place):  # zeros behind the last, or a box up to the end
-            return 0, size, {}
-        if length < 8 or not re.fullmatch(rb"[ -~\xa9]{4}", head[4:8]):
-            return 0, size * size // max(1, place), {}  # what lies behind cannot be read
-        place += length
-    return 0, place, {}
-
-
-_FORMATS: dict[bytes, Callable[[BinaryIO, int], _Promise | None]] = {
+_FORMATS: dict[bytes, Callable[[BinaryIO, int], Promise | None]] = {
     b"FORM": _aiff,
     b".snd": _au,
     b"dns.": _au,
     b"caff": _caf,
     b"riff": _wave64,
     b"NIST": _nist,
-    b"RIFF": _avi,
-    b"\x30\x26\xb2\x75": _asf,
+    b"RIFF": containers.avi,
+    b"\x30\x26\xb2\x75": containers.asf,
+    b"ftyp": containers.mp4,
+    b"TTA1": containers.tta,
+    b"wvpk": containers.wavpack,
+    b"\x1a\x45\xdf\xa3": containers.matroska,
+    b"#!AM": containers.amr,
 }
 
 

@@ -13,12 +13,13 @@ import os
 import stat
 import tempfile
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
 from asr.audio.mixing import to_mono
+from asr.audio.pieces import scratch_file
 from asr.audio.recording import Recording
 from asr.errors import AudioError
 
@@ -43,7 +44,7 @@ def load_audio(source: str | os.PathLike[str] | BinaryIO, *, name: str | None = 
     """Read one recording as a mono wave.
 
     Args:
-        source: the path of a file (or named pipe), or a binary stream such as ``sys.stdin.buffer``, which need not seek.
+        source: the path of a file or named pipe, or a binary stream, as ``sys.stdin.buffer``, which need not seek.
         name: what messages call it; the path, or "standard input" for a stream, when left out.
 
     Returns:
@@ -121,18 +122,10 @@ def _load_path(path: Path, name: str) -> NDArray[np.float32]:
 
 
 def _load_stream(stream: BinaryIO, name: str) -> NDArray[np.float32]:
-    """Decoders seek, and pipes do not: keep the bytes in a file first.
-
-    On POSIX it has no name, so that nothing is left of it, however the program ends.
-    """
-    if os.name == "posix":
-        with tempfile.TemporaryFile() as kept:
-            copy = cast(BinaryIO, kept)
-            _copy(stream, copy, name)
-            return _load_file(copy, None, name)
-    with tempfile.TemporaryDirectory() as folder, Path(folder, "stream").open("w+b") as copy:
+    """Decoders seek, and pipes do not: keep the bytes in a file first."""
+    with scratch_file() as (copy, place):
         _copy(stream, copy, name)
-        return _load_file(copy, str(Path(folder, "stream")), name)
+        return _load_file(copy, place, name)
 
 
 def _copy(stream: BinaryIO, copy: BinaryIO, name: str) -> None:

@@ -44,6 +44,7 @@ class Header:
 
     @property
     def rate(self) -> int:
+        """Samples a second."""
         return self.kind[2]
 
 
@@ -64,6 +65,7 @@ class Stream:
     """Bytes between the frames that belong to nothing."""
 
     def add(self, start: int, end: int) -> None:
+        """Take a frame in, behind those that are there."""
         self.frames += 1
         if self.pieces and self.pieces[-1][1] == start:
             self.pieces[-1] = (self.pieces[-1][0], end)
@@ -80,9 +82,11 @@ class Stream:
 
     @property
     def seconds(self) -> float:
+        """Sound in its frames."""
         return self.frames_seconds(self.frames)
 
     def frames_seconds(self, frames: int) -> float:
+        """How long so many of its frames are."""
         return frames * self.header.samples / self.header.rate
 
     @property
@@ -159,13 +163,16 @@ def _walk(file: BinaryIO, size: int) -> Iterator[tuple[int, int, bytes]]:
     while place < size:
         data, at = window.at(place)
         header = read_header(data, at)
-        if header is not None and place + header.length <= size:
-            if header.kind == kind or _goes_on(window, place + header.length, header, size):
-                kind = header.kind
-                data, at = window.at(place)
-                yield place, place + header.length, data[at : at + header.length]
-                place += header.length
-                continue
+        if (
+            header is not None
+            and place + header.length <= size
+            and (header.kind == kind or _goes_on(window, place + header.length, header, size))
+        ):
+            kind = header.kind
+            data, at = window.at(place)
+            yield place, place + header.length, data[at : at + header.length]
+            place += header.length
+            continue
         length = _tag_length(data, at)
         if length and place + length <= size:
             place += length

@@ -7,6 +7,7 @@ pages are looked through here, and a decoder is given one whole stretch of them 
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import BinaryIO
 
 from asr.audio.pieces import Piece
@@ -36,14 +37,17 @@ class Page:
 
     @property
     def length(self) -> int:
+        """In bytes."""
         return self.end - self.start
 
     @property
     def begins_stream(self) -> bool:
+        """Whether it is the first of its stream."""
         return bool(self.flags & _FIRST_OF_STREAM)
 
     @property
     def has_time(self) -> bool:
+        """Whether sound ends in it; headers have none."""
         return self.granule not in (0, _NO_PACKET_ENDS)
 
 
@@ -88,7 +92,7 @@ class Link:
         """How far the clock runs on where pages are missing."""
         missing = 0
         stretches = self.stretches()
-        for before, after in zip(stretches, stretches[1:], strict=False):
+        for before, after in pairwise(stretches):
             clocks = [[page.granule for page in pages if page.has_time] for pages in (before, after)]
             if clocks[0] and clocks[1] and clocks[1][0] > clocks[0][-1]:
                 missing += clocks[1][0] - clocks[0][-1]

@@ -2,8 +2,11 @@
 
 import io
 import os
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, BinaryIO, TypeAlias
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO, TypeAlias, cast
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
@@ -22,16 +25,16 @@ class Pieces(io.RawIOBase):
         self._place = 0
         self._index, self._index_start = 0, 0  # the piece that was read last, and where it begins
 
-    def readable(self) -> bool:
+    def readable(self) -> bool:  # noqa: D102
         return True
 
-    def seekable(self) -> bool:
+    def seekable(self) -> bool:  # noqa: D102
         return True
 
-    def tell(self) -> int:
+    def tell(self) -> int:  # noqa: D102
         return self._place
 
-    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:  # noqa: D102
         start = {os.SEEK_SET: 0, os.SEEK_CUR: self._place, os.SEEK_END: self._length}[whence]
         self._place = max(0, start + offset)
         return self._place
@@ -61,3 +64,14 @@ class Pieces(io.RawIOBase):
             filled += count
             self._place += count
         return filled
+
+
+@contextmanager
+def scratch_file() -> Iterator[tuple[BinaryIO, str | None]]:
+    """A new file, and its path; on POSIX it has none, so that nothing is left of it however the program ends."""
+    if os.name == "posix":
+        with tempfile.TemporaryFile() as file:
+            yield cast(BinaryIO, file), None
+    else:
+        with tempfile.TemporaryDirectory() as folder, Path(folder, "scratch").open("w+b") as file:
+            yield file, str(Path(folder, "scratch"))

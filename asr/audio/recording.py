@@ -1,12 +1,14 @@
-"""A file whose parts are looked at before they are decoded, so that a decoder's count of frames need not be believed."""
+"""A file that is looked through before it is decoded, so that a decoder's count of frames need not be believed."""
 
 import os
+import shutil
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import BinaryIO
 
-from asr.audio import ffmpeg, headers, mpeg, ogg, soundfiles
+from asr.audio import ffmpeg, flac, headers, mpeg, ogg, soundfiles
 from asr.audio.mixing import Block, check_length, check_rate
-from asr.audio.pieces import Piece, Pieces
+from asr.audio.pieces import Piece, Pieces, scratch_file
 from asr.errors import AudioError
 
 MOST_LOST_SECONDS, MOST_LOST_SHARE = 1.0, 0.05
@@ -46,10 +48,11 @@ class Recording:
         """
         if self._start.startswith(b"OggS"):
             links, lost = ogg.links_of(self._file, self._size)
-            # libsndfile knows neither Speex nor, from a stream with damage, FLAC in Ogg
-            if links and all(link.sound in (b"\x01vorbis", b"OpusHead") for link in links):
+            if links:
                 return self._of_ogg(links, lost)
-        suffix = os.path.splitext(self._place or self._name)[1].lower()
+        if self._start.startswith(b"fLaC"):
+            return self._of_flac(flac.flacs_in(self._file, self._size))
+        suffix = Path(self._place or self._name).suffix.lower()
         if self._start.startswith(b"ID3") or self._start[0] == 0xFF or suffix in _MPEG_EXTENSIONS:
             streams = mpeg.streams_of(self._file, self._size)
             if streams:
@@ -85,74 +88,108 @@ class Recording:
     def _of_ogg(self, links: Sequence[ogg.Link], lost_bytes: int) -> Iterator[Block]:
         heard = missing = 0.0
         used = 0
+        alone = len(links) == 1 and len(links[0].stretches()) == 1 and not lost_bytes
         for link in links:
             pages = sum(page.length for page in link.pages)
-            try:
-                for recording in self._opened(link):
-                    read = 0
-                    with recording:
-                        rate, frames = recording.samplerate, recording.frames
-                        check_rate(rate, self._name)
-                        for block in soundfiles.blocks(recording):
-                            read += len(block[1])
-                            yield block
-                    heard += read / rate
-                    missing += max(0, frames - read) / rate
-            except soundfiles.DecodingError:
-                lost_bytes += pages
-                continue
-            used += pages
-            missing += link.missing_ticks() / (_OPUS_RATE if link.sound == b"OpusHead" else rate)
-        if not used:
-            yield from self._by_ffmpeg(headers.Samples(0, 0, ()))
-            return
-        missing = max(missing, lost_bytes / used * heard)
+            for contents in link.contents(self._file):
+                recording = self._opened(contents)
+                read, rate = 0, 0
+                try:
+                    # libsndfile knows neither Speex nor FLAC in most Oggs
+                    decoded = soundfiles.blocks(recording) if recording else self._by_ffmpeg(contents, whole=alone)
+                    for rate, block in decoded:
+                        read += len(block)
+                        yield rate, block
+                except AudioError:
+                    if alone or not heard:
+                        raise
+                if not rate:
+                    lost_bytes += pages
+                    continue
+                used += pages
+                heard += read / rate
+                if recording:
+                    missing += max(0, recording.frames - read) / rate
+                    recording.close()
+            missing += link.missing_ticks() / (_OPUS_RATE if link.sound == b"OpusHead" else rate or 1)
+        missing = max(missing, lost_bytes / max(1, used) * heard)
         if _is_too_much(missing, heard + missing):
             raise ffmpeg.too_short(heard, f"the {heard + missing:.2f} s that it had", self._name)
 
-    def _opened(self, link: ogg.Link) -> Iterator[soundfiles.Recording]:
-        for contents in link.contents(self._file):
-            yield soundfiles.Recording(Pieces(self._file, contents))
-
-    def _of_samples(self, found: Sequence[headers.Samples]) -> Iterator[Block]:
-        whole: tuple[Piece, ...] = ((0, self._size),)
-        first = found[0] if found else headers.Samples(0, 0, whole)
-        with soundfiles.quiet():
-            try:
-                recording = soundfiles.Recording(Pieces(self._file, first.contents))
-            except soundfiles.DecodingError:
-                recording = None
-        # What libsndfile takes for an MP3 here was looked through and is none.
-        if recording is None or recording.format == "MP3" or recording.frames >= soundfiles.UNKNOWN_FRAMES:
-            if recording is not None:
-                recording.close()
-            yield from self._by_ffmpeg(first)
-            return
+    def _of_flac(self, found: Sequence[flac.Flac]) -> Iterator[Block]:
         heard = wanted = 0.0
-        for samples in found or [first]:
-            with recording or soundfiles.Recording(Pieces(self._file, samples.contents)) as opened:
-                recording = None
-                rate, frames = opened.samplerate, opened.frames
-                check_rate(rate, self._name)
-                if not frames and samples.promised and samples.is_cut:
-                    raise AudioError(
-                        f"{self._name}: cut short: found a header and no samples after it, wanted the {samples.promised} "
-                        "bytes of samples that the header promises; copy or record it again"
-                    )
-                share = (samples.promised + samples.stray) / samples.present if samples.present else 1.0
-                check_length(frames / rate, frames * opened.channels, self._most_seconds, self._name)
-                wanted += frames * share / rate
-                for block in soundfiles.blocks(opened):
-                    heard += len(block[1]) / rate
-                    yield block
+        for each in found:
+            recording = self._opened(each.contents)
+            if recording is None or not each.samples:
+                for rate, block in self._by_ffmpeg(each.contents, whole=len(found) == 1):
+                    heard += len(block) / rate
+                    wanted += len(block) / rate
+                    yield rate, block
+                continue
+            with recording:
+                rate = recording.samplerate
+                check_length(each.samples / rate, each.samples * recording.channels, self._most_seconds, self._name)
+                read = 0
+                for _, block in soundfiles.blocks(recording):
+                    read += len(block)
+                    yield rate, block
+            heard += read / rate
+            wanted += max(read, each.samples - each.slack) / rate
         if wanted - heard > _SLACK_SECONDS:
             raise ffmpeg.too_short(heard, f"the {wanted:.2f} s that its header promises", self._name)
 
-    def _by_ffmpeg(self, samples: headers.Samples) -> Iterator[Block]:
+    def _of_samples(self, found: Sequence[headers.Samples]) -> Iterator[Block]:
+        heard = wanted = 0.0
+        for samples in found or [headers.Samples(0, 0, ((0, self._size),))]:
+            with soundfiles.quiet():
+                recording = self._opened(samples.contents)
+            if recording is None:
+                share = samples.present / samples.promised if samples.is_cut else 1.0
+                for rate, block in self._by_ffmpeg(samples.contents, share, whole=len(found) <= 1):
+                    heard += len(block) / rate
+                    wanted += len(block) / rate
+                    yield rate, block
+                continue
+            with recording:
+                rate, frames = recording.samplerate, recording.frames
+                check_rate(rate, self._name)
+                if not frames and samples.is_cut:
+                    raise AudioError(
+                        f"{self._name}: cut short: found a header and no samples after it, wanted the "
+                        f"{samples.promised} bytes of samples that the header promises; copy or record it again"
+                    )
+                check_length(frames / rate, frames * recording.channels, self._most_seconds, self._name)
+                share = (samples.promised + samples.stray) / samples.present if samples.present else 1.0
+                wanted += frames * share / rate
+                for _, block in soundfiles.blocks(recording):
+                    heard += len(block) / rate
+                    yield rate, block
+        if wanted - heard > _SLACK_SECONDS:
+            raise ffmpeg.too_short(heard, f"the {wanted:.2f} s that its header promises", self._name)
+
+    def _opened(self, contents: Sequence[Piece]) -> soundfiles.Recording | None:
+        """By libsndfile; None where it cannot."""
+        try:
+            recording = soundfiles.Recording(Pieces(self._file, contents))
+        except soundfiles.DecodingError:
+            return None
+        check_rate(recording.samplerate, self._name)
+        if recording.format == "MP3":  # it takes for one what was looked through and is none
+            recording.close()
+            return None
+        return recording
+
+    def _by_ffmpeg(self, contents: Sequence[Piece], share: float = 1.0, *, whole: bool) -> Iterator[Block]:
+        """``whole``: the contents are the file itself. If not, ffmpeg needs a copy that is nothing else."""
         if _is_text(self._start):
             raise AudioError(f"{self._name}: found text, wanted a recording; name a recording")
-        share = samples.present / samples.promised if samples.is_cut else 1.0
-        return ffmpeg.blocks(self._file, self._place, self._name, share)
+        if whole:
+            yield from ffmpeg.blocks(self._file, self._place, self._name, share)
+            return
+        with scratch_file() as (copy, place):
+            shutil.copyfileobj(Pieces(self._file, contents), copy)
+            copy.flush()
+            yield from ffmpeg.blocks(copy, place, self._name, share)
 
 
 def _is_too_much(missing: float, whole: float) -> bool:

@@ -17,9 +17,6 @@ from asr.audio.mixing import Block
 BLOCK_SAMPLES = 131_072
 """Of all channels together, that are decoded at a time."""
 
-UNKNOWN_FRAMES = 2**62
-"""libsndfile's number of frames, from here up, for a FLAC that was written into a pipe; it stumbles at its end."""
-
 DecodingError = soundfile.LibsndfileError
 """The file is none that libsndfile knows, or is damaged."""
 
@@ -35,7 +32,7 @@ class Recording(soundfile.SoundFile):  # type: ignore[misc]  # soundfile has no 
     to frame, and the samples after each block came out wrong by up to 0.6.
     """
 
-    def seekable(self) -> bool:
+    def seekable(self) -> bool:  # noqa: D102
         return False
 
 
