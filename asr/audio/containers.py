@@ -8,6 +8,7 @@ from asr.audio.promise import Promise, read_at
 _STREAMED = 2**31 - 2**16
 _CHUNK = 2**20
 _OVERLAP = 64  # no head is longer
+_WITH_BIT_3 = b"[" + b"".join(re.escape(bytes([byte])) for byte in range(256) if byte & 8) + b"]"
 _ASF_PROPERTIES = bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")
 
 
@@ -62,18 +63,18 @@ def amr(file: BinaryIO, size: int) -> Promise | None:
 
 
 def wavpack(file: BinaryIO, size: int) -> Promise | None:
-    """Up to the next block that is the first of a recording: its number is 0, that of the one before was not."""
-    return _up_to(file, size, rb"wvpk[\0-\xff]{12}\0{4}", rb"wvpk[\0-\xff]{12}(?!\0{4})")
+    """Up to the next block that is the first of a recording: at sample 0, and first of its channels by a flag."""
+    return _up_to(file, size, rb"wvpk[\0-\xff]{12}\0{4}[\0-\xff]{5}" + _WITH_BIT_3)
 
 
-def _up_to(file: BinaryIO, size: int, head: bytes, first: bytes | None = None) -> Promise:
-    """Up to where another head stands, the earliest behind ``first`` if that is given."""
+def _up_to(file: BinaryIO, size: int, head: bytes) -> Promise:
+    """Up to where another head stands."""
     place = 8
-    for pattern in (first, head):
-        while pattern is not None and place < size:
-            data = read_at(file, place, _CHUNK, size)
-            if found := re.search(pattern, data):
-                place += found.start()
-                break
-            place += max(1, len(data) - _OVERLAP) if place + len(data) < size else max(1, len(data))
-    return Promise(0, min(place, size), min(place, size))
+    while place < size:
+        data = read_at(file, place, _CHUNK, size)
+        if found := re.search(head, data):
+            place += found.start()
+            break
+        place += max(1, len(data) - _OVERLAP) if place + len(data) < size else max(1, len(data))
+    place = min(place, size)
+    return Promise(0, place, place)

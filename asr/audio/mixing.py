@@ -125,7 +125,8 @@ def _collect(
         absurd = ~(np.abs(mono) <= _LOUDEST)
         if absurd.any():
             at = int(np.argmax(absurd))
-            found = "that is not a number or is infinite" if not np.isfinite(mono[at]) else f"of {mono[at]:.3g}"
+            worst = block[at][np.argmax(np.abs(block[at]))]
+            found = f"of {worst:.3g}" if np.isfinite(block[at]).all() else "that is not a number or is infinite"
             raise AudioError(
                 f"{name}: found a sample {found} at {seconds + (frames + at) / rate:.3f} s, "
                 "wanted finite samples, full scale being 1; write the file again from its source"

@@ -14,7 +14,7 @@ from asr.audio.pieces import Piece
 
 SERIAL, SEQUENCE, CHECKSUM, SEGMENTS, HEADER = 14, 18, 22, 26, 27  # where they lie in a page (RFC 3533)
 
-_FIRST_OF_STREAM = 2
+_FIRST_OF_STREAM, _LAST_OF_STREAM = 2, 4
 _NO_PACKET_ENDS = 2**64 - 1
 _LARGEST = HEADER + 255 + 255 * 255
 _CHUNK = 2**20
@@ -79,7 +79,8 @@ class Link:
         stretches = self.stretches()
         first = stretches[0]
         headers = [page for at, page in enumerate(first) if not any(each.has_time for each in first[: at + 1])]
-        yield _joined([(page.start, page.end) for page in first])
+        if any(page.has_time for page in first) or len(stretches) == 1:
+            yield _joined([(page.start, page.end) for page in first])
         for stretch in stretches[1:]:
             if not any(page.has_time for page in stretch):
                 continue
@@ -128,7 +129,9 @@ def links_of(file: BinaryIO, size: int) -> tuple[list[Link], int]:
         elif page.serial == serial:
             links[-1].pages.append(page)
     file.seek(place)
-    if file.read(4) != b"OggS" and size - place > _PADDING:
+    behind = file.read(_PADDING + 1)
+    ended = links and links[-1].pages[-1].flags & _LAST_OF_STREAM
+    if not behind.startswith(b"OggS") and len(behind) > _PADDING and not (ended and not any(behind)):
         lost += size - place
     return links, lost
 

@@ -3,6 +3,7 @@
 import os
 import shutil
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import BinaryIO
 
@@ -39,6 +40,7 @@ class Recording:
         self._start = file.read(1024)
         if not self._start:
             raise AudioError(f"{name}: found an empty file (0 bytes), wanted a recording; copy or record it again")
+        self._may_be_mpeg = self._start.startswith(b"ID3") or self._start[0] == 0xFF
 
     def blocks(self) -> Iterator[Block]:
         """The blocks of all that is in the file, from its beginning.
@@ -53,7 +55,7 @@ class Recording:
         if self._start.startswith(b"fLaC"):
             return self._of_flac(flac.flacs_in(self._file, self._size))
         suffix = Path(self._place or self._name).suffix.lower()
-        if self._start.startswith(b"ID3") or self._start[0] == 0xFF or suffix in _MPEG_EXTENSIONS:
+        if self._may_be_mpeg or suffix in _MPEG_EXTENSIONS:
             streams = mpeg.streams_of(self._file, self._size)
             if streams:
                 return self._of_mpeg(streams)
@@ -141,8 +143,7 @@ class Recording:
     def _of_samples(self, found: Sequence[headers.Samples]) -> Iterator[Block]:
         heard = wanted = 0.0
         for samples in found or [headers.Samples(0, 0, ((0, self._size),))]:
-            with soundfiles.quiet():
-                recording = self._opened(samples.contents)
+            recording = self._opened(samples.contents)
             if recording is None:
                 share = samples.present / samples.promised if samples.is_cut else 1.0
                 for rate, block in self._by_ffmpeg(samples.contents, share, whole=len(found) <= 1):
@@ -169,10 +170,12 @@ class Recording:
 
     def _opened(self, contents: Sequence[Piece]) -> soundfiles.Recording | None:
         """By libsndfile; None where it cannot."""
-        try:
-            recording = soundfiles.Recording(Pieces(self._file, contents))
-        except soundfiles.DecodingError:
-            return None
+        # What begins like an MP3 and is none is given to libmpg123, which complains aloud.
+        with soundfiles.quiet() if self._may_be_mpeg else nullcontext():
+            try:
+                recording = soundfiles.Recording(Pieces(self._file, contents))
+            except soundfiles.DecodingError:
+                return None
         check_rate(recording.samplerate, self._name)
         if recording.format == "MP3":  # it takes for one what was looked through and is none
             recording.close()
