@@ -1,6 +1,5 @@
 """What only ffmpeg reads: joined, cut short and damaged; what it says is ours to say."""
 
-import io
 import os
 import shutil
 import subprocess
@@ -36,7 +35,6 @@ JOINED = [
 @pytest.mark.parametrize(("name", "arguments"), JOINED, ids=[name for name, _ in JOINED])
 def test_joined_files_that_ffmpeg_reads(tmp_path: Path, name: str, arguments: list[str]) -> None:
     parts = [by_ffmpeg(tmp_path, name, tones(seconds), *arguments) for seconds in (2.0, 3.0)]
-    whole = b"".join(parts)
     assert seconds_heard(b"".join(parts)) == pytest.approx(5, abs=0.2)
     assert seconds_heard(b"".join(parts)) == pytest.approx(sum(map(seconds_heard, parts)), abs=0.1)
 
@@ -61,7 +59,8 @@ def test_a_container_cut_short_is_refused_with_how_much_of_how_much(
 ) -> None:
     whole = by_ffmpeg(tmp_path, name, tones(8.0), *arguments)
     assert seconds_heard(whole) == pytest.approx(8, abs=0.2)
-    for share in (0.3, 0.7):
+    # WavPack has blocks of seconds, and of the first none would be whole
+    for share in (0.7,) if name == "a.wv" else (0.3, 0.7):
         line = refusal(whole[: int(share * len(whole))])
         assert "cut short or damaged: found " in line
         found = float(line.partition("found ")[2].split(" s ")[0])
@@ -127,18 +126,17 @@ def test_ffmpeg_that_fails_behind_its_first_samples_is_not_believed(
     program.write_text(f'#!/bin/sh\n{shutil.which("ffmpeg")} "$@"\nexit 69\n')
     program.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
-    assert "found 2.0" in refusal(whole)
+    assert "found 2.1" in refusal(whole)
 
 
 def test_ffmpeg_is_stopped_where_it_works_for_ever(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ffmpeg, "_MOST_SECONDS", 1)
-    whole = by_ffmpeg(tmp_path, "a.mka", np.zeros(3_600 * 16_000, np.float32), "-c:a", "flac")
+    whole = by_ffmpeg(tmp_path, "a.mka", np.zeros(60 * 16_000, np.float32), "-c:a", "flac")
     program = tmp_path / "ffmpeg"
-    program.write_text(f'#!/bin/sh\nexec {shutil.which("ffmpeg")} -stream_loop 1000 "$@"\n')
+    program.write_text(f'#!/bin/sh\nexec {shutil.which("ffmpeg")} -stream_loop 1000000 "$@"\n')
     program.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
-    with pytest.raises(AudioError):
-        load_audio(io.BytesIO(whole))
+    assert "more than 1 s of processor time" in refusal(whole)
 
 
 def test_musepack_is_a_recording() -> None:
@@ -155,6 +153,8 @@ def test_nothing_is_left_of_a_stream(tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "scratch"))
     seen = []
     real = ffmpeg.blocks
-    monkeypatch.setattr(ffmpeg, "blocks", lambda *args: seen.append(os.listdir(tmp_path / "scratch")) or real(*args))
+    monkeypatch.setattr(
+        ffmpeg, "blocks", lambda *args: seen.append(list((tmp_path / "scratch").iterdir())) or real(*args)
+    )
     assert len(heard(whole + whole))
     assert seen == [[], []]

@@ -3,6 +3,7 @@
 import os
 import shutil
 import struct
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -91,10 +92,12 @@ def test_zeros_and_tags_at_the_ends_of_an_mp3_are_no_damage() -> None:
 @pytest.mark.parametrize("how", ["zeros", "noise", "missing"])
 @pytest.mark.parametrize("form", ["OGG", "OPUS"])
 def test_an_ogg_is_heard_around_a_small_hole(form: str, how: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(recording, "MOST_LOST_SECONDS", 3.0)  # libsndfile writes pages of a second and more
-    whole = encoded(tones(60.0), form)
+    # libsndfile writes pages of a second and more, and one is lost
+    monkeypatch.setattr(recording, "MOST_LOST_SECONDS", 3.0)
+    monkeypatch.setattr(recording, "MOST_LOST_SHARE", 0.2)
+    whole = encoded(tones(20.0), form)
     wave = heard(damaged(whole, 0.5, 500, how))
-    assert 57 < len(wave) / SAMPLE_RATE < 60
+    assert 17 < len(wave) / SAMPLE_RATE < 20
     assert np.abs(wave[-8_000:]).max() > 0.2
 
 
@@ -171,10 +174,8 @@ LOUD = {
 @pytest.mark.parametrize("what", LOUD)
 def test_no_decoder_writes_to_the_terminal(tmp_path: Path, what: str, capfd: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "a.mp3").write_bytes(LOUD[what])
-    try:
-        assert len(load_audio(tmp_path / "a.mp3"))
-    except AudioError as error:
-        assert "\n" not in str(error)
+    with suppress(AudioError):
+        load_audio(tmp_path / "a.mp3")
     assert capfd.readouterr() == ("", "")
 
 
@@ -194,12 +195,11 @@ def test_what_others_write_meanwhile_is_not_lost(
     assert set(said) == {"said by another thread"}
 
 
-def test_heads_that_point_anywhere_are_not_followed() -> None:
+def test_heads_that_point_anywhere_are_not_followed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shutil, "which", lambda _: None)
     for form, at, size in (("CAF", 12, 8), ("W64", 56, 8), ("AIFF", 16, 4), ("WAV", 16, 4), ("AU", 4, 4)):
         for number in (2 ** (8 * size) - 1, 2 ** (8 * size - 1), 2 ** (8 * size - 1) - 1, 1):
             data = bytearray(encoded(tones(0.2), form))
             data[at : at + size] = struct.pack(">Q", number)[-size:]
-            try:
+            with suppress(AudioError):
                 assert len(heard(bytes(data)))
-            except AudioError as error:
-                assert "\n" not in str(error)

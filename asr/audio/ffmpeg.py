@@ -3,6 +3,7 @@
 import os
 import re
 import shutil
+import signal
 import struct
 import subprocess
 import tempfile
@@ -28,6 +29,7 @@ _MOST_SECONDS = 600
 _SLACK_SECONDS = 0.2
 """Containers count what encoders add at the ends, or leave it out: of whole files ffmpeg gives up to this much less."""
 
+_LEAST_SHARE = 0.001  # of a file that is there; heads that promise more than this lie
 _REPORT_BYTES = 2**16  # of the beginning and the end of what ffmpeg says
 _REASONS = (  # what ffmpeg says, and what a person can do with
     ("moov atom not found", "the index is missing, as in a file cut short: copy or record it again"),
@@ -104,6 +106,11 @@ def blocks(file: BinaryIO, place: str | None, name: str, present: float = 1.0) -
         finally:
             process.kill()
         report = _report(said, process.returncode)
+    if process.returncode == -getattr(signal, "SIGXCPU", 0) != 0:
+        raise AudioError(
+            f"{name}: took ffmpeg more than {_MOST_SECONDS} s of processor time, wanted a recording that can be decoded "
+            "in less; convert it to wav, or split it"
+        )
     if not frames:
         raise AudioError(_nothing(report, name))
     _check(report, frames / rate, present, name)
@@ -111,6 +118,8 @@ def blocks(file: BinaryIO, place: str | None, name: str, present: float = 1.0) -
 
 def _check(report: _Report, found: float, present: float, name: str) -> None:
     """Raises AudioError where a container has more sound than was decoded of it."""
+    if present < _LEAST_SHARE:
+        raise too_short(found, "far more: its header is damaged", name)
     wanted = found / present
     damaged = bool(report.complaints) or report.status != 0
     if report.promised is not None and (report.alone or damaged):

@@ -5,9 +5,9 @@ pages are looked through here, and a decoder is given one whole stretch of them 
 """
 
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
+from itertools import takewhile
 from typing import BinaryIO
 
 from asr.audio.pieces import Piece
@@ -75,12 +75,11 @@ class Link:
         return stretches
 
     def contents(self, file: BinaryIO) -> Iterator[list[Piece]]:
-        """What a decoder shall see, for each stretch: those after the first begin with the headers of the first."""
+        """What a decoder shall see, for each stretch with sound; the headers of the first go before the others."""
         stretches = self.stretches()
-        first = stretches[0]
-        headers = [page for at, page in enumerate(first) if not any(each.has_time for each in first[: at + 1])]
-        if any(page.has_time for page in first) or len(stretches) == 1:
-            yield _joined([(page.start, page.end) for page in first])
+        headers = list(takewhile(lambda page: not page.has_time, stretches[0]))
+        if any(page.has_time for page in stretches[0]) or len(stretches) == 1:
+            yield _joined([(page.start, page.end) for page in stretches[0]])
         for stretch in stretches[1:]:
             if not any(page.has_time for page in stretch):
                 continue
@@ -89,14 +88,16 @@ class Link:
                 pieces += _renumbered(file, page, number)
             yield pieces
 
-    def missing_ticks(self) -> int:
-        """How far the clock runs on where pages are missing."""
-        missing = 0
-        stretches = self.stretches()
-        for before, after in pairwise(stretches):
-            clocks = [[page.granule for page in pages if page.has_time] for pages in (before, after)]
-            if clocks[0] and clocks[1] and clocks[1][0] > clocks[0][-1]:
-                missing += clocks[1][0] - clocks[0][-1]
+    def missing_ticks(self, heard: Sequence[float]) -> float:
+        """How far the clock runs on where pages are missing, ``heard`` being the ticks decoded of each content."""
+        clocks = [[page.granule for page in pages if page.has_time] for pages in self.stretches()]
+        missing, before = 0.0, 0 if not clocks[0] else clocks[0][-1]
+        with_sound = [clock for clock in clocks if clock]
+        for number, (clock, ticks) in enumerate(zip(with_sound, heard, strict=False)):
+            if number or not clocks[0]:
+                # a page's time is that of its end
+                missing += max(0, clock[0] - before - max(0, ticks - (clock[-1] - clock[0])))
+            before = clock[-1]
         return missing
 
 

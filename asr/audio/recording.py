@@ -93,6 +93,8 @@ class Recording:
         alone = len(links) == 1 and len(links[0].stretches()) == 1 and not lost_bytes
         for link in links:
             pages = sum(page.length for page in link.pages)
+            clock = _OPUS_RATE if link.sound == b"OpusHead" else 0
+            ticks: list[float] = []
             for contents in link.contents(self._file):
                 recording = self._opened(contents)
                 read, rate = 0, 0
@@ -107,13 +109,15 @@ class Recording:
                         raise
                 if not rate:
                     lost_bytes += pages
-                    continue
-                used += pages
+                    break
+                ticks.append(read * (clock or rate) / rate)
                 heard += read / rate
                 if recording:
                     missing += max(0, recording.frames - read) / rate
                     recording.close()
-            missing += link.missing_ticks() / (_OPUS_RATE if link.sound == b"OpusHead" else rate or 1)
+            else:
+                used += pages
+            missing += link.missing_ticks(ticks) / (clock or rate or 1)
         missing = max(missing, lost_bytes / max(1, used) * heard)
         if _is_too_much(missing, heard + missing):
             raise ffmpeg.too_short(heard, f"the {heard + missing:.2f} s that it had", self._name)

@@ -47,10 +47,16 @@ def blocks(recording: Recording, *, talks: bool = False) -> Iterator[Block]:
     with ExitStack() as stack:
         sink = stack.enter_context(tempfile.TemporaryFile()) if talks else None
         while True:
+            space = np.full((size, recording.channels), np.nan, np.float32)
             try:
                 with _quiet(sink):
-                    block: NDArray[np.float32] = recording.read(size, dtype="float32", always_2d=True)
+                    block: NDArray[np.float32] = recording.read(out=space)
             except DecodingError:
+                # What was decoded up to the damage is there, though nothing says how much it is.
+                unfilled = np.isnan(space).all(axis=1)
+                block = space[: int(np.argmax(unfilled))] if unfilled.any() else space
+                if len(block):
+                    yield recording.samplerate, block
                 return
             if not len(block):
                 return
