@@ -53,6 +53,8 @@ class _Report:
     alone: bool
     """Whether the sound is the only stream, so that the container's length is its own."""
     complaints: tuple[str, ...]
+    stopped: bool
+    """Whether it was stopped because it took too long."""
 
 
 def blocks(file: BinaryIO, place: str | None, name: str, present: float = 1.0) -> Iterator[Block]:
@@ -106,10 +108,10 @@ def blocks(file: BinaryIO, place: str | None, name: str, present: float = 1.0) -
         finally:
             process.kill()
         report = _report(said, process.returncode)
-    if process.returncode == -getattr(signal, "SIGXCPU", 0) != 0:
+    if report.stopped:
         raise AudioError(
-            f"{name}: took ffmpeg more than {_MOST_SECONDS} s of processor time, wanted a recording that can be decoded "
-            "in less; convert it to wav, or split it"
+            f"{name}: took ffmpeg more than {_MOST_SECONDS} s of processor time, wanted a recording that takes less; "
+            "convert it to wav, or split it"
         )
     if not frames:
         raise AudioError(_nothing(report, name))
@@ -180,4 +182,6 @@ def _report(said: IO[bytes], status: int) -> _Report:
     complaints = tuple(
         line for line in lines if re.search(r"\[(error|fatal|panic)\]|orrupt", line) and "non monotonically" not in line
     )
-    return _Report(status, promised, max(reached, default=0) / 1e6, alone, complaints)
+    too_long = getattr(signal, "SIGXCPU", 0)
+    stopped = bool(too_long) and (status == -too_long or f"received signal {too_long:d}." in head)
+    return _Report(status, promised, max(reached, default=0) / 1e6, alone, complaints, stopped)
