@@ -15,7 +15,7 @@ import soxr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from asr.audio import load
+from asr.audio import load, soundfiles
 from asr.audio.load import AUDIO_EXTENSIONS, SAMPLE_RATE, find_audio, load_audio
 from asr.errors import AudioError
 
@@ -90,8 +90,8 @@ def test_any_rate_gives_the_same_sound(tmp_path: Path, rate: int) -> None:
 
 
 def test_reading_in_blocks_equals_resampling_at_once(tmp_path: Path) -> None:
-    sound = chirp(44_100, seconds=4.0)
-    assert len(sound) > 2 * load._BLOCK_FRAMES
+    sound = chirp(44_100, seconds=8.0)
+    assert len(sound) > 2 * soundfiles.BLOCK_SAMPLES
     soundfile.write(tmp_path / "a.wav", sound, 44_100, subtype="FLOAT")
     np.testing.assert_array_equal(load_audio(tmp_path / "a.wav"), soxr.resample(sound, 44_100, 16_000, quality="HQ"))
 
@@ -227,7 +227,7 @@ def test_without_ffmpeg_the_message_says_to_install_it(tmp_path: Path, monkeypat
 def test_a_film_without_sound_is_refused(tmp_path: Path) -> None:
     command = ["ffmpeg", "-v", "error", "-f", "lavfi", "-i", "testsrc=d=0.2:s=32x32:r=10", "-c:v", "mpeg4"]
     subprocess.run([*command, tmp_path / "a.mp4"], check=True)
-    assert "matches no streams" in complaint(tmp_path / "a.mp4")
+    assert "no sound in it" in complaint(tmp_path / "a.mp4")
 
 
 # Bad files
@@ -276,15 +276,6 @@ def test_a_bad_file_gives_one_clear_line(
     assert ";" in message  # what to do
 
 
-@pytest.mark.parametrize("extension", ["ogg", "mp3"])
-def test_of_a_cut_stream_format_the_whole_packets_are_used(tmp_path: Path, extension: str) -> None:
-    path = tmp_path / f"a.{extension}"
-    _cut(path, chirp(seconds=20), 0.7)
-    wave = load_audio(path)
-    assert 10 < len(wave) / SAMPLE_RATE < 15
-    np.testing.assert_allclose(wave[500:100_000], chirp(seconds=20)[500:100_000], atol=0.2)
-
-
 def test_a_device_is_refused() -> None:
     assert "device" in complaint(Path("/dev/null" if Path("/dev/null").exists() else "NUL"))
 
@@ -320,7 +311,7 @@ def test_a_message_uses_the_name_that_it_is_given(tmp_path: Path) -> None:
 @given(
     flips=st.lists(st.tuples(st.integers(0, 120), st.integers(0, 255)), max_size=6),
     keep=st.integers(0, 4_000),
-    form=st.sampled_from(["WAV", "FLAC", "OGG", "AIFF"]),
+    form=st.sampled_from(["WAV", "FLAC", "OGG", "AIFF", "MP3", "W64", "CAF", "AU"]),
 )
 def test_damage_gives_a_sound_wave_or_an_audio_error(flips: list[tuple[int, int]], keep: int, form: str) -> None:
     buffer = io.BytesIO()

@@ -1,13 +1,13 @@
 """Waves to the bytes of an audio file, the same bytes for the same wave."""
 
 import io
-import zlib
 from typing import Final, Literal
 
 import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
+from asr.audio import ogg
 from asr.audio.load import SAMPLE_RATE
 
 Form = Literal["flac", "opus"]
@@ -16,8 +16,6 @@ Form = Literal["flac", "opus"]
 FORMS: Final[tuple[Form, ...]] = ("flac", "opus")
 
 _BLOCK_FRAMES = 65_536
-_SERIAL, _CHECKSUM, _SEGMENTS, _HEADER = 14, 22, 26, 27  # where they lie in an Ogg page (RFC 3533)
-_BITS_REVERSED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
 
 
 def to_int16(wave: NDArray[np.float32]) -> NDArray[np.int16]:
@@ -40,22 +38,16 @@ def encode(wave: NDArray[np.float32], form: Form) -> bytes:
     return file.getvalue() if form == "flac" else _without_chance(file.getvalue())
 
 
-def _without_chance(ogg: bytes) -> bytes:
+def _without_chance(file: bytes) -> bytes:
     """The same Ogg stream with the number 0, where libsndfile had drawn one by the clock."""
-    pages = bytearray(ogg)
+    pages = bytearray(file)
     start = 0
     while start < len(pages):
-        segments = pages[start + _SEGMENTS]
-        body = start + _HEADER + segments
-        end = body + sum(pages[start + _HEADER : body])
-        pages[start + _SERIAL : start + _SERIAL + 4] = bytes(4)
-        pages[start + _CHECKSUM : start + _CHECKSUM + 4] = bytes(4)
-        pages[start + _CHECKSUM : start + _CHECKSUM + 4] = _ogg_checksum(pages[start:end])
+        segments = pages[start + ogg.SEGMENTS]
+        body = start + ogg.HEADER + segments
+        end = body + sum(pages[start + ogg.HEADER : body])
+        pages[start + ogg.SERIAL : start + ogg.SERIAL + 4] = bytes(4)
+        pages[start + ogg.CHECKSUM : start + ogg.CHECKSUM + 4] = bytes(4)
+        pages[start + ogg.CHECKSUM : start + ogg.CHECKSUM + 4] = ogg.checksum(pages[start:end])
         start = end
     return bytes(pages)
-
-
-def _ogg_checksum(page: bytes | bytearray) -> bytes:
-    """The CRC-32 of Ogg: zlib's polynomial, but the highest bit first, begun with 0 and not inverted at the end."""
-    mirrored = zlib.crc32(page.translate(_BITS_REVERSED), 0xFFFF_FFFF) ^ 0xFFFF_FFFF
-    return int(f"{mirrored:032b}"[::-1], 2).to_bytes(4, "little")
