@@ -18,6 +18,7 @@ import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from asr.apps.cli import app, run
 from asr.apps.failures import describe
 from asr.data.lists import bounded
 from asr.data.lists.manifest import read_manifest, read_utterance
@@ -256,6 +257,30 @@ def test_only_regular_files_are_opened(folder: Path, tmp_path: Path, kind: str) 
     for each in found[1:]:
         with pytest.raises(AsrError, match="wanted a recording"):
             read_utterance(each)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["evaluate", "--greedy"],
+        ["evaluate", "--commands", "digits"],
+        ["data", "show", "--samples", "0"],
+        ["data", "shard"],
+    ],
+)
+def test_a_batch_goes_on_past_a_recording_that_is_missing(
+    folder: Path, tmp_path: Path, command: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    names = ["a.wav", "gone.wav", "/dev/zero"]
+    path = folder / "batch.tsv"
+    path.write_text("path\tspeaker\ttext\n" + "".join(f"{name}\tann\tone\n" for name in names))
+    place = [tmp_path / "out", "--bad-share", "0.9"] if "shard" in command else ["--out", tmp_path / "out"]
+    assert run(app, [*command, str(path), *map(str, place)], "asr") == 1
+    out, error = capsys.readouterr()
+    assert "written: " in out
+    assert "unexpected" not in error
+    for each in ("gone.wav", "/dev/zero"):
+        assert each in error
 
 
 def test_a_lenient_reader_still_refuses_a_list_of_which_nothing_is_there(tmp_path: Path) -> None:

@@ -157,6 +157,14 @@ def is_file(path: Path) -> bool:
         return False
 
 
+def is_folder(path: Path) -> bool:
+    """Whether a path that a file names is one of a folder; see ``is_file``."""
+    try:
+        return path.is_dir()
+    except (OSError, ValueError):
+        return False
+
+
 class BoundedTarInfo(tarfile.TarInfo):
     """A header of a tar that asks neither for much memory nor to go back: for ``tarfile.open(tarinfo=...)``.
 

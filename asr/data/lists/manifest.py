@@ -42,6 +42,17 @@ def read_manifest(path: Path, *, lenient: bool = False) -> list[Utterance]:
         ManifestError: the list cannot be read, is empty or malformed, names an id twice, or audio files are missing,
             or no regular files; where it is lenient, all of them.
     """
+    utterances = read_list(path)
+    _check_audio(path, utterances, lenient=lenient)
+    return utterances
+
+
+def read_list(path: Path) -> list[Utterance]:
+    """As ``read_manifest``, but nothing is asked of the audio: it may be missing, or be anything.
+
+    Raises:
+        ManifestError: the list cannot be read, is empty or malformed, or names an id twice.
+    """
     utterances: list[Utterance] = []
     first_lines: dict[str, tuple[Path, int]] = {}
     try:
@@ -63,7 +74,6 @@ def read_manifest(path: Path, *, lenient: bool = False) -> list[Utterance]:
         raise ManifestError(f"{path}: cannot be read: {error}") from None
     if not utterances:
         raise ManifestError(f"{path}: found no utterance; wanted at least one line after the header, or one cut")
-    _check_audio(path, utterances, lenient=lenient)
     return utterances
 
 
