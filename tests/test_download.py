@@ -257,6 +257,7 @@ def test_an_entry_for_the_folder_itself_says_nothing(publisher: Publisher, tmp_p
         *(odd_tar(type=kind, size=2**34) for kind in (tarfile.XHDTYPE, tarfile.GNUTYPE_LONGNAME)),
         *(b"", b"PK\3\4", b"PK\5\6" + bytes(18), gzip.compress(b""), bytes(10_240)),
     ],
+    ids=lambda _: "archive",
 )
 def test_odd_archives_are_refused_in_one_line(content: bytes, publisher: Publisher, tmp_path: Path) -> None:
     folder = tmp_path / "below" / "toy"
