@@ -1,6 +1,7 @@
 """Adapting a bundle to a person's commands: texts, the training that goes on, the steps and their interruptions."""
 
 import json
+import os
 import random
 import re
 import shutil
@@ -273,6 +274,30 @@ def test_what_a_bundle_was_trained_with_is_looked_for(
     assert found.unreadable[0].startswith("bad.tsv:1: found the columns words")
     assert training_set(read_bundle(tiny.bundle)) == TrainingSet()
     for broken in ("data: [", "data: {train: [{weight: 1}]}", "a word"):
+        with pytest.raises(SettingsError, match="export the model again"):
+            training_set(replace(bundle, provenance={"config": broken}))
+
+
+def test_a_bundle_cannot_have_devices_and_pipes_opened(tiny: TinyModel, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.tsv")
+    (tmp_path / "link.jsonl.gz").symlink_to("/dev/zero")
+    (tmp_path / "names.tsv").write_text("path\tspeaker\ttext\n/dev/zero\ta\thi\n../pipe.tsv\ta\thi\n")
+    strange = [
+        "/dev/zero",
+        str(tmp_path / "pipe.tsv"),
+        str(tmp_path / "link.jsonl.gz"),
+        "x" * 5000,
+        "no\0name",
+        "/dev/tty",
+    ]
+    data = {"train": [{"manifest": each} for each in strange], "dev": [str(tmp_path / "names.tsv")]}
+    data |= {"noise": strange, "impulses": strange}
+    bundle = replace(read_bundle(tiny.bundle), provenance={"config": yaml.safe_dump({"data": data})})
+    found = training_set(bundle)
+    assert (found.train, found.dev, found.noise, found.impulses) == ((), (), (), ())
+    assert set(found.absent) == set(strange)
+    assert "2 of 2 recordings are missing: /dev/zero (no regular file)" in found.unreadable[0]
+    for broken in ("[" * 2_000, f"data: {{train: [{{manifest: x, weight: 1{'0' * 400}}}]}}"):
         with pytest.raises(SettingsError, match="export the model again"):
             training_set(replace(bundle, provenance={"config": broken}))
 

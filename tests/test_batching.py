@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from asr.audio.load import SAMPLE_RATE
+from asr.audio.load import SAMPLE_RATE, load_audio
 from asr.data.augmentation.augmenter import AugmentationSettings, Augmenter
 from asr.data.batches.batching import BatchSettings, Example, balanced, batches, join, plan_epoch, rows_of
 from asr.data.batches.dataset import Batch, Changes, SpeechDataset
@@ -225,7 +225,7 @@ def test_a_batch_holds_the_recordings_padded_with_zeros(utterances: list[Utteran
     assert batch.waves.dtype == torch.float32
     assert batch.waves[0, 3200:].abs().max() == 0
     recording = soundfile.read(utterances[5].path, dtype="float32")[0]
-    assert np.abs(batch.waves[1].numpy() - recording).max() <= 0.5 / 32767 + 1e-7, "16 bits, no more lost"
+    assert np.abs(batch.waves[1].numpy() - recording).max() <= 0.5 / 32768 + 1e-7, "16 bits, no more lost"
     assert (batch.ids, batch.texts) == (["u0", "u5"], ["word0", "word5"])
     assert batch.tokens.tolist() == [[10, 20], [15, 25]]
 
@@ -344,6 +344,14 @@ def test_recordings_that_are_not_held_are_read_again_and_are_the_same(utterances
     for waves, index in ((read, 0), (partly, 5)):
         with pytest.raises(AudioError):
             waves[index]
+
+
+@pytest.mark.parametrize("hold_hours", [1.0, 0.0])
+def test_training_hears_the_samples_that_transcription_hears(tmp_path: Path, hold_hours: float) -> None:
+    every = np.arange(-32_768, 32_768).astype(np.int16)
+    soundfile.write(tmp_path / "all.wav", every, SAMPLE_RATE, subtype="PCM_16")
+    waves = Waves([Utterance("all", tmp_path / "all.wav", "-", "")], hold_hours, "")
+    np.testing.assert_array_equal(waves[0], load_audio(tmp_path / "all.wav"))
 
 
 @pytest.mark.parametrize("terminal", [True, False])

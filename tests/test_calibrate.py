@@ -11,12 +11,14 @@ from conftest import ROOT
 from typer.testing import CliRunner
 
 from asr.apps.cli import app
+from asr.apps.cli import run as cli_run
 from asr.apps.trials import Said, half_of, in_longer_speech, sets_of_sentences, strings_of_words, trial
 from asr.audio.load import SAMPLE_RATE, load_audio
 from asr.bundle import DEFAULT_BUNDLE, read_bundle
+from asr.commands import rejection
 from asr.commands.network.network import compile_network
 from asr.commands.rejection import COMMAND, Rejection
-from asr.errors import SettingsError
+from asr.errors import ManifestError, SettingsError
 from asr.runtime.commander import Listener
 from asr.runtime.transcriber import Transcriber
 
@@ -134,4 +136,47 @@ def test_too_little_speech_leaves_the_bundle_as_it_was(bundle: Path) -> None:
     before = (bundle / "bundle.json").read_bytes()
     with pytest.raises(SettingsError, match="wanted at least 20 of each"):
         run(SAMPLES / "transcripts.tsv", "--bundle", bundle, "--grammars", 2)
+    assert (bundle / "bundle.json").read_bytes() == before
+
+
+@pytest.fixture
+def few(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is found does not matter: a handful of trials will do."""
+    found = Rejection.from_dict(read_bundle(DEFAULT_BUNDLE).rejection or {})
+    monkeypatch.setattr(rejection, "calibrate", lambda trials, **_: found)
+
+
+def test_bad_recordings_are_named_and_left_out(
+    bundle: Path, noise: Path, tmp_path: Path, few: None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "some"
+    shutil.copytree(SAMPLES, folder)
+    listed = folder / "transcripts.tsv"
+    header, *rows = listed.read_text(encoding="utf-8").splitlines()
+    rows = rows[:6]
+    cut = folder / rows[0].split("\t")[header.split("\t").index("path")]
+    cut.write_bytes(cut.read_bytes()[:1000])
+    (folder / "text.wav").write_text("no audio")
+    more = ["gone.wav\tanna\tstop", "text.wav\tanna\tgo on", "/dev/zero\tanna\tgo"]
+    assert header.split("\t") == ["path", "speaker", "text"]
+    listed.write_text("\n".join([header, *rows, *more]) + "\n", encoding="utf-8")
+    (noise.parent / "0.wav").write_bytes(b"RIFF")
+    arguments = ["calibrate", listed, "--noise", noise, "--bundle", bundle, "--grammars", 2]
+    assert cli_run(app, [*map(str, arguments)], "asr") == 1
+    out, error = capsys.readouterr()
+    assert f"recorded in {bundle}" in out
+    assert "5 of 15 could not be read and are not counted: " in out
+    for name in (cut.name, "gone.wav", "text.wav", "/dev/zero", "0.wav"):
+        assert name in out
+        assert name in error
+    assert len(error.splitlines()) == 5
+    assert "unexpected" not in error
+
+
+def test_a_list_of_which_nothing_can_be_read_ends_it(bundle: Path, tmp_path: Path) -> None:
+    before = (bundle / "bundle.json").read_bytes()
+    (tmp_path / "x.wav").write_text("no audio")
+    (tmp_path / "list.tsv").write_text("path\tspeaker\ttext\nx.wav\tanna\tstop\n")
+    with pytest.raises(ManifestError, match=r"list\.tsv: none of 1 recordings could be read"):
+        run(tmp_path / "list.tsv", "--bundle", bundle)
     assert (bundle / "bundle.json").read_bytes() == before

@@ -5,6 +5,7 @@ import io
 import re
 import shutil
 import subprocess
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
@@ -19,8 +20,9 @@ from typer.testing import CliRunner
 from asr.apps.cli import app
 from asr.audio.features import FeatureSettings
 from asr.audio.load import SAMPLE_RATE
+from asr.bundle import read_bundle
 from asr.data.inspection import page as page_module
-from asr.data.inspection.faults import KINDS, Judge, ctc_steps, dropped_characters, measure
+from asr.data.inspection.faults import KINDS, Judge, ctc_steps, dropped_characters, measure, non_speech_marks
 from asr.data.inspection.page import EXTREMES, HEARD, bars, choose_samples
 from asr.data.inspection.pictures import mfcc, waveform
 from asr.data.inspection.sheet import FACTS, Histogram, describe, facts
@@ -127,6 +129,7 @@ PLANTED = {
     "short.wav": ("short", "this is far too much to say in a twentieth of a second"),
     "long.wav": ("long", "yes"),
     "letters.wav": ("characters", "turn on привет"),
+    "marks.wav": ("marks", "[noise] turn on the <unk> fan"),
     "offset.wav": ("offset", "lights on"),
     "broken.wav": ("unreadable", "volume up"),
 }
@@ -195,7 +198,7 @@ def test_unreadable_audio_makes_the_status_and_other_faults_do_not(
 ) -> None:
     assert made.status == 1
     assert "broken.wav: cut short" in made.complaints
-    assert "8 look wrong" in made.output
+    assert "9 look wrong" in made.output
     lines = made.manifest.read_text(encoding="utf-8").splitlines(keepends=True)
     rest = made.manifest.with_name("rest.tsv")
     rest.write_text("".join(line for line in lines if "broken" not in line), encoding="utf-8")
@@ -211,7 +214,7 @@ def test_every_number_is_that_of_the_data_sheet(made: Made) -> None:
     (table,) = made.tree.all("table", id="facts")
     assert table.rows == [["split", "all"], *map(list, zip(FACTS, facts(sheet.whole), strict=True))]
     (table,) = made.tree.all("table", id="rates")
-    assert table.rows[1:] == [["8,000 Hz", "1"], ["16,000 Hz", "10"]]
+    assert table.rows[1:] == [["8,000 Hz", "1"], ["16,000 Hz", "11"]]
     lengths, rates = made.tree.all("table", **{"class": "bins"})
     for table, histogram, unit in ((lengths, sheet.whole.lengths, "s"), (rates, sheet.whole.speaking_rates, "/s")):
         numbers = zip(histogram.labels(unit), map(str, histogram.counts), strict=True)
@@ -306,7 +309,7 @@ def test_splits_and_shards_are_read_as_lists_are(made: Made, tmp_path: Path, tin
     (table,) = shown.tree.all("table", id="facts")
     rows = {row[0]: row[1:] for row in table.rows}
     assert rows["split"] == [str(tmp_path / "shards"), str(made.manifest), "all"]
-    assert rows["utterances"] == ["2", "11", "13"]
+    assert rows["utterances"] == ["2", "12", "14"]
 
 
 def test_licence_and_source_are_those_that_were_noted_beside_the_list(
@@ -393,6 +396,54 @@ def test_steps_are_those_that_ctc_needs() -> None:
 )
 def test_dropped_characters_are_those_that_make_no_difference(text: str, dropped: str) -> None:
     assert "".join(dropped_characters(text, Normaliser())) == dropped
+
+
+@pytest.mark.parametrize(
+    ("text", "marks"),
+    [
+        ("[noise] find <unk>", ["[noise]", "<unk>"]),
+        ("(laughs) stop [NOISE] it *cough* <sil>", ["(laughs)", "[NOISE]", "*cough*", "<sil>"]),
+        (
+            "[LAUGHTER] {breath} (Coughing) (background noise)",
+            ["[LAUGHTER]", "{breath}", "(Coughing)", "(background noise)"],
+        ),
+        (
+            "go ++UM++ on ((inaudible)) *door slams* <|nospeech|> ♪♪",
+            ["++UM++", "((inaudible))", "*door slams*", "<|nospeech|>", "♪♪"],
+        ),
+        (
+            "[[x]] <s> go </s> [laughter-yes] [BLANK_AUDIO] [ Silence ]",
+            ["[x]", "<s>", "</s>", "[laughter-yes]", "[BLANK_AUDIO]", "[ Silence ]"],
+        ),
+        # Spoken, or arithmetic.
+        ("he (the king of spain) said so", []),
+        ("5 * 3 * 2 and 2*3*4, a < b and c > d, C++ and C++", []),
+        ("it’s “fine” - isn't it? (yes) [", []),
+        ("", []),
+    ],
+)
+def test_what_transcribers_write_for_what_is_not_speech(text: str, marks: list[str]) -> None:
+    assert non_speech_marks(text) == marks
+
+
+def test_marks_are_a_fault_of_their_own_and_of_no_other_kind(tiny_bundle: Path) -> None:
+    bundle = read_bundle(tiny_bundle)
+    judge = Judge(bundle.tokenizer, bundle.features, ModelSettings.from_dict(dict(bundle.model)), Normaliser())
+    (fault,) = judge.faults(measure(voice(3.0, 0)), "<unk> stop [noise] [noise]")
+    assert (fault.kind, fault.number, fault.badness) == ("marks", "<unk> [noise]", 3)
+    assert {each.kind for each in judge.faults(measure(voice(3.0, 0)), "<unk> stop @ [noise] привет")} == {
+        "marks",
+        "characters",
+    }
+
+
+@pytest.mark.parametrize(
+    "text", ["[" * 50_000, "(" * 50_000, "*a " * 30_000, "<a" * 30_000, "++a" * 30_000, "((" * 30_000]
+)
+def test_looking_for_marks_takes_no_longer_than_the_text_is_long(text: str) -> None:
+    begun = time.process_time()
+    non_speech_marks(text)
+    assert time.process_time() - begun < 1
 
 
 def test_tokens_that_are_unknown_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:

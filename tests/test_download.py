@@ -1,12 +1,13 @@
 """Fetching a corpus: against a server on this machine that cuts connections, refuses, and sends what it should not."""
 
+import gzip
 import hashlib
 import io
 import socket
 import tarfile
 import threading
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -15,7 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from asr.data.corpora import CORPORA
+from asr.data.corpora import CORPORA, download
 from asr.data.corpora.corpus import Archive, Corpus
 from asr.data.corpora.download import fetch
 from asr.errors import AsrError
@@ -206,6 +207,93 @@ def test_members_outside_the_folder_are_refused(content: bytes, publisher: Publi
         fetch(corpus_of(publisher, ("a.tar.gz", content, "")), folder)
     assert not list(tmp_path.rglob("evil.txt"))
     assert [path.name for path in folder.iterdir()] == ["a.tar.gz"]
+
+
+def odd_tar(**changes: Any) -> bytes:
+    buffer = io.BytesIO()
+    entry = tarfile.TarInfo("a.wav")
+    for name, value in changes.items():
+        setattr(entry, name, value)
+    buffer.write(entry.tobuf(tarfile.GNU_FORMAT))
+    buffer.write(bytes(1024))
+    return gzip.compress(buffer.getvalue())
+
+
+def odd_zip(flags: int = 0, method: int = 0) -> bytes:
+    """One file whose headers say that it is encrypted, or packed in another way."""
+    content = bytearray(zip_of({"a.wav": b"abc"}))
+    for start, place in ((b"PK\3\4", 6), (b"PK\1\2", 8)):
+        at = content.index(start) + place
+        content[at : at + 4] = flags.to_bytes(2, "little") + method.to_bytes(2, "little")
+    return bytes(content)
+
+
+def test_an_entry_for_the_folder_itself_says_nothing(publisher: Publisher, tmp_path: Path) -> None:
+    for number, name in enumerate(("./", ".//", "././")):
+        fetch(corpus_of(publisher, (f"{number}.zip", zip_of({name: b"", f"./{number}.wav": b"x"}), "")), tmp_path)
+        assert (tmp_path / f"{number}.wav").read_bytes() == b"x"
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w:gz") as tarred:
+        entry = tarfile.TarInfo("./")
+        entry.type = tarfile.DIRTYPE
+        tarred.addfile(entry)
+    fetch(corpus_of(publisher, ("a.tar.gz", buffer.getvalue(), "")), tmp_path)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        *(
+            zip_of({name: b"x"})
+            for name in (".", "..", "../", "/", "//x", "a/..", "C:", "c:x", "\\", "..\\..", "x" * 500)
+        ),
+        *(zip_of(members) for members in ({"a": b"x", "a/b": b"x"}, {"a/b": b"x", "a": b"x"})),
+        *(odd_zip(flags=1), odd_zip(method=99)),
+        *(tar_of({name: b"x"}) for name in ("..", ".", "a/..", "../x", "x" * 500, "a/" + "y" * 300)),
+        *(tar_of(members) for members in ({"a": b"x", "a/b": b"x"}, {"a/b": b"x", "a": b"x"})),
+        *(tar_of({}, link=link) for link in (("a", "b"), ("a", "/dev/zero"), ("a", "a"))),
+        *(odd_tar(type=kind) for kind in (tarfile.LNKTYPE, tarfile.FIFOTYPE, tarfile.CHRTYPE, tarfile.BLKTYPE)),
+        *(odd_tar(size=size) for size in (-512, 2**40, 2**62)),
+        *(odd_tar(type=kind, size=2**34) for kind in (tarfile.XHDTYPE, tarfile.GNUTYPE_LONGNAME)),
+        *(b"", b"PK\3\4", b"PK\5\6" + bytes(18), gzip.compress(b""), bytes(10_240)),
+    ],
+    ids=lambda _: "archive",
+)
+def test_odd_archives_are_refused_in_one_line(content: bytes, publisher: Publisher, tmp_path: Path) -> None:
+    folder = tmp_path / "below" / "toy"
+    try:
+        fetch(corpus_of(publisher, ("a.tar.gz", content, "")), folder)
+    except AsrError as error:
+        complaint = str(error)
+    else:  # nothing in it, which is no harm
+        complaint = ""
+        assert [path.name for path in folder.iterdir()] == [".a.tar.gz.unpacked"]
+    assert "\n" not in complaint
+    assert "make room" not in complaint
+    assert {path.name for path in tmp_path.iterdir()} == {"below"}
+    assert {path.name for path in (tmp_path / "below").iterdir()} == {"toy"}
+
+
+@pytest.mark.parametrize("pack", [tar_of, zip_of])
+def test_an_archive_that_would_fill_the_disk_is_refused(
+    pack: Callable[[dict[str, bytes]], bytes], publisher: Publisher, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(download, "_FREE", 10_000_000)
+    buffer = io.BytesIO()
+    if pack is zip_of:
+        with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as zipped:
+            for number in range(20):
+                zipped.writestr(f"{number}", bytes(2_000_000))
+        content = buffer.getvalue()
+    else:
+        content = tar_of({f"{number}": bytes(2_000_000) for number in range(20)})
+    with pytest.raises(AsrError, match="far more than audio does"):
+        fetch(corpus_of(publisher, ("a.tar.gz", content, "")), tmp_path)
+    assert sum(path.stat().st_size for path in tmp_path.iterdir()) < 20_000_000
+
+
+def test_a_length_that_is_no_number_is_none() -> None:
+    assert [download._length(each) for each in ("12", "", "²", "-1", "1 2", "٣", "9" * 5000)] == [12, *[None] * 6]
 
 
 def test_an_absolute_name_stays_in_the_folder(publisher: Publisher, tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from conftest import answer_always
 
 from asr.apps import microphone
 from asr.apps.cli import app, run
-from asr.apps.microphone import listen, microphone_blocks, show
+from asr.apps.microphone import check_microphone, device_named, listen, microphone_blocks, show
 from asr.audio.load import SAMPLE_RATE
 from asr.bundle import DEFAULT_BUNDLE
 from asr.errors import AsrError, AudioError
@@ -258,6 +258,29 @@ def complaint() -> str:
     return message
 
 
+@pytest.mark.parametrize(
+    ("name", "device"),
+    [
+        *((None, None), ("0", 0), ("12", 12), ("007", 7), ("USB", "USB"), ("-1", "-1"), ("1.5", "1.5")),
+        *(("²", "²"), ("٣", "٣"), ("⑨", "⑨"), ("", ""), ("9" * 5000, "9" * 5000)),
+    ],
+)
+def test_only_plain_digits_are_the_number_of_a_device(name: str | None, device: int | str | None) -> None:
+    assert device_named(name) == device
+
+
+def test_a_microphone_is_looked_for_without_opening_it(fake: SimpleNamespace, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(fake, "InputStream")
+    check_microphone()
+
+    def refuse(*_: object) -> None:
+        raise PortAudioError("Error querying device -1")
+
+    monkeypatch.setattr(fake, "query_devices", refuse)
+    with pytest.raises(AudioError, match=r"microphone 'USB': found no such input device .* plug one in"):
+        check_microphone("USB")
+
+
 def test_no_sounddevice(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "sounddevice", None)
     assert "pip install 'asr[mic]'" in complaint()
@@ -329,7 +352,7 @@ def test_a_microphone_that_is_not_there() -> None:
 
 LISTENER = """
 from types import SimpleNamespace
-from asr.apps.microphone import listen, microphone_blocks
+from asr.apps.microphone import check_microphone, device_named, listen, microphone_blocks
 write = lambda line: print(line, flush=True)
 listen(microphone_blocks("pulse", report=write), lambda wave: SimpleNamespace(text=f"{len(wave)} samples"), write)
 """

@@ -174,6 +174,44 @@ def test_damaged_recordings_are_left_out_and_listed(prepare: Prepare, tmp_path: 
     assert json.loads((out / "data_sheet.json").read_text())["whole"]["utterances"] == 118
 
 
+def test_a_path_that_is_not_there_is_left_out_and_listed(prepare: Prepare, tmp_path: Path) -> None:
+    folder = lists(tmp_path / "own", train=2, dev=2)
+    (folder / "train" / "000.wav").unlink()
+    (folder / "dev" / "001.wav").unlink()
+    (folder / "dev" / "001.wav").mkdir()
+    status, out, complaints = prepare("tsv", folder, tmp_path / "out")
+    assert status == 1
+    assert "cuts_train.jsonl.gz" in out
+    assert texts(tmp_path / "out" / "cuts_train.jsonl.gz") == ["say 1"]
+    assert texts(tmp_path / "out" / "cuts_dev.jsonl.gz") == ["say 0"]
+    assert (tmp_path / "out" / LEFT_OUT).read_text().splitlines() == [
+        "train.tsv: found no such file for train/000.wav",
+        "dev.tsv: found no regular file for dev/001.wav",
+    ]
+    (complaint,) = complaints
+    assert "2 utterances left out, their recordings are missing: train.tsv: " in complaint
+
+
+def test_lists_of_which_nothing_is_there_are_refused(prepare: Prepare, tmp_path: Path) -> None:
+    folder = lists(tmp_path / "own", train=2, dev=1)
+    shutil.rmtree(folder / "train")
+    shutil.rmtree(folder / "dev")
+    status, _, (complaint,) = prepare("tsv", folder, tmp_path / "out")
+    assert status == 1
+    assert "3 of 3 recordings are missing: train.tsv: found no such file for train/000.wav; " in complaint
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_journal_that_was_damaged_is_not_believed(tmp_path: Path) -> None:
+    folder, out = lists(tmp_path / "own", train=2, dev=1), tmp_path / "out"
+    out.mkdir()
+    status = (folder / "train" / "000.wav").stat()
+    good = {"path": str(folder / "train" / "000.wav"), "size": status.st_size, "mtime": status.st_mtime_ns}
+    lines = [{**good, "sha256": "x", "seconds": "1"}, {**good, "sha256": "x", "fault": 5}, {**good, "path": []}, [], 5]
+    (out / JOURNAL).write_text("".join(f"{json.dumps(each)}\n" for each in lines) + "[" * 100_000 + "\n")
+    assert prepare_corpus(CORPORA["tsv"], folder, out).sheet.whole.utterances == 3
+
+
 def test_headers_alone_miss_what_lies_behind_them(prepare: Prepare, tmp_path: Path) -> None:
     folder, out = lists(tmp_path / "corpus", train=120), tmp_path / "out"
     expected = damage(folder)

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from rich.console import Console
 
-from asr.apps import record
+from asr.apps import microphone, record
 from asr.apps.cli import app, run
 from asr.apps.takes import SETTLING, Take, capture
 from asr.audio.encoding import to_int16
@@ -29,7 +29,7 @@ from asr.commands.network.network import Network, compile_network
 from asr.data.lists import takes
 from asr.data.lists.manifest import read_manifest
 from asr.data.lists.takes import TakeFolder
-from asr.errors import AudioError, ManifestError
+from asr.errors import AudioError, ManifestError, SettingsError
 from asr.text.normaliser import Normaliser
 
 Wave = NDArray[np.float32]
@@ -331,14 +331,38 @@ def test_a_terminal_shows_the_level(words: list[Wave], tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("typed", "letters", "given"),
-    [("", "sq", ""), ("\n", "sq", ""), ("S\n", "sq", "s"), ("keep", "sq", ""), ("q", "sq", "q")],
+    ("typed", "letters", "given", "asked"),
+    [
+        *(("\n", "sq", "", 1), ("S\n", "sq", "s", 1), (" q \n", "sq", "q", 1), ("  \n", "rsq", "", 1)),
+        # "no" is not Enter, which would keep the take, and "stop" is not s.
+        *(("n\nr\n", "rsq", "r", 2), ("no\nstop\nrs\ns\n", "rsq", "s", 4), ("k\n\n", "sq", "", 2)),
+        ("y\n\x1b[A\n²\n\n", "ksq", "", 4),
+    ],
 )
-def test_what_is_typed(monkeypatch: pytest.MonkeyPatch, typed: str, letters: str, given: str) -> None:
+def test_what_is_typed(monkeypatch: pytest.MonkeyPatch, typed: str, letters: str, given: str, asked: int) -> None:
     monkeypatch.setattr(sys, "stdin", io.StringIO(typed))
     out = io.StringIO()
-    assert record.answer(Console(file=out), "[s]?", letters) == (given or ("" if typed else "q"))
-    assert out.getvalue().startswith("[s]?")
+    assert record.answer(Console(file=out), "[s]?", letters) == given
+    assert out.getvalue().count("[s]?") == asked
+    assert out.getvalue().count(f"wanted Enter, {letters[0]}") == asked - 1
+    assert "\x1b" not in out.getvalue()
+
+
+class Terminal(io.StringIO):
+    """Standard input where a person sits, who pressed ctrl-D."""
+
+    def isatty(self) -> bool:
+        """It is one."""
+        return True
+
+
+def test_the_end_of_the_input(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdin", Terminal())
+    assert record.answer(Console(file=io.StringIO()), "?", "sq") == "q"
+    for nobody in (io.StringIO(), io.StringIO("n\n"), io.TextIOWrapper(io.BytesIO(b"\xff\n"), "utf-8"), None):
+        monkeypatch.setattr(sys, "stdin", nobody)
+        with pytest.raises(SettingsError, match="standard input: found its end, wanted Enter, s or q; run it in a"):
+            record.answer(Console(file=io.StringIO()), "?", "sq")
 
 
 def test_a_microphone_that_is_not_there(
@@ -348,10 +372,21 @@ def test_a_microphone_that_is_not_there(
     arguments = ["commands", "record", str(grammar), "--out", str(tmp_path / "takes"), "--device", "no such one"]
     assert run(app, arguments, "asr") == 1
     out, error = capsys.readouterr()
-    assert "1 of 30: " in out
+    assert out == ""  # nobody is asked to read what nothing would hear
     assert len(error.splitlines()) == 1
     assert "wanted" in error
     assert not (tmp_path / "takes").exists()
+
+
+def test_nobody_at_the_keyboard(
+    grammar: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(microphone, "check_microphone", lambda device: None)
+    monkeypatch.setattr(sys, "stdin", io.StringIO())
+    assert run(app, ["commands", "record", str(grammar), "--out", str(tmp_path / "takes")], "asr") == 1
+    out, error = capsys.readouterr()
+    assert "1 of 30: " in out
+    assert error == "asr: standard input: found its end, wanted Enter, s or q; run it in a terminal\n"
 
 
 # A real device

@@ -8,12 +8,15 @@ from typing import TYPE_CHECKING, Annotated, Final, TypeGuard
 
 import typer
 
+from asr.apps.listening import attempt_all, left_out
 from asr.apps.options import BundleFolder
+from asr.errors import ManifestError
 
 if TYPE_CHECKING:
     from asr.apps.trials import Said
     from asr.commands.grammar.grammar import Grammar
     from asr.commands.rejection import Rejection, Trial
+    from asr.data.lists.utterance import Utterance
     from asr.runtime.commander import Listener
     from asr.runtime.transcriber import Transcriber
 
@@ -44,6 +47,8 @@ def calibrate(
     each the bundle hears commands and what is none: other sentences of the list and of the other lists, halves of
     commands, commands amid other speech, noise and silence. How sure it is of a reading, and from where on it is
     taken, follow from these.
+
+    A recording that cannot be read is named and left out, and the exit status is 1.
     """
     from rich.console import Console
     from rich.progress import track
@@ -54,11 +59,12 @@ def calibrate(
     from asr.runtime.commander import Listener
     from asr.runtime.transcriber import Transcriber
 
+    failures: list[str] = []
     folder = bundle or DEFAULT_BUNDLE
     transcriber = Transcriber.from_bundle(folder, threads=1)  # utterances are short: more threads mostly wait
     generator = random.Random(seed)
-    lists = [_read(path, transcriber, generator) for path in manifests]
-    noises = [said for path in noise or [] for said in _read(path, transcriber, generator)]
+    lists = [_read(path, transcriber, generator, failures) for path in manifests]
+    noises = [said for path in noise or [] for said in _read(path, transcriber, generator, failures)]
     console = Console(stderr=True)
     trials: list[Trial] = []
     drawn = [(number, grammar) for number, said in enumerate(lists) for grammar in _drawn(said, grammars, generator)]
@@ -70,6 +76,9 @@ def calibrate(
     record_rejection(folder, found.to_dict())
     print("\n".join(describe_point(found)))
     print(f"recorded in {folder}")
+    if failures:
+        print("\n".join(left_out(failures, len(failures) + sum(map(len, lists)) + len(noises))))
+        raise typer.Exit(1)
 
 
 def describe_point(rejection: "Rejection") -> list[str]:
@@ -83,17 +92,25 @@ def describe_point(rejection: "Rejection") -> list[str]:
     ]
 
 
-def _read(path: Path, transcriber: "Transcriber", generator: random.Random) -> list["Said"]:
-    """Some recordings of a list, drawn where it is long."""
+def _read(path: Path, transcriber: "Transcriber", generator: random.Random, failures: list[str]) -> list["Said"]:
+    """Some recordings of a list, drawn where it is long; the ids of those that cannot be read go to ``failures``.
+
+    Raises ManifestError where none of them can.
+    """
     from asr.apps.trials import Said
     from asr.data.lists.manifest import read_manifest, read_utterance
 
-    utterances = read_manifest(path)
+    utterances = read_manifest(path, lenient=True)
     chosen = generator.sample(utterances, min(_AT_MOST, len(utterances)))
-    return [
-        Said(read_utterance(each), transcriber.bundle.normaliser(each.text), f"{path}: {each.speaker}")
-        for each in chosen
-    ]
+
+    def read(each: "Utterance") -> Said:
+        return Said(read_utterance(each), transcriber.bundle.normaliser(each.text), f"{path}: {each.speaker}")
+
+    found, bad = attempt_all(chosen, read, f"Reading {path.name}")
+    if not found:
+        raise ManifestError(f"{path}: none of {len(chosen)} recordings could be read; nothing to calibrate with")
+    failures += bad
+    return list(found.values())
 
 
 def _drawn(said: Sequence["Said"], count: int, generator: random.Random) -> Iterator["Grammar"]:

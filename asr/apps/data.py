@@ -1,7 +1,6 @@
 """`asr data`: looking at lists of recordings."""
 
 import hashlib
-import json
 import webbrowser
 from collections import Counter
 from importlib import import_module
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
 data_app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Look at lists of recordings, and pack them.")
 
 _NAMED_AT_MOST = 10
+_BLOCK = 2**20
 
 
 @data_app.callback()
@@ -54,8 +54,8 @@ def show(
     """Make a page about lists of recordings: what they hold, and what looks wrong.
 
     One HTML file with the data sheet, histograms, samples to hear and see, and the utterances that are clipped, silent,
-    too short or too long for their text, spelled with characters that no token has, or off centre. Finding some is no
-    failure; the exit status is 1 only where audio could not be read.
+    too short or too long for their text, spelled with characters that no token has, full of marks such as [noise], or
+    off centre. Finding some is no failure; the exit status is 1 only where audio could not be read.
     """
     # Reading for an hour should not end with the news that something is not installed.
     for package in ("jinja2", "librosa", "matplotlib", "torch"):
@@ -69,7 +69,7 @@ def show(
     from asr.data.lists.manifest import read_manifest
 
     judge, judged_for = _judge(bundle, tokenizer)
-    lists = {path: read_manifest(path) for path in dict.fromkeys(cuts)}
+    lists = {path: read_manifest(path, lenient=True) for path in dict.fromkeys(cuts)}
     utterances = [utterance for each in lists.values() for utterance in each]
     splits = [str(path) for path, each in lists.items() for _ in each]
     console = Console(stderr=True)
@@ -141,11 +141,12 @@ def _name_unreadable(found: "Survey") -> None:
 def _noted(key: str, paths: list[Path]) -> str:
     """What `asr prepare` noted in the data sheets beside the lists; empty where it noted nothing."""
     from asr.data.corpora.preparation import SHEET
+    from asr.data.lists.bounded import parse_json
 
     noted: dict[str, None] = {}
     for path in paths:
         try:
-            values = json.loads((path.parent / f"{SHEET}.json").read_text(encoding="utf-8"))
+            values = parse_json((path.parent / f"{SHEET}.json").read_text(encoding="utf-8"))
         except (OSError, ValueError):
             continue
         if isinstance(values, dict) and isinstance(value := values.get(key), str) and value:
@@ -158,5 +159,7 @@ def _digest(paths: list[Path]) -> str:
     total = hashlib.sha256()
     for path in paths:
         for part in sorted(path.glob("cuts.*.jsonl.gz")) if path.is_dir() else [path]:
-            total.update(part.read_bytes())
+            with part.open("rb") as file:
+                while block := file.read(_BLOCK):
+                    total.update(block)
     return total.hexdigest()

@@ -102,7 +102,7 @@ def _evaluate_words(
     from asr.evaluation.report import draw_report, format_report, report_to_dict
     from asr.runtime.transcriber import Transcriber
 
-    utterances = read_manifest(manifest)
+    utterances = read_manifest(manifest, lenient=True)
     transcriber = Transcriber.from_bundle(bundle, width=width)
     recordings, bad_noises = ([], {}) if noise is None else usable_noises(noise)
     begun = time.perf_counter()

@@ -38,7 +38,7 @@ def evaluate_commands(
     from asr.evaluation.report import per_cent
     from asr.runtime.commander import Commander
 
-    utterances = read_manifest(manifest)
+    utterances = read_manifest(manifest, lenient=True)
     commander = Commander.from_bundle(bundle, commands, width=width)
     transcriber = commander.transcriber
     normal = {utterance.id: transcriber.bundle.normaliser(utterance.text) for utterance in utterances}

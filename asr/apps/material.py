@@ -61,7 +61,7 @@ def read_takes(folder: Path) -> Takes:
             f"{folder}: found no {LIST}; wanted a folder as `asr commands record` makes it: "
             "a list with the columns path, speaker and text"
         )
-    every = read_manifest(path)
+    every = read_manifest(path, lenient=True)
     sound, _ = attempt_all(every, lambda each: bool(len(read_utterance(each))), "Reading your takes")
     good = [each for each in every if sound.get(each.id)]
     if not good:

@@ -2,6 +2,7 @@
 
 import json
 import queue
+import re
 import threading
 import time
 from collections import deque
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from asr.runtime.commander import Understanding
     from asr.runtime.transcript import Transcript
 
+_NUMBER = re.compile(r"[0-9]{1,9}")
 _DIM, _PLAIN = "\x1b[2m", "\x1b[0m"
 _BLOCKS_A_SECOND = 20
 _QUEUE_SECONDS = 60  # of sound that may wait while an utterance is transcribed
@@ -113,8 +115,8 @@ def show(line: str, *, stderr: bool = False) -> None:
 
 
 def device_named(name: str | None) -> int | str | None:
-    """A device as PortAudio takes it: digits are its number, all else is part of its name."""
-    return int(name) if name is not None and name.isdigit() else name
+    """A device as PortAudio takes it: a few digits are its number, all else is part of its name."""
+    return int(name) if name is not None and _NUMBER.fullmatch(name) else name
 
 
 def microphone_blocks(
@@ -133,14 +135,8 @@ def microphone_blocks(
         AudioError: sounddevice or PortAudio is missing, there is no such microphone, or it cannot be used.
     """
     sounddevice = _import_sounddevice()
-    wanted = "the default microphone" if device is None else f"microphone {device!r}"
-    try:
-        found = sounddevice.query_devices(device, "input")
-    except (ValueError, sounddevice.PortAudioError) as error:
-        raise AudioError(
-            f"{wanted}: found no such input device ({_one_line(error)}), wanted a microphone; plug one in, "
-            "or choose one that `python -m sounddevice` lists"
-        ) from error
+    wanted = _wanted(device)
+    found = _find(sounddevice, device)
     rate, channels = _accepted(sounddevice, device, found)
     waiting: queue.Queue[NDArray[np.float32]] = queue.Queue(_QUEUE_SECONDS * _BLOCKS_A_SECOND)
     lost = threading.Event()
@@ -185,6 +181,30 @@ def microphone_blocks(
     finally:
         if stream is not None:
             stream.close()
+
+
+def check_microphone(device: int | str | None = None) -> None:
+    """Make sure, without opening it, that there is such a microphone, given as ``microphone_blocks`` takes it.
+
+    Raises:
+        AudioError: as ``microphone_blocks``.
+    """
+    sounddevice = _import_sounddevice()
+    _accepted(sounddevice, device, _find(sounddevice, device))
+
+
+def _find(sounddevice: ModuleType, device: int | str | None) -> Any:
+    try:
+        return sounddevice.query_devices(device, "input")
+    except (ValueError, sounddevice.PortAudioError) as error:
+        raise AudioError(
+            f"{_wanted(device)}: found no such input device ({_one_line(error)}), wanted a microphone; plug one in, "
+            "or choose one that `python -m sounddevice` lists"
+        ) from error
+
+
+def _wanted(device: int | str | None) -> str:
+    return "the default microphone" if device is None else f"microphone {device!r}"
 
 
 def _import_sounddevice() -> ModuleType:

@@ -40,7 +40,8 @@ def prepare(
 
     Every recording is decoded once. What cannot be used is left out, counted and listed in left_out.txt; an interrupted
     run goes on where it was. Exit status: 0 when all recordings that were found can be used, even if some transcripts
-    lack theirs, as in a partial copy; 1 when some are damaged, empty or too short, or when it had to stop.
+    lack theirs, as in a partial copy; 1 when some are damaged, empty or too short, or missing although a list of your
+    own names them, or when it had to stop.
     """
     from asr.data.corpora import CORPORA
     from asr.data.corpora.preparation import LEFT_OUT, prepare_corpus
@@ -64,12 +65,18 @@ def prepare(
             f"{len(made.unpaired)} files or transcripts left out for want of the other: "
             f"{some_lines(made.unpaired)}; {listed}"
         )
+    if made.missing:
+        _say(
+            f"{len(made.missing)} utterances left out, their recordings are missing: "
+            f"{some_lines(made.missing)}; {listed}"
+        )
     if made.unusable:
         total = made.sheet.whole.utterances + len(made.unusable)
         _say(
             f"{len(made.unusable)} of {total} utterances left out, their recordings cannot be used: "
             f"{some_lines(made.unusable)}; {listed}"
         )
+    if made.missing or made.unusable:
         raise typer.Exit(1)
 
 

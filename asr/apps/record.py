@@ -2,6 +2,7 @@
 
 import math
 import random
+import sys
 from collections import Counter
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from asr.apps.options import Device
+from asr.errors import SettingsError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -48,7 +50,7 @@ def record(
     """
     from rich.console import Console
 
-    from asr.apps.microphone import device_named, microphone_blocks
+    from asr.apps.microphone import check_microphone, device_named, microphone_blocks
     from asr.commands.grammar.grammar import read_grammar
     from asr.commands.grammar.ready import find_grammar
     from asr.commands.network.network import compile_network
@@ -57,6 +59,7 @@ def record(
 
     network = compile_network([read_grammar(find_grammar(grammar))], Normaliser())
     takes = TakeFolder(out)
+    check_microphone(device_named(device))  # before anybody is asked to read anything
     before = len(takes.utterances)
     console = Console(highlight=False)
     sentences = prompts(network, [each.text for each in takes.utterances], random.Random())
@@ -114,12 +117,14 @@ def collect(
         takes: where they go.
         speaker: who speaks.
         open_microphone: called anew for each take, so that no device listens while nobody is asked to speak.
-        ask: shows a question and gives the answer, one of the letters that it is given, or "" for Enter.
+        ask: shows a question and gives the answer, one of the letters that it is given, or "" for Enter and nothing
+            else.
         console: what is said goes there, and on a terminal the level meter.
 
     Raises:
         AudioError: the microphone cannot be used.
         OSError: a take cannot be written.
+        SettingsError: nobody is there to answer.
     """
     from rich.text import Text
 
@@ -195,10 +200,21 @@ def meter(peak: float, text: str | None) -> "Text":
 
 
 def answer(console: "Console", question: str, letters: str) -> str:
-    """What the person types: one of the letters, or "" for Enter and anything else; the end of the input is q."""
-    try:
-        typed = console.input(question, markup=False).strip()[:1].lower()
-    except EOFError:
-        console.print()
-        return _QUIT
-    return typed if typed in letters else ""
+    """What the person types: one of the letters, or "" for Enter; anything else is asked again.
+
+    Ctrl-D on a terminal is q. Raises SettingsError where standard input ends otherwise: nobody is there to answer.
+    """
+    wanted = f"wanted Enter{''.join(f', {letter}' for letter in letters[:-1])} or {letters[-1]}"
+    while True:
+        try:
+            typed = console.input(question, markup=False).strip().lower()
+        except (EOFError, RuntimeError) as error:  # the latter where standard input is closed
+            console.print()
+            if sys.stdin is not None and sys.stdin.isatty():
+                return _QUIT
+            raise SettingsError(f"standard input: found its end, {wanted}; run it in a terminal") from error
+        except UnicodeDecodeError:
+            typed = "?"
+        if not typed or (len(typed) == 1 and typed in letters):
+            return typed
+        console.print(f"  found {typed[:20]!r}, {wanted}", markup=False)

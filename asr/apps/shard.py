@@ -40,9 +40,8 @@ def shard(
     from asr.data.lists.utterance import some_lines
     from asr.data.shards.packing import LEFT_OUT, pack
 
-    packed = pack(
-        read_manifest(cuts), out, form=form.value, per_shard=per_shard, seed=seed, jobs=jobs, bad_share=bad_share
-    )
+    utterances = read_manifest(cuts, lenient=True)
+    packed = pack(utterances, out, form=form.value, per_shard=per_shard, seed=seed, jobs=jobs, bad_share=bad_share)
     made, lost = packed.folder, packed.left_out
     print(f"written: {out}, {made.utterances} utterances, {made.seconds / 3600:.2f} hours, {len(made.shards)} shards")
     if lost:

@@ -12,6 +12,7 @@ import yaml
 from asr.bundle import TOKENIZER, Bundle
 from asr.data.augmentation.augmenter import AugmentationSettings
 from asr.data.batches.batching import BatchSettings
+from asr.data.lists.bounded import is_file, is_folder
 from asr.data.lists.manifest import read_manifest
 from asr.errors import AsrError, ManifestError, SettingsError
 from asr.files import write_whole
@@ -69,13 +70,14 @@ def training_set(bundle: Bundle) -> TrainingSet:
             for each in data.get("train") or []
         ]
         named = {name: [str(path) for path in data.get(name) or []] for name in ("dev", "noise", "impulses")}
-    except (yaml.YAMLError, AttributeError, KeyError, TypeError, ValueError) as error:
+    except (yaml.YAMLError, AttributeError, KeyError, TypeError, ValueError, OverflowError, RecursionError) as error:
         raise SettingsError(
             f"{bundle.folder}: its config of the training cannot be read ({' '.join(str(error).split())}); "
             "export the model again"
         ) from error
     every = [source.manifest for source in train] + [path for paths in named.values() for path in paths]
-    absent = tuple(path for path in every if not Path(path).exists())
+    # Whoever made the bundle named them: a device never ends, and a pipe waits for ever.
+    absent = tuple(path for path in every if not (is_file(Path(path)) or is_folder(Path(path))))
     faults = {path: fault for path in dict.fromkeys(every) if path not in absent and (fault := _fault(Path(path)))}
     left_out = {*absent, *faults}
     return TrainingSet(

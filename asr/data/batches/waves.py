@@ -8,12 +8,13 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import track
 
+from asr.audio.encoding import to_int16
 from asr.audio.load import SAMPLE_RATE
 from asr.data.lists.manifest import read_utterance
 from asr.data.lists.utterance import Utterance
 from asr.errors import SettingsError
 
-_FULL_SCALE = 32_767.0
+_FULL_SCALE = np.float32(32_768)  # as whoever decodes 16 bits has it, so that training hears what transcription hears
 
 
 class Waves:
@@ -53,5 +54,4 @@ class Waves:
 
 
 def _read_int16(utterance: Utterance) -> NDArray[np.int16]:
-    samples: NDArray[np.int16] = np.rint(np.clip(read_utterance(utterance), -1.0, 1.0) * _FULL_SCALE).astype(np.int16)
-    return samples
+    return to_int16(read_utterance(utterance))

@@ -23,11 +23,13 @@ class Reading:
     """The utterances of each split, and a line for whatever lay in the folder and could not be used.
 
     Splits are named train, dev, test; ``all`` where nothing is split, ``noise`` for recordings without speech. One for
-    which the folder holds nothing is left out.
+    which the folder holds nothing is left out. ``missing`` are lines on recordings that a list of the person's own
+    names and that are not there.
     """
 
     splits: Mapping[str, Sequence[Utterance]]
     left_out: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

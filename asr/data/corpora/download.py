@@ -1,11 +1,14 @@
 """A corpus from its publisher: fetched, checked and unpacked into its folder."""
 
+import errno
 import gzip
 import hashlib
 import http.client
 import lzma
+import re
 import ssl
 import stat
+import struct
 import tarfile
 import time
 import urllib.error
@@ -29,12 +32,19 @@ from rich.progress import (
 )
 
 from asr.data.corpora.corpus import Archive, Corpus
+from asr.data.lists.bounded import BoundedTarInfo
 from asr.errors import AsrError
 
 _BLOCK: Final = 2**20
 _TRIES: Final = 5
 _TIMEOUT: Final = 60.0
-_DAMAGED: Final = (tarfile.TarError, zipfile.BadZipFile, gzip.BadGzipFile, EOFError, zlib.error, lzma.LZMAError)
+_DAMAGED: Final = (
+    *(tarfile.TarError, zipfile.BadZipFile, gzip.BadGzipFile, EOFError, zlib.error, lzma.LZMAError),
+    *(ValueError, OverflowError, MemoryError, struct.error),  # of sizes and names that nothing can have
+)
+_ODD_NAMES: Final = (errno.EISDIR, errno.ENOTDIR, errno.EEXIST, errno.ENAMETOOLONG, errno.EINVAL, errno.ELOOP)
+_RATIO: Final = 50  # audio packs to a half, sometimes to a tenth
+_FREE: Final = 2**30  # bytes that an archive may unpack to, however small it is
 _LOOPBACK: Final = ("127.0.0.1", "::1", "localhost")
 
 
@@ -146,17 +156,21 @@ def _go_on(url: str, part: Path, report: Callable[[int, int | None], None]) -> b
             if first.partition("-")[0] != str(have):
                 part.unlink()
                 return False
-            size = int(total) if total.isdigit() else None
+            size = _length(total)
         else:
             have = 0  # the publisher sends all of it again
-            length = response.headers.get("Content-Length", "")
-            size = int(length) if length.isdigit() else None
+            size = _length(response.headers.get("Content-Length", ""))
         with part.open("ab" if have else "wb") as file:
             while block := response.read(_BLOCK):
                 file.write(block)
                 have += len(block)
                 report(have, size)
     return size is None or have == size
+
+
+def _length(header: str) -> int | None:
+    """The bytes that a header promises, None where it does not."""
+    return int(header) if re.fullmatch(r"[0-9]{1,18}", header) else None
 
 
 class _NoDowngrade(urllib.request.HTTPRedirectHandler):
@@ -194,22 +208,29 @@ def _check(archive: Archive, file: Path) -> None:
 
 
 def _unpack(file: Path, folder: Path) -> None:
-    """Unpack a tar or zip archive; its members stay inside the folder."""
+    """Unpack a tar or zip archive; its members are plain files and stay inside the folder."""
+    room = _RATIO * file.stat().st_size + _FREE
     try:
         if zipfile.is_zipfile(file):
             with zipfile.ZipFile(file) as zipped:
-                members = zipped.infolist()
-                for member in members:
-                    _check_member(member)
+                members = [member for member in zipped.infolist() if _is_wanted(member)]
+                _check_room(sum(member.file_size for member in members), room)
                 for member in _counted(members, len(members), file):
                     zipped.extract(member, folder)
         else:
-            with tarfile.open(file) as tarred:
+            total = 0
+            with tarfile.open(file, tarinfo=BoundedTarInfo) as tarred:
                 for entry in _counted(tarred, None, file):
+                    if not (entry.isreg() or entry.isdir()):
+                        raise _Refused(f"{entry.name!r} is a link or a device")
+                    total += entry.size
+                    _check_room(total, room)
                     tarred.extract(entry, folder, filter="data")
-    except (tarfile.FilterError, _Outside) as error:
-        raise AsrError(f"{file}: refused, {error}; wanted members inside the folder; tell the publisher") from error
+    except (tarfile.FilterError, _Refused, RuntimeError) as error:  # the last where a member is encrypted
+        raise _refused(file, error) from error
     except (*_DAMAGED, OSError) as error:
+        if isinstance(error, OSError) and error.errno in _ODD_NAMES:
+            raise _refused(file, error) from error
         # A bzip2 stream that is damaged is an OSError without a number; what the disk refuses has one.
         if isinstance(error, OSError) and error.errno is not None:
             raise
@@ -220,16 +241,32 @@ def _unpack(file: Path, folder: Path) -> None:
         ) from error
 
 
-class _Outside(Exception):
-    """A member of a zip archive that would leave the folder."""
+class _Refused(Exception):
+    """A member of an archive that would leave the folder or fill the disk, or is no file."""
 
 
-def _check_member(member: zipfile.ZipInfo) -> None:
+def _refused(file: Path, error: Exception) -> AsrError:
+    return AsrError(
+        f"{file}: refused, {' '.join(str(error).split())}; wanted members inside the folder, plain files; "
+        "tell the publisher"
+    )
+
+
+def _is_wanted(member: zipfile.ZipInfo) -> bool:
+    """Whether there is something to unpack: an entry for the folder itself says nothing."""
     path = PurePosixPath(member.filename.replace("\\", "/"))
-    if path.is_absolute() or ".." in path.parts or ":" in path.parts[0]:
-        raise _Outside(f"{member.filename!r} would be written outside the folder")
+    if path.is_absolute() or ".." in path.parts or (path.parts and ":" in path.parts[0]):
+        raise _Refused(f"{member.filename!r} would be written outside the folder")
     if stat.S_ISLNK(member.external_attr >> 16):
-        raise _Outside(f"{member.filename!r} is a link")
+        raise _Refused(f"{member.filename!r} is a link")
+    if not path.parts and not member.is_dir():
+        raise _Refused(f"{member.filename!r} is no name of a file")
+    return bool(path.parts)
+
+
+def _check_room(unpacked: int, room: int) -> None:
+    if unpacked > room:
+        raise _Refused(f"it would unpack to {unpacked:,} bytes or more, far more than audio does")
 
 
 def _counted(members: Iterable[Any], total: int | None, file: Path) -> Iterator[Any]:

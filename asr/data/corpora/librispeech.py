@@ -10,6 +10,7 @@ from typing import Final
 
 from asr.data.corpora.corpus import Archive, Corpus, Reading
 from asr.data.corpora.pairing import Transcript, add, find_recordings, find_root, pair, read_rows
+from asr.data.lists.bounded import is_file
 
 # The publisher's checksums: https://www.openslr.org/resources/12/md5sum.txt, …/31/md5sum.txt
 PARTS: Final = {
@@ -52,7 +53,7 @@ def _reader(parts: Mapping[str, str]) -> Callable[[Path], Reading]:
         left_out: list[str] = []
         transcripts: dict[str, Transcript] = {}
         for part, place in places.items():
-            for path in sorted(place.rglob("*.trans.txt")):
+            for path in sorted(filter(is_file, place.rglob("*.trans.txt"))):
                 for where, line in read_rows(path, folder, left_out):
                     match = _LINE.fullmatch(line)
                     if match is None:

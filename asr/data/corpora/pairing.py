@@ -4,6 +4,7 @@ Whatever belongs to nothing is left out with a line that names it, so that a par
 """
 
 import csv
+import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Final
 
 from asr.audio.load import find_audio
 from asr.data.corpora.corpus import Reading
+from asr.data.lists.bounded import LONGEST_LINE
 from asr.data.lists.utterance import Utterance, some
 from asr.errors import AudioError, ManifestError
 
@@ -80,13 +82,21 @@ def read_rows(path: Path, folder: Path, left_out: list[str]) -> Iterator[tuple[s
     A line that is not UTF-8 goes to ``left_out``.
 
     Raises:
-        ManifestError: the file cannot be read, or no line of it is UTF-8.
+        ManifestError: the file cannot be read, no line of it is UTF-8, or one is longer than any transcript.
     """
     name = path.relative_to(folder).as_posix()
     damaged = readable = 0
     try:
         with path.open("rb") as file:
-            for number, line in enumerate(file, start=1):
+            for number in itertools.count(1):
+                line = file.readline(LONGEST_LINE + 1)
+                if not line:
+                    break
+                if len(line) > LONGEST_LINE:
+                    raise ManifestError(
+                        f"{path}:{number}: found a line of more than {LONGEST_LINE:,} bytes, wanted a transcript; "
+                        "copy the corpus again"
+                    )
                 text = decoded(line)
                 if text is None:
                     damaged += 1

@@ -16,6 +16,7 @@ from rich.progress import track
 from asr.audio.load import SAMPLE_RATE, load_audio
 from asr.data.corpora.corpus import Corpus, Reading
 from asr.data.inspection.sheet import Sheet, describe
+from asr.data.lists.bounded import number, parse_json
 from asr.data.lists.cuts import write_cuts
 from asr.data.lists.manifest import check_disjoint
 from asr.data.lists.utterance import Utterance, some_lines
@@ -53,12 +54,14 @@ class Preparation:
     """What was written of a corpus, and what was not.
 
     ``unusable`` are lines on utterances whose recordings cannot be used, ``unpaired`` the reader's own on files and
-    transcripts that belong to nothing. ``written`` names the files in their order.
+    transcripts that belong to nothing, ``missing`` on recordings that a list names in vain. ``written`` names the files
+    in their order.
     """
 
     sheet: Sheet
     unusable: tuple[str, ...]
     unpaired: tuple[str, ...]
+    missing: tuple[str, ...]
     written: tuple[str, ...]
 
 
@@ -111,7 +114,7 @@ def prepare_corpus(
         )
     sheet = _describe(corpus, splits, checked, headers_only=headers_only)
     pages = {
-        LEFT_OUT: "".join(f"{_line(each)}\n" for each in (*unusable, *reading.left_out)),
+        LEFT_OUT: "".join(f"{_line(each)}\n" for each in (*unusable, *reading.missing, *reading.left_out)),
         f"{SHEET}.json": json.dumps(sheet.to_dict(), ensure_ascii=False, indent=1) + "\n",
         f"{SHEET}.md": sheet.markdown(),
     }
@@ -120,7 +123,7 @@ def prepare_corpus(
     for split, utterances in splits.items():
         write_cuts(utterances, out / cuts_name(split))
     journal.unlink(missing_ok=True)
-    return Preparation(sheet, tuple(unusable), reading.left_out, (*map(cuts_name, splits), *pages))
+    return Preparation(sheet, tuple(unusable), reading.left_out, reading.missing, (*map(cuts_name, splits), *pages))
 
 
 def cuts_name(split: str) -> str:
@@ -272,10 +275,13 @@ def _read_journal(journal: Path) -> dict[str, Recording]:
         return known
     for line in lines:
         try:
-            values = json.loads(line)
+            values = parse_json(line)
             path = values.pop("path")
-            known[path] = Recording(**values)
-        except (ValueError, KeyError, TypeError, AttributeError):
+            earlier = Recording(**values)
+            number(earlier.seconds, "seconds")
+            if isinstance(path, str) and isinstance(earlier.fault, str) and isinstance(earlier.rate, int):
+                known[path] = earlier
+        except (ManifestError, ValueError, KeyError, TypeError, AttributeError):
             continue
     return known
 

@@ -3,17 +3,19 @@
 from pathlib import Path
 
 from asr.data.corpora.corpus import Corpus, Reading
-from asr.data.lists.manifest import check_disjoint, read_manifest
+from asr.data.lists.manifest import check_disjoint, missing_audio, read_list
+from asr.data.lists.utterance import Utterance, some_lines
 from asr.errors import ManifestError
 
 SPLITS = ("train", "dev", "test", "all")
 
 
 def read_lists(folder: Path) -> Reading:
-    """The utterances of each list that is there.
+    """The utterances of each list that is there, without those whose recordings are not.
 
     Raises:
-        ManifestError: there is none of the lists, one is malformed, or two share a speaker.
+        ManifestError: there is none of the lists, one is malformed, all recordings are missing, or two lists share a
+            speaker.
     """
     lists = {split: folder / f"{split}.tsv" for split in SPLITS if (folder / f"{split}.tsv").is_file()}
     if not lists:
@@ -21,12 +23,26 @@ def read_lists(folder: Path) -> Reading:
             f"{folder}: found no list in it; wanted train.tsv, dev.tsv, test.tsv or all.tsv "
             "with the header path, speaker, text"
         )
-    splits = {split: read_manifest(path) for split, path in lists.items()}
+    splits: dict[str, list[Utterance]] = {}
+    lost: list[str] = []
+    for split, path in lists.items():
+        utterances = read_list(path)
+        missing = missing_audio(utterances)
+        lost += (
+            f"{path.name}: found {missing[each.path]} for {each.id}" for each in utterances if each.path in missing
+        )
+        if there := [each for each in utterances if each.path not in missing]:
+            splits[split] = there
+    if not splits:
+        raise ManifestError(
+            f"{folder}: {len(lost)} of {len(lost)} recordings are missing: {some_lines(lost)}; put them there or mend "
+            "the paths"
+        )
     try:
         check_disjoint(splits)
     except ManifestError as error:
         raise ManifestError(f"{folder}: {error}") from error
-    return Reading(splits)
+    return Reading(splits, missing=tuple(lost))
 
 
 LISTS = Corpus(

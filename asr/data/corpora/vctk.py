@@ -9,6 +9,7 @@ from typing import Final
 
 from asr.data.corpora.corpus import Archive, Corpus, Reading
 from asr.data.corpora.pairing import Transcript, add, decoded, find_recordings, find_root, pair
+from asr.data.lists.bounded import LONGEST_LINE, is_file, whole
 from asr.errors import ManifestError
 
 LAYOUT: Final = (
@@ -40,10 +41,11 @@ def read_vctk(folder: Path) -> Reading:
     )
     left_out: list[str] = []
     transcripts: dict[str, Transcript] = {}
-    for path in sorted((root / "txt").rglob("*.txt")):
+    for path in sorted(filter(is_file, (root / "txt").rglob("*.txt"))):
         place = path.relative_to(folder).as_posix()
         try:
-            text = decoded(path.read_bytes())
+            with path.open("rb") as file:
+                text = decoded(whole(file, str(path), LONGEST_LINE))
         except OSError as error:
             raise ManifestError(f"{path}: cannot be read ({error.strerror}); check its permissions") from error
         if text is None:

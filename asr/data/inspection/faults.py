@@ -1,6 +1,7 @@
 """What looks wrong with an utterance: measured in its wave, and read from its text."""
 
 import math
+import re
 import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -41,6 +42,19 @@ LONG: Final = 5.0
 _FAINTEST: Final = 1e-6  # -120 dBFS, so that digital silence has a level too
 _BLOCK: Final = SAMPLE_RATE // 10
 _PLAIN: Final = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789 '’,.?!;:-\"“”()")
+_MARK: Final = re.compile(
+    r"\[[^\[\]]*\]|<[^\s<>][^<>]*>|\{[^{}]*\}|\(\([^()]*\)\)|\([^()]*\)|(?<!\w)\*[^\s*](?:[^*]*[^\s*])?\*(?!\w)"
+    r"|\+\+[^\s+]+\+\+|[♪♫]+"
+)
+# What stands between single round brackets is often spoken; of what is not, these are the beginnings of the words.
+_NOT_SPOKEN: Final = re.compile(
+    r"\b(?:laugh|giggl|chuckl|cough|sneez|sniff|sigh|gasp|groan|grunt|yawn|snor|sob|cry|cries|scream|whisper|breath"
+    r"|inhal|exhal|hiccup|burp|lip|smack|throat|nois|music|appla|clap|cheer|cross.?talk|overlap|background|beep|buzz"
+    r"|static|click|bark|knock|slam|creak|ring(?:s|ing)\b|paus|silen|sil\b|blank|unintel|inaud|indistinct|unclear"
+    r"|incompr|illegible|mumbl|foreign|speaks|speaking|unk\b|unknown|spn\b|nsn\b|uh\b|um\b)",
+    re.IGNORECASE,
+)
+_MARKS_NAMED: Final = 5
 _READ_ALOUD: Final = "@#*/\\"  # Unicode has them as punctuation, but they are spoken
 _SILENTLY_DROPPED: Final = ("P", "Z", "M", "Cf")
 
@@ -82,6 +96,11 @@ KINDS: Final[Mapping[str, Kind]] = {
         "Characters outside the tokenizer",
         "The text normaliser drops them, or the tokenizer has no token for them, so that the model never learns to "
         "write what is said there. Spell them as they are spoken.",
+    ),
+    "marks": Kind(
+        "Non-speech marks",
+        "Words between brackets or asterisks, such as [noise], (laughs), <unk> or *cough*, are how transcribers write "
+        "down what is not speech; here they are taken for words that somebody said. Take them out of the text.",
     ),
     "offset": Kind(
         "DC offset",
@@ -158,6 +177,10 @@ class Judge:
             found.append(Fault("silent", f"{measures.level:.1f} dBFS at its loudest", -measures.level))
         if abs(measures.offset) > MOST_OFFSET:
             found.append(Fault("offset", f"mean {measures.offset:+.4f} of full scale", abs(measures.offset)))
+        if marks := non_speech_marks(text):
+            named = list(dict.fromkeys(marks))
+            more = f" and {len(named) - _MARKS_NAMED} more" if len(named) > _MARKS_NAMED else ""
+            found.append(Fault("marks", " ".join(named[:_MARKS_NAMED]) + more, len(marks)))
         return [*found, *self._against_text(measures, spoken), *self._characters(text, spoken)]
 
     def _against_text(self, measures: Measures, spoken: str) -> list[Fault]:
@@ -176,7 +199,7 @@ class Judge:
         return []
 
     def _characters(self, text: str, spoken: str) -> list[Fault]:
-        lost = dropped_characters(text, self.normaliser)
+        lost = dropped_characters(_MARK.sub(_blank, text), self.normaliser)
         unknown = self.tokenizer.encode(spoken).count(UNK) if spoken else 0
         if not spoken and text.strip() and not lost:
             return [Fault("characters", "nothing of the text is left", math.inf)]
@@ -191,6 +214,19 @@ class Judge:
 def ctc_steps(tokens: Sequence[int]) -> int:
     """The fewest steps in which CTC can spell the tokens: one each, and a blank between two that are equal."""
     return len(tokens) + sum(first == second for first, second in pairwise(tokens))
+
+
+def non_speech_marks(text: str) -> list[str]:
+    """What in a text says that something is heard which is not speech, as transcribers write it, in its order."""
+    return [mark for mark in _MARK.findall(text) if _is_mark(mark)]
+
+
+def _is_mark(found: str) -> bool:
+    return not found.startswith("(") or found.startswith("((") or bool(_NOT_SPOKEN.search(found))
+
+
+def _blank(found: re.Match[str]) -> str:
+    return " " if _is_mark(found[0]) else found[0]
 
 
 def dropped_characters(text: str, normaliser: Normaliser) -> list[str]:

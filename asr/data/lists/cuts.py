@@ -1,7 +1,5 @@
 """Utterances in Lhotse's cut sets."""
 
-import gzip
-import json
 import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -9,6 +7,7 @@ from typing import Any, Final, NamedTuple
 
 import soundfile
 
+from asr.data.lists.bounded import lines_of, number, parse_json, shown, string
 from asr.data.lists.utterance import NOBODY, Utterance, some
 from asr.errors import ManifestError
 
@@ -33,19 +32,19 @@ def read_cuts(path: Path) -> Iterator[tuple[int, Utterance]]:
     """The utterances of a cut set whose audio is in files, each with the number of its line.
 
     Raises:
-        ManifestError: Lhotse is not installed, or a line does not describe a stretch of a recording.
+        ManifestError: Lhotse is not installed, a line does not describe a stretch of a recording, or is longer than any
+            that does.
         OSError, EOFError, zlib.error, UnicodeDecodeError: the list cannot be read.
     """
     _lhotse(path)
-    with gzip.open(path, "rt", encoding="utf-8") if path.suffix == ".gz" else path.open(encoding="utf-8") as file:
-        for number, line in enumerate(file, start=1):
-            if not line.strip():
-                continue
-            try:
-                utterance = parse_cut(line)
-            except ManifestError as error:
-                raise ManifestError(f"{path}:{number}: {error}") from None
-            yield number, utterance
+    for place, line in enumerate(lines_of(path), start=1):
+        if not line.strip():
+            continue
+        try:
+            utterance = parse_cut(line)
+        except ManifestError as error:
+            raise ManifestError(f"{path}:{place}: {error}") from None
+        yield place, utterance
 
 
 def write_cuts(utterances: Iterable[Utterance], path: Path) -> None:
@@ -92,56 +91,81 @@ def parse_cut(line: str, member: Member | None = None) -> Utterance:
     Raises:
         ManifestError: the line does not describe a stretch of a recording, or another than the member.
     """
+    try:
+        return _utterance(_deserialized(line), member)
+    except ManifestError:
+        raise
+    except Exception as error:  # Lhotse's classes look at no type, so that a wrong one may raise anything anywhere
+        raise ManifestError(
+            f"found no Lhotse cut ({type(error).__name__}: {shown(str(error), 200)}), wanted one"
+        ) from None
+
+
+def _deserialized(line: str) -> Any:
     import lhotse
 
-    try:
-        cut = lhotse.serialization.deserialize_item(json.loads(line))
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ManifestError(f"found no Lhotse cut ({type(error).__name__}: {error}), wanted one") from None
+    values = parse_json(line)
+    if not isinstance(values, dict):
+        raise ManifestError(f"found no Lhotse cut but {shown(values)}, wanted one")
+    cut = lhotse.serialization.deserialize_item(values)
     if not isinstance(cut, lhotse.MonoCut | lhotse.MultiCut):
         raise ManifestError(f"found a {type(cut).__name__}, wanted a MonoCut or MultiCut")
+    return cut
+
+
+def _utterance(cut: Any, member: Member | None) -> Utterance:
+    name = string(cut.id, "the id of a cut")
     recording = cut.recording
     if recording is None:
-        raise ManifestError(f"cut {cut.id!r} has no recording, only features; wanted one with its audio")
-    kinds = [source.type for source in recording.sources]
+        raise ManifestError(f"cut {name!r} has no recording, only features; wanted one with its audio")
+    kinds = [string(source.type, "where the audio is kept") for source in recording.sources]
     if kinds != ["file" if member is None else "shar"]:
         wanted = "one file; save the cuts with CutSet.save_audios first" if member is None else "it in the shard's tar"
-        raise ManifestError(f"cut {cut.id!r} keeps its audio as {some(kinds)}; wanted {wanted}")
+        raise ManifestError(f"cut {name!r} keeps its audio as {some(kinds)}; wanted {wanted}")
     changes = [
-        change["name"] if isinstance(change, dict) else type(change).__name__ for change in recording.transforms or ()
+        str(change["name"]) if isinstance(change, dict) else type(change).__name__
+        for change in recording.transforms or ()
     ]
     if any(change != "Resample" for change in changes):
         raise ManifestError(
-            f"cut {cut.id!r} is changed as it is read ({some(changes)}); wanted the recording as it is; "
+            f"cut {name!r} is changed as it is read ({some(changes)}); wanted the recording as it is; "
             "save the cuts with CutSet.save_audios first"
         )
     channels = [cut.channel] if isinstance(cut.channel, int) else list(cut.channel)
     if sorted(channels) != sorted(recording.channel_ids):
         raise ManifestError(
-            f"cut {cut.id!r} takes channels {channels} of {list(recording.channel_ids)}; wanted all of them; "
-            "save the cuts with CutSet.save_audios first"
+            f"cut {name!r} takes channels {shown(channels)} of {shown(list(recording.channel_ids))}; wanted all of "
+            "them; save the cuts with CutSet.save_audios first"
         )
     if len(cut.supervisions) != 1 or cut.supervisions[0].text is None:
         raise ManifestError(
-            f"cut {cut.id!r} has {len(cut.supervisions)} supervisions, wanted one with a text (empty for silence); "
+            f"cut {name!r} has {len(cut.supervisions)} supervisions, wanted one with a text (empty for silence); "
             "CutSet.trim_to_supervisions makes such cuts"
         )
     spoken = cut.supervisions[0]
-    if member is not None and member.name != cut.id:
+    if member is not None and member.name != name:
         raise ManifestError(
-            f"cut {cut.id!r} meets the audio of {member.name!r} in {member.archive}; wanted its own; "
-            "copy the shard again"
+            f"cut {name!r} meets the audio of {member.name!r} in {member.archive}; wanted its own; copy the shard again"
         )
-    custom = cut.custom or {}
+    custom = {} if cut.custom is None else dict(cut.custom)
+    whole = custom.get(_TO_THE_END, False)
+    if not isinstance(whole, bool):
+        raise ManifestError(f"found {shown(whole)} as {_TO_THE_END} of cut {name!r}, wanted true or false")
     return Utterance(
-        id=cut.id if member is None else str(custom.get(UTTERANCE_ID, cut.id)),
-        path=Path(recording.sources[0].source) if member is None else member.archive,
-        speaker=spoken.speaker or NOBODY,
-        text=spoken.text,
-        start=float(cut.start),
-        duration=None if custom.get(_TO_THE_END, False) else float(cut.duration),
+        id=name if member is None else string(custom.get(UTTERANCE_ID, name), f"the utterance's id of cut {name!r}"),
+        path=_path(recording.sources[0].source, name) if member is None else member.archive,
+        speaker=NOBODY if spoken.speaker in (None, "") else string(spoken.speaker, f"the speaker of cut {name!r}"),
+        text=string(spoken.text, f"the text of cut {name!r}"),
+        start=number(cut.start, f"the start of cut {name!r}"),
+        duration=None if whole else number(cut.duration, f"the duration of cut {name!r}"),
         packed=None if member is None else (member.offset, member.size),
     )
+
+
+def _path(source: object, name: str) -> Path:
+    if not isinstance(source, str) or not source:
+        raise ManifestError(f"found {shown(source)} as the file of cut {name!r}, wanted a path")
+    return Path(source)
 
 
 def _recording(lhotse: Any, path: Path) -> Any:

@@ -4,6 +4,7 @@ A manifest is a tab-separated file with the header ``path speaker text``, a Lhot
 """
 
 import io
+import os
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -13,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from asr.audio.load import SAMPLE_RATE, load_audio
+from asr.data.lists.bounded import is_file, lines_of
 from asr.data.lists.cuts import CUT_SUFFIXES, read_cuts
 from asr.data.lists.shard import read_shards
 from asr.data.lists.utterance import NOBODY, Utterance, some
@@ -22,7 +24,7 @@ _COLUMNS: Final = ("path", "speaker", "text")
 _LEEWAY: Final = 0.1  # seconds by which a codec's padding may make a recording shorter than a list says
 
 
-def read_manifest(path: Path) -> list[Utterance]:
+def read_manifest(path: Path, *, lenient: bool = False) -> list[Utterance]:
     """The utterances of a tab-separated list, a Lhotse cut set (``.jsonl``, ``.jsonl.gz``) or a folder of shards.
 
     They come in the order of the list.
@@ -33,8 +35,23 @@ def read_manifest(path: Path) -> list[Utterance]:
     from the working folder, as Lhotse reads them. Of a folder with Lhotse Shar the tars' headers are read, not their
     audio; an archive without its list is what an interrupted writer left, and is passed over.
 
+    Where it is ``lenient`` some audio files may be missing: for who goes on past a recording that cannot be read, and
+    names it.
+
     Raises:
-        ManifestError: the list cannot be read, is empty or malformed, names an id twice, or audio files are missing.
+        ManifestError: the list cannot be read, is empty or malformed, names an id twice, or audio files are missing,
+            or no regular files; where it is lenient, all of them.
+    """
+    utterances = read_list(path)
+    _check_audio(path, utterances, lenient=lenient)
+    return utterances
+
+
+def read_list(path: Path) -> list[Utterance]:
+    """As ``read_manifest``, but nothing is asked of the audio: it may be missing, or be anything.
+
+    Raises:
+        ManifestError: the list cannot be read, is empty or malformed, or names an id twice.
     """
     utterances: list[Utterance] = []
     first_lines: dict[str, tuple[Path, int]] = {}
@@ -57,8 +74,15 @@ def read_manifest(path: Path) -> list[Utterance]:
         raise ManifestError(f"{path}: cannot be read: {error}") from None
     if not utterances:
         raise ManifestError(f"{path}: found no utterance; wanted at least one line after the header, or one cut")
-    _check_audio(path, utterances)
     return utterances
+
+
+def missing_audio(utterances: Sequence[Utterance]) -> dict[Path, str]:
+    """The recordings that are no regular files, a device or a pipe say, each with what is there instead."""
+    recordings = dict.fromkeys(utterance.path for utterance in utterances)
+    return {
+        path: "no regular file" if os.path.lexists(path) else "no such file" for path in recordings if not is_file(path)
+    }
 
 
 def check_disjoint(splits: Mapping[str, Sequence[Utterance]]) -> None:
@@ -83,9 +107,12 @@ def read_utterance(utterance: Utterance) -> NDArray[np.float32]:
     """The sound of an utterance: wave (N,), float32 in [-1, 1] at 16 kHz.
 
     Raises:
-        AudioError: the recording cannot be read.
+        AudioError: the recording cannot be read, or is no regular file.
         ManifestError: the recording ends before the utterance does.
     """
+    # A list may name a device that never ends, or a pipe into which nobody writes.
+    if utterance.packed is None and (missing := missing_audio([utterance])):
+        raise AudioError(f"{utterance.path}: found {missing[utterance.path]}, wanted a recording; mend its path")
     return cut_out(utterance, load_audio(utterance.path) if utterance.packed is None else _load_packed(utterance))
 
 
@@ -110,8 +137,9 @@ def _load_packed(utterance: Utterance) -> NDArray[np.float32]:
     offset, size = utterance.packed
     try:
         with utterance.path.open("rb") as tar:
+            there = max(0, tar.seek(0, os.SEEK_END) - offset)
             tar.seek(offset)
-            content = tar.read(size)
+            content = tar.read(min(size, there))  # a damaged header may promise more than any memory holds
     except OSError as error:
         raise AudioError(
             f"{utterance.path}: cannot be read ({error.strerror or error}); put the shard back or check its permissions"
@@ -133,36 +161,37 @@ def _read_lines(path: Path) -> Iterator[tuple[tuple[Path, int], Utterance]]:
 
 def _read_table(path: Path) -> Iterator[tuple[int, Utterance]]:
     # Not the csv module: transcripts hold quotes. utf-8-sig: spreadsheets put a byte order mark first.
-    with path.open(encoding="utf-8-sig") as file:
-        columns = file.readline().rstrip("\n").split("\t")
-        if missing := [column for column in _COLUMNS if column not in columns]:
-            raise ManifestError(
-                f"{path}:1: found the columns {some(columns)}, missing {', '.join(missing)}; "
-                "wanted a header with path, speaker and text, parted by tabs"
-            )
-        if len(set(columns)) < len(columns):
-            raise ManifestError(f"{path}:1: a column is named twice in {some(columns)}")
-        for number, line in enumerate(file, start=2):
-            line = line.rstrip("\n")
-            if not line:
-                continue
-            cells = line.split("\t")
-            if len(cells) != len(columns):
-                raise ManifestError(
-                    f"{path}:{number}: found {len(cells)} cells, wanted {len(columns)} as in the header, parted by tabs"
-                )
-            row = dict(zip(columns, cells, strict=True))
-            try:
-                utterance = Utterance(row["path"], path.parent / row["path"], row["speaker"], row["text"])
-            except ManifestError as error:
-                raise ManifestError(f"{path}:{number}: {error}") from None
-            yield number, utterance
-
-
-def _check_audio(path: Path, utterances: list[Utterance]) -> None:
-    recordings = dict.fromkeys(utterance.path for utterance in utterances)
-    if missing := [str(recording) for recording in recordings if not recording.is_file()]:
+    lines = enumerate(lines_of(path, encoding="utf-8-sig"), start=1)
+    columns = next(lines, (1, ""))[1].split("\t")
+    if missing := [column for column in _COLUMNS if column not in columns]:
         raise ManifestError(
-            f"{path}: {len(missing)} of {len(recordings)} recordings are missing: {some(missing)}; "
+            f"{path}:1: found the columns {some(columns)}, missing {', '.join(missing)}; "
+            "wanted a header with path, speaker and text, parted by tabs"
+        )
+    if len(set(columns)) < len(columns):
+        raise ManifestError(f"{path}:1: a column is named twice in {some(columns)}")
+    for number, line in lines:
+        if not line:
+            continue
+        cells = line.split("\t")
+        if len(cells) != len(columns):
+            raise ManifestError(
+                f"{path}:{number}: found {len(cells)} cells, wanted {len(columns)} as in the header, parted by tabs"
+            )
+        row = dict(zip(columns, cells, strict=True))
+        try:
+            utterance = Utterance(row["path"], path.parent / row["path"], row["speaker"], row["text"])
+        except ManifestError as error:
+            raise ManifestError(f"{path}:{number}: {error}") from None
+        yield number, utterance
+
+
+def _check_audio(path: Path, utterances: list[Utterance], *, lenient: bool) -> None:
+    missing = missing_audio(utterances)
+    recordings = len({utterance.path for utterance in utterances})
+    named = [f"{each}" if what == "no such file" else f"{each} ({what})" for each, what in missing.items()]
+    if missing and not (lenient and len(missing) < recordings):
+        raise ManifestError(
+            f"{path}: {len(missing)} of {recordings} recordings are missing: {some(named)}; "
             "put them there or mend the paths"
         )

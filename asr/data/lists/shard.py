@@ -25,9 +25,16 @@ from numpy.typing import NDArray
 
 from asr.audio.encoding import Form, encode
 from asr.audio.load import SAMPLE_RATE
+from asr.data.lists.bounded import BoundedTarInfo, is_file, lines_of
 from asr.data.lists.cuts import UTTERANCE_ID, Member, parse_cut
 from asr.data.lists.utterance import Utterance, some
 from asr.errors import ManifestError
+
+TAR_ERRORS: Final = (tarfile.TarError, ValueError, OverflowError, MemoryError)
+"""What reading a damaged tar raises: its headers promise sizes and numbers that nothing can hold."""
+
+LARGEST_AUDIO: Final = 2**30
+"""Bytes of one utterance's audio, which is held as a whole: some hours of it."""
 
 _NAMES: Final = re.compile(r"(?:cuts\.(\d+)\.jsonl\.gz|recording\.(\d+)\.tar)")
 _UNFINISHED: Final = re.compile(r"cuts\.\d+\.\d+\.(?:list|audio)")
@@ -79,10 +86,10 @@ def read_shards(folder: Path) -> Iterator[tuple[tuple[Path, int], Utterance]]:
     for number in sorted(lists):
         listed, archive = folder / cuts_name(number), folder / audio_name(number)
         try:
-            with gzip.open(listed, "rt", encoding="utf-8") as lines, tarfile.open(archive, "r:") as tar:
-                for line, utterance, _ in pair(str(listed), lines, read_members(tar, archive)):
+            with tarfile.open(archive, "r:", tarinfo=BoundedTarInfo) as tar:
+                for line, utterance, _ in pair(str(listed), lines_of(listed), read_members(tar, archive)):
                     yield (listed, line), utterance
-        except (OSError, EOFError, zlib.error, tarfile.TarError, UnicodeDecodeError) as error:
+        except (OSError, EOFError, zlib.error, *TAR_ERRORS) as error:
             raise ManifestError(f"{listed} or {archive.name} cannot be read: {error}; copy the shard again") from error
 
 
@@ -130,11 +137,21 @@ def read_members(tar: tarfile.TarFile, archive: Path, load_from: int | None = No
     for entry in tar:
         if audio is None:
             audio = entry
+            if not entry.isreg() or entry.issparse():
+                raise ManifestError(
+                    f"{archive}: found {entry.name!r}, which is no plain file, wanted audio; "
+                    "get the shard from elsewhere"
+                )
+            if entry.size > LARGEST_AUDIO:
+                raise ManifestError(
+                    f"{archive}: found {entry.size:,} bytes of audio in {entry.name!r}, wanted at most "
+                    f"{LARGEST_AUDIO:,}; get the shard from elsewhere"
+                )
             file = tar.extractfile(entry) if load_from is not None and position >= load_from else None
             content = b"" if file is None else file.read()
             continue
         name = audio.name.rpartition(".")[0]
-        if entry.name != f"{name}.json" or not audio.isfile():
+        if entry.name != f"{name}.json":
             raise ManifestError(
                 f"{archive}: found {audio.name!r} and {entry.name!r} together, wanted audio and its description, "
                 "as Lhotse Shar has them"
@@ -201,7 +218,7 @@ def write_shard(
 def _numbers(folder: Path) -> tuple[set[int], set[int]]:
     found: tuple[set[int], set[int]] = set(), set()
     for path in folder.iterdir() if folder.is_dir() else ():
-        if match := _NAMES.fullmatch(path.name):
+        if (match := _NAMES.fullmatch(path.name)) and is_file(path):
             kind = 0 if match[1] else 1
             found[kind].add(int(match[1] or match[2]))
     return found

@@ -12,6 +12,7 @@ NOBODY: Final = "-"
 """The speaker of noise, or one who is not named; it never counts as a person shared by two lists."""
 
 _NAMED_AT_MOST: Final = 5
+_LONGEST_NAME: Final = 200
 _LINES_AT_MOST: Final = 3
 
 
@@ -61,4 +62,5 @@ def some_lines(lines: Sequence[str]) -> str:
 def some(names: Sequence[str]) -> str:
     """The first few names, and how many more there are."""
     more = len(names) - _NAMED_AT_MOST
-    return ", ".join(names[:_NAMED_AT_MOST]) + (f" and {more} more" if more > 0 else "")
+    named = (name if len(name) <= _LONGEST_NAME else f"{name[:_LONGEST_NAME]}…" for name in names[:_NAMED_AT_MOST])
+    return ", ".join(named) + (f" and {more} more" if more > 0 else "")

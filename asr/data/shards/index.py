@@ -4,14 +4,16 @@ A web server cannot be asked for a list of its files, so the folder keeps one: `
 that a stream knows its length and can begin anywhere.
 """
 
-import gzip
 import json
+import math
+import re
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any, Final
 
+from asr.data.lists.bounded import is_file, lines_of, number, parse_json, shown, string, unpacked_lines, whole
 from asr.data.lists.shard import audio_name, cuts_name, finished_shards
 from asr.errors import ManifestError
 from asr.files import write_whole
@@ -19,6 +21,9 @@ from asr.files import write_whole
 INDEX: Final = "cuts.index.json"
 
 _FORMAT: Final = 1
+_NAMES: Final = (re.compile(r"cuts\.[0-9]+\.jsonl\.gz"), re.compile(r"recording\.[0-9]+\.tar"))
+_LARGEST: Final = 64 * 2**20  # bytes of an index: half a million shards
+_MOST: Final = 10**9  # utterances of a shard, beyond which arithmetic on their numbers could fail
 
 
 @dataclass(frozen=True)
@@ -31,10 +36,16 @@ class Shard:
     seconds: float
 
     def __post_init__(self) -> None:
-        if "/" in self.cuts or "/" in self.recording:
-            raise ManifestError(f"{self.cuts} and {self.recording}: wanted names of files in the same folder")
-        if self.utterances < 0 or not self.seconds >= 0:
-            raise ManifestError(f"{self.cuts}: {self.utterances} utterances in {self.seconds} s; wanted 0 or more")
+        for name, wanted in zip((self.cuts, self.recording), _NAMES, strict=True):
+            if not wanted.fullmatch(name):
+                raise ManifestError(
+                    f"found the name {shown(name)}, wanted names of files in the same folder, such as {cuts_name(0)} "
+                    f"and {audio_name(0)}"
+                )
+        if not (0 <= self.utterances <= _MOST and 0 <= self.seconds < math.inf):
+            raise ManifestError(
+                f"{self.cuts}: {shown(self.utterances)} utterances in {shown(self.seconds)} s; wanted 0 or more"
+            )
 
 
 @dataclass(frozen=True)
@@ -87,10 +98,11 @@ def open_shards(url: str) -> ShardFolder:
     try:
         system, root = fsspec.core.url_to_fs(url)
         try:
-            content = system.cat_file(f"{root}/{INDEX}")
+            with open_remote(system, f"{root}/{INDEX}") as file:
+                content = whole(file, f"{url}/{INDEX}", _LARGEST)
         except FileNotFoundError:
             names = sorted(str(path).rpartition("/")[2] for path in system.glob(f"{root}/cuts.*.jsonl.gz"))
-            shards = tuple(_count(name, _lines(system.cat_file(f"{root}/{name}"))) for name in names)
+            shards = tuple(_count_remote(system, root, url, name) for name in names)
         else:
             shards = _parse(content, f"{url}/{INDEX}")
     except ManifestError:
@@ -100,9 +112,19 @@ def open_shards(url: str) -> ShardFolder:
     return _some_of(ShardFolder(url, shards))
 
 
+def open_remote(system: Any, path: str) -> Any:
+    """A file of one of fsspec's systems, to be read from front to back."""
+    # Without blocks a web server need not know how to send parts of a file.
+    web = {"http", "https"} & set([system.protocol] if isinstance(system.protocol, str) else system.protocol)
+    return system.open(path, "rb", **({"block_size": 0} if web else {}))
+
+
 def _open_folder(folder: Path) -> ShardFolder:
+    if not is_file(folder / INDEX):
+        return _counted(folder)
     try:
-        shards = _parse((folder / INDEX).read_bytes(), str(folder / INDEX))
+        with (folder / INDEX).open("rb") as file:
+            shards = _parse(whole(file, str(folder / INDEX), _LARGEST), str(folder / INDEX))
     except OSError:
         return _counted(folder)
     if {shard.cuts for shard in shards} != {cuts_name(number) for number in finished_shards(folder)}:
@@ -112,12 +134,11 @@ def _open_folder(folder: Path) -> ShardFolder:
 
 def _counted(folder: Path) -> ShardFolder:
     shards = []
-    for number in sorted(finished_shards(folder)):
-        path = folder / cuts_name(number)
+    for place in sorted(finished_shards(folder)):
+        path = folder / cuts_name(place)
         try:
-            with gzip.open(path, "rb") as lines:
-                shards.append(_count(path.name, lines))
-        except (OSError, EOFError, zlib.error, ManifestError) as error:
+            shards.append(_count(str(path), lines_of(path)))
+        except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
             raise ManifestError(f"{path}: cannot be read: {error}; copy the shard again") from error
     return _some_of(ShardFolder(str(folder), tuple(shards)))
 
@@ -131,34 +152,49 @@ def _some_of(folder: ShardFolder) -> ShardFolder:
     return folder
 
 
-def _lines(compressed: bytes) -> Iterator[bytes]:
-    yield from gzip.decompress(compressed).split(b"\n")
+def _count_remote(system: Any, root: str, url: str, name: str) -> Shard:
+    with open_remote(system, f"{root}/{name}") as file:
+        return _count(f"{url}/{name}", unpacked_lines(file, f"{url}/{name}"))
 
 
-def _count(name: str, lines: Iterable[bytes]) -> Shard:
+def _count(listed: str, lines: Iterable[str]) -> Shard:
     utterances, seconds = 0, 0.0
-    for line in lines:
+    for place, line in enumerate(lines, start=1):
         if line.strip():
             try:
-                seconds += float(json.loads(line)["duration"])
-            except (ValueError, KeyError, TypeError) as error:
-                raise ManifestError(f"{name}: found no Lhotse cut ({type(error).__name__}: {error})") from error
+                seconds += number(parse_json(line)["duration"], "its duration")
+            except (ManifestError, ValueError, KeyError, TypeError) as error:
+                raise ManifestError(
+                    f"{listed}:{place}: found no Lhotse cut ({type(error).__name__}: {error}); copy the shard again"
+                ) from error
             utterances += 1
+    name = PurePath(listed).name
     return Shard(name, f"recording.{name.split('.')[1]}.tar", utterances, seconds)
 
 
 def _parse(content: bytes, name: str) -> tuple[Shard, ...]:
     try:
-        read: Any = json.loads(content)
+        read: Any = parse_json(content)
         if read["format"] != _FORMAT:
             raise ManifestError(
-                f"{name}: found format {read['format']}, wanted {_FORMAT}; it is from another version of asr; remove it"
+                f"{name}: found format {shown(read['format'])}, wanted {_FORMAT}; it is from another version "
+                "of asr; remove it"
             )
-        return tuple(
-            Shard(str(each["cuts"]), str(each["recording"]), int(each["utterances"]), float(each["seconds"]))
-            for each in read["shards"]
-        )
+        return tuple(_shard(each) for each in read["shards"])
     except (ValueError, KeyError, TypeError) as error:
         raise ManifestError(
-            f"{name}: found no index of shards ({type(error).__name__}: {error}); copy it again, or remove it"
+            f"{name}: found no index of shards ({type(error).__name__}: {shown(str(error), 200)}); copy it again, "
+            "or remove it"
         ) from error
+
+
+def _shard(values: Any) -> Shard:
+    """One shard of an index. Raises ValueError, KeyError or TypeError where it is none."""
+    utterances = values["utterances"]
+    if not isinstance(utterances, int) or isinstance(utterances, bool):
+        raise TypeError(f"found {shown(utterances)} as utterances, wanted a whole number")
+    try:
+        names = string(values["cuts"], "cuts"), string(values["recording"], "recording")
+        return Shard(*names, utterances, number(values["seconds"], "seconds"))
+    except ManifestError as error:
+        raise ValueError(str(error)) from None

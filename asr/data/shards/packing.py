@@ -1,11 +1,11 @@
 """A list of recordings packed into shards, in random order, by as many threads as there are cores."""
 
-import gzip
 import hashlib
 import itertools
 import json
 import os
 import threading
+import zlib
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import astuple, dataclass
@@ -18,6 +18,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from asr.audio.encoding import Form
+from asr.data.lists.bounded import lines_of, parse_json
 from asr.data.lists.cuts import UTTERANCE_ID
 from asr.data.lists.manifest import read_utterance
 from asr.data.lists.shard import cuts_name, finished_shards, remove_unfinished, write_shard
@@ -150,9 +151,13 @@ def _items(
 
 def _missing(listed: Path, share: Sequence[Utterance]) -> list[str]:
     """A line on each utterance that a finished shard lacks, the same as when it was written."""
-    with gzip.open(listed, "rb") as lines:
-        cuts = [json.loads(line) for line in lines]
-    there = {(cut.get("custom") or {}).get(UTTERANCE_ID, cut["id"]) for cut in cuts}
+    try:
+        cuts = [parse_json(line) for line in lines_of(listed)]
+        there = {(cut.get("custom") or {}).get(UTTERANCE_ID, cut["id"]) for cut in cuts}
+    except (OSError, EOFError, zlib.error, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ManifestError(
+            f"{listed}: cannot be read ({type(error).__name__}: {error}); remove it, and it is made again"
+        ) from error
     bad: list[str] = []
     for utterance in share:
         if utterance.id not in there:
@@ -195,7 +200,7 @@ def _claim(out: Path, plan: dict[str, Any]) -> None:
         out.mkdir(parents=True, exist_ok=True)
         if (out / PLAN).exists():
             try:
-                found = json.loads((out / PLAN).read_bytes())
+                found = parse_json((out / PLAN).read_bytes())
             except ValueError:
                 found = None
             if found != plan:

@@ -9,7 +9,6 @@ nothing of what came before but the beginnings of as many shards as there are fo
 The shards themselves should be in random order inside, as `asr data shard` writes them.
 """
 
-import gzip
 import io
 import itertools
 import math
@@ -18,16 +17,17 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from asr.audio.load import load_audio
+from asr.data.lists.bounded import MOST_HELD, BoundedTarInfo, unpacked_lines
 from asr.data.lists.manifest import cut_out
 from asr.data.lists.shard import pair, read_members
 from asr.data.lists.utterance import Utterance
-from asr.data.shards.index import Shard, ShardFolder
+from asr.data.shards.index import Shard, ShardFolder, open_remote
 from asr.errors import ManifestError, SettingsError
 
 BLOCK: Final = 500
@@ -227,21 +227,34 @@ def _read_shard(url: str, shard: Shard, first: int, last: int) -> Iterator[Clip]
     import fsspec
 
     system, root = fsspec.core.url_to_fs(url)
-    # Without blocks a web server need not know how to send parts of a file.
-    options: dict[str, Any] = {"block_size": 0} if url.startswith(("http://", "https://")) else {}
-    lines = gzip.decompress(system.cat_file(f"{root}/{shard.cuts}")).decode().split("\n")
+    listed = f"{url}/{shard.cuts}"
+    with open_remote(system, f"{root}/{shard.cuts}") as file:
+        lines = list(_held(unpacked_lines(file, listed), listed))
     found = sum(1 for line in lines if line.strip())
     if found != shard.utterances:
         raise ManifestError(
-            f"{url}/{shard.cuts}: found {found} utterances, wanted the {shard.utterances} that were counted before; "
+            f"{listed}: found {found} utterances, wanted the {shard.utterances} that were counted before; "
             "the shards were changed: start anew, and where there is an index have it written again"
         )
     with (
-        system.open(f"{root}/{shard.recording}", "rb", **options) as file,
-        tarfile.open(fileobj=file, mode="r|") as tar,
+        open_remote(system, f"{root}/{shard.recording}") as file,
+        tarfile.open(fileobj=file, mode="r|", tarinfo=BoundedTarInfo) as tar,
     ):
         members = read_members(tar, Path(url, shard.recording), load_from=first)
-        pairs = pair(f"{url}/{shard.cuts}", lines, members, start=first)
+        pairs = pair(listed, lines, members, start=first)
         # One more than is wanted is asked for at the very end only, where it shows that nothing is left over.
         for _, utterance, member in pairs if last == found else itertools.islice(pairs, last - first):
             yield Clip(utterance, member.content)
+
+
+def _held(lines: Iterator[str], listed: str) -> Iterator[str]:
+    """The lines, which together have no more characters than may be held."""
+    held = 0
+    for line in lines:
+        held += len(line)
+        if held > MOST_HELD:
+            raise ManifestError(
+                f"{listed}: found more than {MOST_HELD:,} characters, wanted the list of one shard; pack fewer "
+                "utterances a shard"
+            )
+        yield line

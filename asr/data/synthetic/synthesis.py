@@ -5,7 +5,6 @@ pitches and by speakers of many sizes. What is spoken in a shard follows from th
 shards can be made in any order, by any number of processes, and after an interruption.
 """
 
-import gzip
 import hashlib
 import json
 import math
@@ -13,6 +12,7 @@ import os
 import random
 import signal
 import threading
+import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -26,6 +26,7 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 
 from asr.audio.encoding import Form
 from asr.audio.load import SAMPLE_RATE
+from asr.data.lists.bounded import lines_of, parse_json
 from asr.data.lists.shard import audio_name, cuts_name, finished_shards, write_shard
 from asr.data.lists.utterance import Utterance
 from asr.data.synthetic.engines import engine_version
@@ -283,10 +284,9 @@ def _spoken(
 def _read(out: Path, number: int) -> dict[int, float]:
     """The seconds of each utterance of a finished shard, by its place among those that were to be spoken."""
     try:
-        with gzip.open(out / cuts_name(number), "rt", encoding="utf-8") as lines:
-            cuts = [json.loads(line) for line in lines]
+        cuts = [parse_json(line) for line in lines_of(out / cuts_name(number))]
         return {int(cut["id"].rpartition("-")[2]): float(cut["duration"]) for cut in cuts}
-    except (OSError, EOFError, ValueError, KeyError) as error:
+    except (OSError, EOFError, zlib.error, ValueError, KeyError, TypeError, AttributeError) as error:
         raise ManifestError(
             f"{out / cuts_name(number)}: cannot be read ({error}); remove it, and it is made again"
         ) from error
@@ -298,7 +298,7 @@ def _claim(out: Path, plan: Plan) -> str:
     wanted = json.loads(json.dumps(plan.to_dict()))
     if kept.exists():
         try:
-            found = json.loads(kept.read_text(encoding="utf-8"))
+            found = parse_json(kept.read_text(encoding="utf-8"))
             other = [key for key in wanted if found.get(key) != wanted[key]]
         except (OSError, ValueError, AttributeError) as error:
             raise SettingsError(f"{kept}: cannot be read ({error}); remove {out} or choose another folder") from error
