@@ -4,15 +4,15 @@ A graph is data, but a loop in it may never end, and its tensors may name files 
 graphs and name one file, the bundle's weights. The numbers of fields are those of onnx.proto (IR version 10).
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-
-import onnxruntime
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from asr.bundle import DECODER, ENCODER, STAMP, WEIGHTS, Bundle, check_stamp
 from asr.errors import BundleError
 
 _FLOATS, _TOKENS = "tensor(float)", "tensor(int64)"
 _FREE = None
+_Ports = Mapping[str, tuple[str, tuple[int | None, ...]]]
 
 # Fields that are messages and are looked into, by the message they stand in.
 _WITHIN: Mapping[str, Mapping[int, str]] = {
@@ -39,21 +39,19 @@ def check_graph(bundle: Bundle, name: str) -> None:
     """Raises BundleError for a graph with parts that ours never have, or which reads another file than the weights."""
     path = bundle.folder / name
     try:
-        for found in _problems(memoryview(path.read_bytes()), "model"):
+        for found in _problems(path.read_bytes(), "model"):
             raise BundleError(f"{path}: found {found}, which no graph of `asr export` has; it is not run")
     except (IndexError, ValueError, OSError) as error:
         raise BundleError(f"{path}: no ONNX graph ({error}); copy the whole bundle again") from error
 
 
-def check_sessions(
-    bundle: Bundle, encoder: onnxruntime.InferenceSession, decoder: onnxruntime.InferenceSession
-) -> None:
+def check_sessions(bundle: Bundle, encoder: Any, decoder: Any) -> None:
     """Raises BundleError for inputs and outputs, or a tokenizer, that do not fit the bundle."""
     model = bundle.model
     layers, heads, vocabulary = model["decoder_layers"], model["heads"], bundle.tokenizer.vocabulary
     memory = (_FLOATS, (layers, 1, heads, _FREE, model["d_model"] // heads))
     past = (_FLOATS, (layers, _FREE, heads, _FREE, model["d_model"] // heads))
-    wanted = {
+    wanted: Mapping[str, tuple[_Ports, _Ports]] = {
         ENCODER: (
             {"wave": (_FLOATS, (1, _FREE))},
             {"memory_keys": memory, "memory_values": memory, "ctc_log_probs": (_FLOATS, (1, _FREE, vocabulary))},
@@ -86,14 +84,14 @@ def _free(size: object) -> int | None:
     return size if isinstance(size, int) else _FREE
 
 
-def _port(name: str, ports: Mapping[str, tuple[str, Sequence[int | None]]]) -> str:
+def _port(name: str, ports: _Ports) -> str:
     if name not in ports:
         return f"no {name[:40]!a}"
     kind, shape = ports[name]
     return f"{name[:40]!a} ({kind}, {['any' if size is _FREE else size for size in shape]})".replace("'any'", "any")
 
 
-def _problems(message: memoryview, kind: str) -> Iterator[str]:
+def _problems(message: bytes, kind: str) -> Iterator[str]:
     """What is refused in a message and in those within it."""
     place: dict[int, bytes] = {}
     for number, content in _fields(message):
@@ -102,23 +100,23 @@ def _problems(message: memoryview, kind: str) -> Iterator[str]:
         elif number in _WITHIN.get(kind, ()):
             yield from _problems(content, _WITHIN[kind][number])
         elif kind == "place":
-            place[number] = bytes(content)
+            place[number] = content
     if kind == "place" and place.get(1) == _LOCATION and place.get(2) != WEIGHTS.encode():
         yield f"weights in the file {place.get(2, b'')[:60].decode(errors='replace')!a}"
 
 
-def _fields(message: memoryview) -> Iterator[tuple[int, memoryview]]:
+def _fields(message: bytes) -> Iterator[tuple[int, bytes]]:
     """The fields of a protobuf message that are messages, texts or bytes; numbers are passed over."""
     at = 0
     while at < len(message):
-        tag, at = _varint(message, at)
+        tag, at = (message[at], at + 1) if message[at] < 0x80 else _varint(message, at)  # nearly all are this short
         number, kind = tag >> 3, tag & 7
         if kind == 0:
             _, at = _varint(message, at)
         elif kind in (1, 5):
             at += 8 if kind == 1 else 4
         elif kind == 2:
-            size, at = _varint(message, at)
+            size, at = (message[at], at + 1) if message[at] < 0x80 else _varint(message, at)
             if at + size > len(message):
                 raise ValueError("it ends too early")
             yield number, message[at : at + size]
@@ -127,7 +125,7 @@ def _fields(message: memoryview) -> Iterator[tuple[int, memoryview]]:
             raise ValueError("it is no protobuf message")
 
 
-def _varint(message: memoryview, at: int) -> tuple[int, int]:
+def _varint(message: bytes, at: int) -> tuple[int, int]:
     value = shift = 0
     while True:
         byte = message[at]
