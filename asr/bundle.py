@@ -7,10 +7,10 @@ from a name or a default. Nothing in a bundle is ever executed: weights are safe
 import errno
 import hashlib
 import json
-import math
 import os
 import struct
-from collections.abc import Callable, Mapping
+import sys
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -256,21 +256,26 @@ def _read_settings(folder: Path) -> dict[str, Any]:
 
 def _parsed(path: Path, content: bytes) -> dict[str, Any]:
     """The settings in a JSON text; all numbers among them are finite."""
-
-    def number(text: str) -> int | float:
-        value = int(text) if text.lstrip("-").isdecimal() else float(text)
-        if not math.isfinite(value):
-            raise ValueError(f"{text[:20]} is no number")
-        return value
-
     try:
-        settings = json.loads(content, parse_int=number, parse_float=number, parse_constant=number)
-    except (ValueError, OverflowError, RecursionError) as error:
+        settings = json.loads(content)
+        wrong = next(_endless(settings), None)
+    except (ValueError, RecursionError) as error:
         reason = str(error).partition("\n")[0]
         raise BundleError(f"{path}: cannot be read ({reason}); export the model again") from error
+    if wrong is not None:
+        raise BundleError(f"{path}: {wrong}, wanted a number that can be computed with; export the model again")
     if not isinstance(settings, dict):
         raise BundleError(f"{path}: found {shown(settings)}, wanted settings by name; export the model again")
     return settings
+
+
+def _endless(value: object, place: str = "") -> Iterator[str]:
+    """Numbers beyond all measure among JSON values, and where they stand."""
+    if isinstance(value, int | float) and not abs(value) < sys.float_info.max:
+        yield f"{place}found {shown(value)}"
+    named = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for name, each in named:
+        yield from _endless(each, f"{place}{str(name)[:40].encode('unicode_escape').decode()}: ")
 
 
 def _part(path: Path, settings: Mapping[str, Any], name: str) -> dict[str, Any]:

@@ -71,7 +71,7 @@ def folder_for(target: Path) -> Iterator[Path]:
     try:
         if os.path.ismount(target):
             raise OSError(errno.EXDEV, os.strerror(errno.EXDEV), str(target))
-        made = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
+        made = Path(tempfile.mkdtemp(prefix=f".{target.name}.asr-", dir=target.parent))
     except OSError:
         if not target.is_dir():
             raise
@@ -152,13 +152,18 @@ def _restore(target: Path, own: Sequence[str], last: str, spare: Path) -> None:
 
     A whole folder takes the name if nothing has it; files other than ``own`` that the target lacks go back into it.
     """
-    pattern = re.compile(rf"\.{re.escape(target.name)}\.(?:[a-z0-9_]{{8}}|[0-9]+\.old)")
-    left = [path for path in target.parent.glob(f".{glob.escape(target.name)}.*") if pattern.fullmatch(path.name)]
-    for path in sorted(left, key=lambda path: not path.name.endswith(".old")):
+    # The two last were the names of earlier versions.
+    pattern = re.compile(rf"\.{re.escape(target.name)}\.(?:(asr-)[a-z0-9_]{{8}}|[a-z0-9_]{{8}}|[0-9]+\.old)")
+    left = sorted(target.parent.glob(f".{glob.escape(target.name)}.*"), key=lambda path: path.suffix != ".old")
+    for path in left:
+        name = pattern.fullmatch(path.name)
+        if name is None:
+            continue
         with suppress(OSError):  # another person's leftover is no reason to stop
             names = {entry.name for entry in path.iterdir()}
             # One without files may have been made this moment, and is not locked yet.
-            ours = time.time() - path.stat().st_mtime > _NEW_SECONDS if not names else not names.isdisjoint(own)
+            new = not names and time.time() - path.stat().st_mtime < _NEW_SECONDS
+            ours = not new and bool(name[1] or names.intersection(own))
             handle = _lock(path, wait=False) if ours and not path.is_symlink() else None
             if handle is None:
                 continue
@@ -168,9 +173,9 @@ def _restore(target: Path, own: Sequence[str], last: str, spare: Path) -> None:
                 if last in names and not target.exists():
                     path.rename(target)
                     continue
-                for name in names.difference(own) if target.is_dir() else ():
-                    if not _passing(name, own) and not os.path.lexists(target / name):
-                        shutil.move(path / name, target / name)
+                for kept in names.difference(own) if target.is_dir() else ():
+                    if not _passing(kept, own) and not os.path.lexists(target / kept):
+                        shutil.move(path / kept, target / kept)
                 shutil.rmtree(path)
             finally:
                 os.close(handle)

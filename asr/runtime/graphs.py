@@ -38,15 +38,19 @@ class Graphs:
         options.log_severity_level = 4  # it raises what it would write, coloured, to standard error
         try:
             self._encoder, self._decoder = (
-                onnxruntime.InferenceSession(bundle.folder / name, options, providers=["CPUExecutionProvider"])
+                onnxruntime.InferenceSession(
+                    bundle.folder / name, options, providers=["CPUExecutionProvider"], enable_fallback=0
+                )
                 for name in (ENCODER, DECODER)
             )
+            check_sessions(bundle, self._encoder, self._decoder)
+        except BundleError:
+            raise
         # onnxruntime raises classes of its own, one for each cause, that share no base but Exception.
         except Exception as error:
             raise BundleError(
                 f"{bundle.folder}: its graphs do not load ({_line(error)}); export the model again"
             ) from error
-        check_sessions(bundle, self._encoder, self._decoder)
         self._folder, self._vocabulary = bundle.folder, bundle.tokenizer.vocabulary
         layers, _, heads, _, width = self._decoder.get_inputs()[1].shape
         self._no_past = np.zeros((layers, 1, heads, 0, width), dtype=np.float32)

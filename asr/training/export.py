@@ -102,6 +102,7 @@ def export_run(
             weights = {name: weight.half() for name, weight in weights.items()}
         model.load_state_dict({name: weight.float() for name, weight in weights.items()})
         chosen = replace(decoding or DecodingSettings(), margin_seconds=margin)
+        updates = int(checkpoints[-1]["global_step"])
     except (KeyError, TypeError, ValueError, AttributeError, RuntimeError, SettingsError) as error:
         reason = str(error).strip().splitlines()[-1].strip() if str(error).strip() else type(error).__name__
         raise BundleError(
@@ -116,7 +117,7 @@ def export_run(
         decoding=chosen,
         provenance={
             "checkpoints": [path.name for path in paths],
-            "updates": int(checkpoints[-1]["global_step"]),
+            "updates": updates,
             "parameters": sum(weight.numel() for weight in weights.values()),
             "config": _text(newest(run.glob("tensorboard/*/config.yaml"))),
             "commit": _commit(),
@@ -147,7 +148,8 @@ def export_run(
 def _read_checkpoint(path: Path) -> dict[str, Any]:
     """The numbers and texts of a checkpoint; nothing in it is executed. Raises BundleError for any other file."""
     try:
-        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings(action="ignore"):  # of the form of other people's files
+            checkpoint = torch.load(path, map_location="cpu", weights_only=True)
         if isinstance(checkpoint, dict) and {"asr", "state_dict", "global_step"} <= checkpoint.keys():
             return checkpoint
         reason = "not all of its parts are there"
