@@ -4,19 +4,23 @@
 from a name or a default. Nothing in a bundle is ever executed: weights are safetensors, graphs ONNX, settings JSON.
 """
 
+import errno
 import hashlib
 import json
-import math
 import os
-import shutil
-from collections.abc import Mapping
+import struct
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from asr.audio.features import FeatureSettings
 from asr.errors import BundleError, SettingsError
-from asr.files import write_whole
+from asr.files import STAGED, locked, replace_folder, write_whole
+from asr.model.settings import ModelSettings
+from asr.settings import check_number, settings_from, shown
 from asr.text.normaliser import Normaliser
 from asr.text.tokenizer import Tokenizer
 
@@ -29,6 +33,15 @@ DECODER = "decoder.onnx"
 TOKENIZER = "tokenizer.model"
 FILES = (WEIGHTS, ENCODER, DECODER, TOKENIZER)
 DEFAULT_BUNDLE = Path(__file__).parent / "bundles" / "default"
+STAMP = "tokenizer.sha256"
+"""Under this name weights and graphs say which tokenizer's tokens they speak of; those of older exports do not."""
+
+WIDEST = 1_000
+"""Hypotheses that a beam may hold: a hundred times what is of use, and still no danger to the memory."""
+RUNNER_UP = 2
+"""A search for commands keeps at least so many hypotheses: by how much one leads is part of how sure it is."""
+
+_MOST_BYTES = 64 << 20  # of settings, or of the header of weights
 
 
 @dataclass(frozen=True)
@@ -52,13 +65,14 @@ class DecodingSettings:
 
     def __post_init__(self) -> None:
         """Refuse what no search can do."""
-        widths, weights = (self.width, self.command_width), (self.ctc_weight, self.command_ctc_weight)
-        if min(widths) < 1 or not all(0 <= weight < 1 for weight in weights) or not 0 <= self.length_penalty < math.inf:
-            raise SettingsError(
-                f"decoding: found {self}; wanted widths from 1, CTC weights from 0 to below 1, length_penalty from 0"
-            )
-        if not 0 <= self.margin_seconds <= 5:
-            raise SettingsError(f"decoding: margin_seconds is {self.margin_seconds}; wanted 0 to 5")
+        check_number("decoding", "width", self.width, 1, WIDEST, whole=True)
+        check_number("decoding", "command_width", self.command_width, RUNNER_UP, WIDEST, whole=True)
+        check_number("decoding", "length_penalty", self.length_penalty, 0, 10)
+        check_number("decoding", "margin_seconds", self.margin_seconds, 0, 5)
+        for name in ("ctc_weight", "command_ctc_weight"):
+            check_number("decoding", name, getattr(self, name), 0, 1)
+            if getattr(self, name) == 1:
+                raise SettingsError(f"decoding: {name} is 1; it must be below 1, or the decoder has no say")
 
     def of_search(self, *, among_commands: bool = False) -> dict[str, Any]:
         """Those that are arguments of ``asr.search.beam.beam``, for any speech or for the sentences of a grammar."""
@@ -85,49 +99,83 @@ class Bundle:
     rejection: Mapping[str, Any] | None = None
 
 
-def read_bundle(folder: Path) -> Bundle:
+def read_bundle(folder: str | os.PathLike[str]) -> Bundle:
     """Read and check a bundle.
 
-    Raises BundleError for a folder that is no bundle, a file that is missing or was altered, or a format that is newer
-    than this version.
+    Raises BundleError for a folder that is no bundle, a file that is missing or was altered, settings, weights and a
+    tokenizer that do not fit each other, or a format that is newer than this version.
     """
+    folder = Path(folder)
     settings = _read_settings(folder)
+    while True:
+        try:
+            return _checked(folder, settings)
+        except BundleError:
+            again = _read_settings(folder)
+            if again == settings:
+                # Replaced file by file, and cut short in the middle of it: then the whole new bundle lies inside.
+                for staged in folder.glob(f"{STAGED}*"):
+                    with suppress(BundleError):
+                        return _checked(staged, _read_settings(staged))
+                raise
+            settings = again  # replaced while it was read
+
+
+def _checked(folder: Path, settings: Mapping[str, Any]) -> Bundle:
+    path = folder / SETTINGS
     if settings.get("format") != FORMAT:
-        raise BundleError(f"{folder / SETTINGS}: found the format {settings.get('format')!r}, wanted {FORMAT!r}")
-    if settings.get("version") != VERSION:
+        raise BundleError(f"{path}: found the format {shown(settings.get('format'))}, wanted {FORMAT!r}")
+    version = settings.get("version")
+    if version != VERSION or type(version) is not int:
         raise BundleError(
-            f"{folder}: found bundle format version {settings.get('version')!r}, this version of asr reads {VERSION}; "
+            f"{folder}: found bundle format version {shown(version)}, this version of asr reads {VERSION}; "
             "update asr, or export the model again"
         )
-    listed = settings.get("files", {})
+    listed = _part(path, settings, "files")
     for name in FILES:
         if name not in listed:
-            raise BundleError(f"{folder / SETTINGS}: lists no {name}; export the model again")
+            raise BundleError(f"{path}: lists no {name}; export the model again")
+        if not isinstance(listed[name], dict):
+            raise BundleError(f"{path}: files: {name}: found {shown(listed[name])}, wanted its bytes and sha256")
         _check_file(folder / name, listed[name])
+    tokenizer = Tokenizer.load(folder / TOKENIZER)
     try:
-        return Bundle(
+        model = ModelSettings.from_dict(_part(path, settings, "model"))
+        bundle = Bundle(
             folder=folder,
-            features=FeatureSettings.from_dict(settings["features"]),
-            model=settings["model"],
-            normaliser=Normaliser.from_dict(settings["normaliser"]),
-            tokenizer=Tokenizer.load(folder / TOKENIZER),
-            decoding=DecodingSettings(**settings["decoding"]),
-            provenance=settings["provenance"],
-            scores=settings["scores"],
-            rejection=settings.get("rejection"),
+            features=FeatureSettings.from_dict(_part(path, settings, "features")),
+            model=model.to_dict(),
+            normaliser=settings_from(Normaliser, "normaliser", _part(path, settings, "normaliser")),
+            tokenizer=tokenizer,
+            decoding=settings_from(DecodingSettings, "decoding", _part(path, settings, "decoding")),
+            provenance=_part(path, settings, "provenance"),
+            scores=_part(path, settings, "scores"),
+            rejection=None if settings.get("rejection") is None else _part(path, settings, "rejection"),
         )
-    except (KeyError, TypeError, SettingsError) as error:
-        raise BundleError(f"{folder / SETTINGS}: the settings do not fit this version of asr ({error})") from error
+    except SettingsError as error:
+        raise BundleError(f"{path}: {error}; update asr, or export the model again") from error
+    _check_weights(bundle, model)
+    return bundle
+
+
+def check_stamp(path: Path, stamp: object, tokenizer: Tokenizer) -> None:
+    """Raises BundleError where the file at ``path`` was made with another tokenizer; None says nothing of that."""
+    if stamp is not None and stamp != tokenizer.digest:
+        raise BundleError(
+            f"{path}: was made with the tokenizer {shown(stamp)[:13]}…', found {TOKENIZER} with the SHA-256 "
+            f"'{tokenizer.digest[:12]}…'; copy the whole bundle again"
+        )
 
 
 def write_bundle(bundle: Bundle, made: Path) -> None:
     """Turn the folder ``made``, which holds the bundle's files, into the bundle at ``bundle.folder``.
 
     The settings are written last, and the folder takes its name only when it is whole. A bundle that is already there
-    is replaced; any other folder is not touched. Raises BundleError.
+    is replaced, and whatever else lies in its folder, as the model card, stays; at each moment, and whatever fails,
+    there is the old bundle or the new. Any other folder is not touched. ``made`` is gone then. Raises BundleError.
     """
     target = bundle.folder
-    if target.exists() and not (target / SETTINGS).is_file():
+    if os.path.lexists(target) and not (target / SETTINGS).is_file():
         raise BundleError(f"{target}: exists and is no bundle, so it is left alone; name another folder")
     settings = {
         "format": FORMAT,
@@ -142,16 +190,22 @@ def write_bundle(bundle: Bundle, made: Path) -> None:
     }
     if bundle.rejection is not None:
         settings["rejection"] = dict(bundle.rejection)
-    (made / SETTINGS).write_text(json.dumps(settings, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    replaced = target.with_name(f".{target.name}.{os.getpid()}.old")
-    if target.exists():
-        for kept in target.iterdir():  # the model card and its pictures, written by people
-            if kept.name not in (*FILES, SETTINGS) and not (made / kept.name).exists():
-                shutil.move(kept, made / kept.name)
-        target.rename(replaced)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    made.rename(target)
-    shutil.rmtree(replaced, ignore_errors=True)
+    try:
+        write_whole(made / SETTINGS, _json(settings))
+        replace_folder(made, target.resolve(), SETTINGS)
+    except OSError as error:
+        raise BundleError(cannot_write(target, error)) from error
+
+
+def cannot_write(folder: Path, error: OSError) -> str:
+    """One line about a bundle that cannot be written."""
+    mend = {
+        errno.ENOSPC: "make room",
+        errno.EDQUOT: "make room",
+        errno.EACCES: "check its permissions, and those of the folder that holds it",
+        errno.EPERM: "check its permissions, and those of the folder that holds it",
+    }.get(error.errno or 0, "name another folder")
+    return f"{folder}: the bundle cannot be written ({error.strerror or error}); {mend}"
 
 
 def record_score(folder: Path, name: str, score: Mapping[str, Any]) -> None:
@@ -159,50 +213,129 @@ def record_score(folder: Path, name: str, score: Mapping[str, Any]) -> None:
 
     Raises BundleError for a folder that is no bundle or cannot be written to.
     """
-    settings = _read_settings(folder)
-    settings["scores"] = {**settings.get("scores", {}), name: dict(score)}
-    _replace_settings(folder, settings)
+    _change_settings(folder, lambda settings: {"scores": {**_part(folder / SETTINGS, settings, "scores"), name: score}})
 
 
 def record_rejection(folder: Path, rejection: Mapping[str, Any]) -> None:
     """Keep in a bundle when it refuses a command, in place of what it kept before; raises as ``record_score``."""
-    _replace_settings(folder, {**_read_settings(folder), "rejection": dict(rejection)})
+    _change_settings(folder, lambda _: {"rejection": dict(rejection)})
 
 
-def _replace_settings(folder: Path, settings: Mapping[str, Any]) -> None:
+def _change_settings(folder: Path, change: Callable[[Mapping[str, Any]], Mapping[str, Any]]) -> None:
+    """Set some settings to what ``change`` makes of all; of two at once, one waits for the other."""
+    _read_settings(folder)  # says what is wrong with a folder that is none
     try:
-        write_whole(folder / SETTINGS, f"{json.dumps(settings, indent=2, ensure_ascii=False)}\n".encode())
+        with locked(folder):
+            settings = _read_settings(folder)
+            write_whole(folder / SETTINGS, _json({**settings, **change(settings)}))
     except OSError as error:
         raise BundleError(
             f"{folder / SETTINGS}: cannot be written ({error.strerror}); copy the bundle first"
         ) from error
 
 
+def _json(settings: Mapping[str, Any]) -> bytes:
+    # Half a surrogate pair, which JSON may hold and UTF-8 not, is escaped.
+    text = json.dumps(settings, indent=2, ensure_ascii=False, allow_nan=False)
+    return f"{text}\n".encode(errors="backslashreplace")
+
+
 def _read_settings(folder: Path) -> dict[str, Any]:
     path = folder / SETTINGS
-    if not path.is_file():
-        found = "no such folder" if not folder.exists() else "not a folder" if not folder.is_dir() else f"no {SETTINGS}"
-        raise BundleError(f"{folder}: found {found}, wanted a bundle as `asr export` writes it")
     try:
-        settings = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise BundleError(f"{path}: cannot be read ({error}); export the model again") from error
-    if not isinstance(settings, dict):
-        raise BundleError(f"{path}: found a {type(settings).__name__}, wanted settings by name; export the model again")
+        if not path.is_file():
+            found = "no such folder" if not folder.exists() else f"no {SETTINGS}" if folder.is_dir() else "not a folder"
+            raise BundleError(f"{folder}: found {found}, wanted a bundle as `asr export` writes it")
+        settings = _parsed(path, path.read_bytes() if path.stat().st_size <= _MOST_BYTES else b"")
+    except OSError as error:
+        raise BundleError(f"{path}: cannot be read ({error.strerror}); copy the whole bundle again") from error
+    except ValueError as error:  # a NUL in the name
+        raise BundleError(f"{shown(str(path))}: cannot be read ({error}); name the folder of a bundle") from error
     return settings
 
 
+def _parsed(path: Path, content: bytes) -> dict[str, Any]:
+    """The settings in a JSON text; all numbers among them are finite."""
+    try:
+        settings = json.loads(content)
+        wrong = next(_endless(settings), None)
+    except (ValueError, RecursionError) as error:
+        reason = str(error).partition("\n")[0]
+        raise BundleError(f"{path}: cannot be read ({reason}); export the model again") from error
+    if wrong is not None:
+        raise BundleError(f"{path}: {wrong}, wanted a number that can be computed with; export the model again")
+    if not isinstance(settings, dict):
+        raise BundleError(f"{path}: found {shown(settings)}, wanted settings by name; export the model again")
+    return settings
+
+
+def _endless(value: object, place: str = "") -> Iterator[str]:
+    """Numbers beyond all measure among JSON values, and where they stand."""
+    if isinstance(value, int | float) and not abs(value) < sys.float_info.max:
+        yield f"{place}found {shown(value)}"
+    named = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for name, each in named:
+        yield from _endless(each, f"{place}{str(name)[:40].encode('unicode_escape').decode()}: ")
+
+
+def _part(path: Path, settings: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """The settings under a name. Raises BundleError where there are none."""
+    if name not in settings:
+        raise BundleError(f"{path}: found no {name!r} among the settings; export the model again")
+    part = settings[name]
+    if not isinstance(part, dict):
+        raise BundleError(f"{path}: {name}: found {shown(part)}, wanted settings by name; export the model again")
+    return part
+
+
 def _check_file(path: Path, listed: Mapping[str, Any]) -> None:
+    if path.is_symlink():  # onnxruntime would look for the weights where it leads
+        raise BundleError(f"{path}: found a link, wanted the file itself; copy the whole bundle, following links")
     if not path.is_file():
         raise BundleError(f"{path}: the file is missing; copy the whole bundle again")
-    found = _describe(path)
+    try:
+        found = _describe(path)
+    except OSError as error:
+        raise BundleError(f"{path}: cannot be read ({error.strerror}); check its permissions") from error
     if found != listed:
         raise BundleError(
             f"{path}: found {found['bytes']} bytes with SHA-256 {found['sha256'][:12]}…, wanted "
-            f"{listed.get('bytes')} bytes with {str(listed.get('sha256'))[:12]}…; copy the whole bundle again"
+            f"{shown(listed.get('bytes'))} bytes with {shown(listed.get('sha256')).strip(chr(39))[:12]}…; "
+            "copy the whole bundle again"
         )
 
 
 def _describe(path: Path) -> dict[str, Any]:
     with path.open("rb") as file:
         return {"bytes": path.stat().st_size, "sha256": hashlib.file_digest(file, "sha256").hexdigest()}
+
+
+def _check_weights(bundle: Bundle, model: ModelSettings) -> None:
+    """Raises BundleError where the weights have other widths than settings and tokenizer say."""
+    path = bundle.folder / WEIGHTS
+    with path.open("rb") as file:
+        start = file.read(8)
+        size = struct.unpack("<Q", start)[0] if len(start) == 8 else 0
+        header = _parsed(path, file.read(size) if size <= _MOST_BYTES else b"")
+    found = {name: each.get("shape") for name, each in header.items() if isinstance(each, dict)}
+    width, kernel = model.d_model, model.convolution_kernel
+    layers = {"encoder": model.encoder_layers, "decoder": model.decoder_layers}
+    wanted: dict[str, list[int] | None] = {
+        "encoder.projection.weight": [width, model.stack * bundle.features.dimension],
+        "ctc.weight": [bundle.tokenizer.vocabulary, width],
+        "decoder.embedding.weight": [bundle.tokenizer.vocabulary, width],
+        "decoder.output.weight": [bundle.tokenizer.vocabulary, width],
+    }
+    for part, count in layers.items():
+        wanted[f"{part}.layers.0.feedforward.0.weight"] = [model.feedforward, width]
+        wanted[f"{part}.layers.{count - 1}.feedforward.0.weight"] = [model.feedforward, width]
+        wanted[f"{part}.layers.{count}.feedforward.0.weight"] = None
+    wanted["encoder.layers.0.convolution.depthwise.weight"] = [width, 1, kernel] if kernel else None
+    for name, shape in wanted.items():
+        if found.get(name) != shape:
+            raise BundleError(
+                f"{path}: found {name} of the shape {shown(found.get(name))}, wanted {shape} by the tokenizer and the "
+                f"settings in {SETTINGS}; copy the whole bundle again"
+            )
+    told = header.get("__metadata__")
+    check_stamp(path, told.get(STAMP) if isinstance(told, dict) else None, bundle.tokenizer)

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from asr.audio.features import FeatureSettings
-from asr.audio.load import find_audio, load_audio
+from asr.audio.load import SAMPLE_RATE, find_audio, load_audio
 from asr.audio.mfcc import Mfcc, MfccGraph, moved, normalise, with_deltas
 from asr.errors import SettingsError
 
@@ -270,16 +270,22 @@ NONSENSE = {
     "coefficients is 0": {"coefficients": 0},
     "window_seconds is inf": {"window_seconds": float("inf")},
     "81 coefficients of 80 mel bands": {"coefficients": 81},
-    "the band -1.0 to 8000.0 Hz": {"low_hz": -1.0},
+    "low_hz is -1.0": {"low_hz": -1.0},
     "the band 500.0 to 500.0 Hz": {"low_hz": 500.0, "high_hz": 500.0},
     "the band 20.0 to 8001.0 Hz": {"high_hz": 8_001.0},
-    "within 0 to 4000.0 Hz": {"sample_rate": 8_000},
+    "sample_rate is 8000; it must be 16000": {"sample_rate": 8_000, "high_hz": 4_000.0, "mel_bands": 40},
+    "sample_rate is 16000.0": {"sample_rate": 16_000.0},
+    "window_seconds is 1000000000.0": {"window_seconds": 1e9, "hop_seconds": 1e9},
+    "mel_bands is 80.0; it must be a whole number": {"mel_bands": 80.0},
+    "coefficients is True": {"coefficients": True},
+    "high_hz is '8000'; it must be a number": {"high_hz": "8000"},
+    "low_hz is nan": {"low_hz": float("nan")},
     "a hop of 0.03 s steps over": {"hop_seconds": 0.03},
     "a hop of 1e-05 s is less than one sample": {"hop_seconds": 1e-5},
     "deltas is 3": {"deltas": 3},
     "deltas is -1": {"deltas": -1},
     "log_floor is 0.0": {"log_floor": 0.0},
-    "variance_floor nan": {"variance_floor": float("nan")},
+    "variance_floor is nan": {"variance_floor": float("nan")},
     "128 mel bands are too many": {"mel_bands": 128},
 }
 
@@ -309,13 +315,14 @@ def accepted(**settings):
 def test_lengths_are_those_of_the_field():
     assert (PLAIN.window_length, PLAIN.hop_length, PLAIN.fft_length) == (400, 160, 512)
     assert (PLAIN.dimension, FeatureSettings(deltas=1).dimension, WITH_DELTAS.dimension) == (40, 80, 120)
-    telephone = FeatureSettings(sample_rate=8_000, high_hz=4_000.0, mel_bands=40)
-    assert (telephone.window_length, telephone.hop_length, telephone.fft_length) == (200, 80, 256)
+    assert PLAIN.sample_rate == SAMPLE_RATE
 
 
 def test_settings_come_back_from_a_dictionary():
     settings = FeatureSettings(mel_bands=60, coefficients=13, deltas=1, low_hz=50.0, log_floor=1e-5)
     assert FeatureSettings.from_dict(settings.to_dict()) == settings
     assert len(settings.to_dict()) == 10
-    with pytest.raises(SettingsError, match="coefficient'"):
+    with pytest.raises(SettingsError, match="coefficient' is not known"):
         FeatureSettings.from_dict({**settings.to_dict(), "coefficient": 13})
+    with pytest.raises(SettingsError, match="features: found None"):
+        FeatureSettings.from_dict(None)

@@ -353,11 +353,13 @@ def test_features_of_another_shape_are_refused(model, shape):
     ("message", "settings"),
     [
         *(
-            (f"{name} is 0; it must be at least 1", {name: 0})
+            (f"{name} is {found!r}; it must be a whole number at least 1 and at most", {name: found})
             for name in SMALL.to_dict()
             if name not in ("dropout", "convolution_kernel")
+            for found in (0, 10**9, 2.0, "2", None, True)
         ),
-        *((f"convolution_kernel is {size}; it is an odd number", {"convolution_kernel": size}) for size in (-1, 2, 4)),
+        *((f"convolution_kernel is {size}; it is an odd number", {"convolution_kernel": size}) for size in (2, 4)),
+        *((f"convolution_kernel is {size}; it must be", {"convolution_kernel": size}) for size in (-1, 3.0, 10**9 + 1)),
         ("d_model 256 cannot be divided into 3 heads", {"heads": 3}),
         ("d_model 33 cannot be divided into 3 heads .* even", {"d_model": 33, "heads": 3}),
         ("dropout is 1.0", {"dropout": 1.0}),

@@ -8,6 +8,9 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from asr.errors import SettingsError
+from asr.settings import check_number, settings_from, shown
+
+_RATE = 16_000  # at which every recording is read: asr.audio.load.SAMPLE_RATE
 
 
 @dataclass(frozen=True)
@@ -32,9 +35,20 @@ class FeatureSettings:
 
     def __post_init__(self) -> None:
         """Refuse settings that would give features of no meaning."""
-        for name in ("sample_rate", "window_seconds", "hop_seconds", "mel_bands", "coefficients"):
-            if not 0 < getattr(self, name) < math.inf:
-                raise SettingsError(f"features: {name} is {getattr(self, name)}; it must be a number above 0")
+        if self.sample_rate != _RATE or isinstance(self.sample_rate, float):
+            raise SettingsError(
+                f"features: sample_rate is {shown(self.sample_rate)}; it must be {_RATE}, to which every recording is "
+                "resampled"
+            )
+        check_number("features", "window_seconds", self.window_seconds, 0, 1, above=True)
+        check_number("features", "hop_seconds", self.hop_seconds, 0, 1, above=True)
+        check_number("features", "low_hz", self.low_hz, 0, math.inf)
+        check_number("features", "high_hz", self.high_hz, 0, math.inf)
+        check_number("features", "mel_bands", self.mel_bands, 1, 1_000, whole=True)
+        check_number("features", "coefficients", self.coefficients, 1, 1_000, whole=True)
+        check_number("features", "deltas", self.deltas, 0, 2, whole=True)
+        check_number("features", "log_floor", self.log_floor, 0, 1e30, above=True)
+        check_number("features", "variance_floor", self.variance_floor, 0, 1e30, above=True)
         if self.coefficients > self.mel_bands:
             raise SettingsError(
                 f"features: {self.coefficients} coefficients of {self.mel_bands} mel bands; "
@@ -53,13 +67,6 @@ class FeatureSettings:
         if self.hop_length < 1:
             raise SettingsError(
                 f"features: a hop of {self.hop_seconds} s is less than one sample at {self.sample_rate} Hz; lengthen it"
-            )
-        if self.deltas not in (0, 1, 2):
-            raise SettingsError(f"features: deltas is {self.deltas}; it is 0, 1 or 2 orders of derivatives")
-        if not (0 < self.log_floor < math.inf and 0 < self.variance_floor < math.inf):
-            raise SettingsError(
-                f"features: log_floor is {self.log_floor} and variance_floor {self.variance_floor}; "
-                "both must be numbers above 0"
             )
         if self.narrowest_band_hz < self.sample_rate / self.fft_length:
             raise SettingsError(
@@ -102,12 +109,9 @@ class FeatureSettings:
         return asdict(self)
 
     @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> "FeatureSettings":
-        """The settings of a bundle; an unknown name is a SettingsError."""
-        try:
-            return cls(**values)
-        except TypeError as error:
-            raise SettingsError(f"features: {error}") from error
+    def from_dict(cls, values: object) -> "FeatureSettings":
+        """The settings of a bundle; a name or value that is none of them is a SettingsError."""
+        return settings_from(cls, "features", values)
 
 
 def _mel(hertz: float) -> float:

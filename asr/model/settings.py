@@ -4,6 +4,17 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from asr.errors import SettingsError
+from asr.settings import check_number, settings_from
+
+_MOST = {
+    "d_model": 16_384,
+    "heads": 1_024,
+    "feedforward": 131_072,
+    "encoder_layers": 1_000,
+    "decoder_layers": 1_000,
+    "stack": 100,
+}
+"""Far beyond what a speech model is built with, and still something that can be computed with."""
 
 
 @dataclass(frozen=True)
@@ -27,21 +38,22 @@ class ModelSettings:
 
     def __post_init__(self) -> None:
         """Refuse dimensions that cannot be built."""
-        for name in ("d_model", "heads", "feedforward", "encoder_layers", "decoder_layers", "stack"):
-            if getattr(self, name) < 1:
-                raise SettingsError(f"model: {name} is {getattr(self, name)}; it must be at least 1")
+        for name, most in _MOST.items():
+            check_number("model", name, getattr(self, name), 1, most, whole=True)
+        check_number("model", "convolution_kernel", self.convolution_kernel, 0, 10_000, whole=True)
+        check_number("model", "dropout", self.dropout, 0, 1)
         if self.d_model % self.heads or self.d_model % 2:
             raise SettingsError(
                 f"model: d_model {self.d_model} cannot be divided into {self.heads} heads of equal size "
                 "(and it must be even, for the positions)"
             )
         kernel = self.convolution_kernel
-        if kernel < 0 or (kernel and kernel % 2 == 0):
+        if kernel and kernel % 2 == 0:
             raise SettingsError(
                 f"model: convolution_kernel is {kernel}; it is an odd number of steps, as many before as after, or 0"
             )
-        if not 0 <= self.dropout < 1:
-            raise SettingsError(f"model: dropout is {self.dropout}; it must be at least 0 and below 1")
+        if self.dropout == 1:
+            raise SettingsError(f"model: dropout is {self.dropout}; it must be below 1, or nothing is left")
 
     def steps(self, frames: int) -> int:
         """S, the length of the memory, for that many feature frames."""
@@ -52,9 +64,6 @@ class ModelSettings:
         return asdict(self)
 
     @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> "ModelSettings":
-        """The settings of a bundle; an unknown name is a SettingsError."""
-        try:
-            return cls(**values)
-        except TypeError as error:
-            raise SettingsError(f"model: {error}") from error
+    def from_dict(cls, values: object) -> "ModelSettings":
+        """The settings of a bundle; a name or value that is none of them is a SettingsError."""
+        return settings_from(cls, "model", values)

@@ -1,12 +1,13 @@
 """Wave in, command out, or a refusal: a pure function of the bundle, the grammars and the wave."""
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from asr.audio.load import SAMPLE_RATE
 from asr.commands.evidence import Evidence, weigh
 from asr.commands.grammar.grammar import read_grammar
 from asr.commands.grammar.ready import find_grammar
@@ -63,8 +64,7 @@ class Listener:
         """The best reading of a wave (N,), float32 in [-1, 1] at 16 kHz."""
         check_wave(wave)
         transcriber, tokenizer = self.transcriber, self.transcriber.bundle.tokenizer
-        rate = transcriber.bundle.features.sample_rate
-        seconds = len(wave) / rate
+        seconds = len(wave) / SAMPLE_RATE
         if not 0 < seconds <= LONGEST_SECONDS:
             return Heard(transcriber.transcribe(wave), None, None, None)
         heard = transcriber.hear(wave)
@@ -81,7 +81,7 @@ class Listener:
             free,
             word_starts=np.array([tokenizer.piece(token).startswith(WORD_START) for token in best.tokens]),
             wave=in_silence(wave, transcriber.decoding.margin_seconds),
-            rate=rate,
+            rate=SAMPLE_RATE,
         )
         return Heard(
             transcript_of(free, tokenizer, seconds), transcript_of(best, tokenizer, seconds), reading, evidence
@@ -116,14 +116,20 @@ class Commander:
 
     @classmethod
     def from_bundle(
-        cls, folder: Path | None, commands: Sequence[str], *, width: int | None = None, threads: int = 0
+        cls,
+        folder: str | os.PathLike[str] | None,
+        commands: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
+        *,
+        width: int | None = None,
+        threads: int = 0,
     ) -> "Commander":
         """Load the bundle in ``folder``, or the default one, and grammars by their paths or the names of ready ones.
 
         Raises BundleError for a bundle that cannot be used, SettingsError for a grammar that cannot.
         """
         transcriber = Transcriber.from_bundle(folder, width=width, threads=threads)
-        grammars = [read_grammar(find_grammar(name)) for name in commands]
+        names = [commands] if isinstance(commands, str | os.PathLike) else commands
+        grammars = [read_grammar(find_grammar(os.fspath(name))) for name in names]
         return cls(transcriber, compile_network(grammars, transcriber.bundle.normaliser))
 
     @property

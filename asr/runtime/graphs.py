@@ -1,6 +1,9 @@
 """The bundle's two graphs on onnxruntime."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnxruntime
@@ -8,6 +11,7 @@ from numpy.typing import NDArray
 
 from asr.bundle import DECODER, ENCODER, Bundle
 from asr.errors import BundleError
+from asr.runtime.graph_checks import check_graph, check_sessions
 
 Floats = NDArray[np.float32]
 Past = tuple[Floats, Floats]
@@ -27,35 +31,50 @@ class Graphs:
 
     def __init__(self, bundle: Bundle, threads: int = 0) -> None:
         """Load both graphs; ``threads`` 0 leaves the number to onnxruntime. Raises BundleError if one does not load."""
+        for name in (ENCODER, DECODER):
+            check_graph(bundle, name)
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
-        options.log_severity_level = 3
+        options.log_severity_level = 4  # it raises what it would write, coloured, to standard error
         try:
             self._encoder, self._decoder = (
-                onnxruntime.InferenceSession(bundle.folder / name, options, providers=["CPUExecutionProvider"])
+                onnxruntime.InferenceSession(
+                    bundle.folder / name, options, providers=["CPUExecutionProvider"], enable_fallback=0
+                )
                 for name in (ENCODER, DECODER)
             )
+            check_sessions(bundle, self._encoder, self._decoder)
+        except BundleError:
+            raise
         # onnxruntime raises classes of its own, one for each cause, that share no base but Exception.
         except Exception as error:
-            raise BundleError(f"{bundle.folder}: its graphs do not load ({error}); export the model again") from error
+            raise BundleError(
+                f"{bundle.folder}: its graphs do not load ({_line(error)}); export the model again"
+            ) from error
+        self._folder, self._vocabulary = bundle.folder, bundle.tokenizer.vocabulary
         layers, _, heads, _, width = self._decoder.get_inputs()[1].shape
         self._no_past = np.zeros((layers, 1, heads, 0, width), dtype=np.float32)
 
     def encode(self, wave: Floats) -> Heard:
         """Hear one wave (N,), float32 at the bundle's rate."""
-        keys, values, ctc_log_probs = self._encoder.run(None, {"wave": wave[np.newaxis]})
+        keys, values, ctc_log_probs = run(self._encoder, self._folder / ENCODER, {"wave": wave[np.newaxis]})
+        if ctc_log_probs.shape != (1, keys.shape[3], self._vocabulary) or keys.shape != values.shape:
+            raise BundleError(
+                f"{self._folder / ENCODER}: gave outputs that do not fit each other; export the model again"
+            )
         return Heard(keys, values, ctc_log_probs[0])
 
     def stepper(self, heard: Heard) -> "OnnxStepper":
         """The decoder over one utterance, for the search."""
-        return OnnxStepper(self._decoder, heard, self._no_past)
+        return OnnxStepper(self._decoder, heard, self._no_past, self._folder / DECODER)
 
 
 class OnnxStepper:
     """Steps the decoder graph over one utterance, with cached keys and values."""
 
-    def __init__(self, session: onnxruntime.InferenceSession, heard: Heard, no_past: Floats) -> None:
+    def __init__(self, session: onnxruntime.InferenceSession, heard: Heard, no_past: Floats, path: Path) -> None:
         self._session = session
+        self._path = path
         self._heard = heard
         self._no_past = no_past
 
@@ -65,8 +84,9 @@ class OnnxStepper:
 
     def step(self, state: Past, tokens: NDArray[np.int64], parents: NDArray[np.int64]) -> tuple[Floats, Past]:
         """Feed tokens (K,) to the rows ``parents`` (K,) of the past: log-probabilities (K, V) and the new past."""
-        log_probs, keys, values = self._session.run(
-            None,
+        log_probs, keys, values = run(
+            self._session,
+            self._path,
             {
                 "tokens": tokens[:, np.newaxis],
                 "past_keys": state[0][:, parents],
@@ -75,4 +95,18 @@ class OnnxStepper:
                 "memory_values": self._heard.values,
             },
         )
+        if len(tokens) != keys.shape[1] or keys.shape != values.shape:
+            raise BundleError(f"{self._path}: gave outputs that do not fit each other; export the model again")
         return log_probs, (keys, values)
+
+
+def run(session: onnxruntime.InferenceSession, path: Path, inputs: Mapping[str, NDArray[Any]]) -> list[Floats]:
+    """The three outputs of a graph. Raises BundleError, which names the file, for whatever stops it."""
+    try:
+        return list(session.run(None, dict(inputs)))
+    except Exception as error:  # as above; memory that is not to be had is among the causes
+        raise BundleError(f"{path}: the graph cannot be run ({_line(error)}); export the model again") from error
+
+
+def _line(error: Exception) -> str:
+    return " ".join(str(error).split())[:300]

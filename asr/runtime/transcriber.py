@@ -1,13 +1,13 @@
 """Wave in, transcript out: a pure function of the bundle and the wave."""
 
+import os
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from asr.audio.load import SAMPLE_RATE
-from asr.bundle import DEFAULT_BUNDLE, Bundle, read_bundle
+from asr.bundle import DEFAULT_BUNDLE, RUNNER_UP, Bundle, read_bundle
 from asr.errors import AudioError
 from asr.runtime.endpoint import split_at_pauses
 from asr.runtime.graphs import Graphs, Heard
@@ -19,9 +19,6 @@ from asr.search.limits import MINIMUM_TOKENS, TOKENS_PER_SECOND, max_tokens
 
 LONGEST_SECONDS = 20.0
 """Longer recordings are cut at their quietest moments: the model has not met longer utterances in training."""
-
-_RUNNER_UP = 2
-"""A search for commands keeps at least so many hypotheses: by how much one leads is part of how sure it is."""
 
 
 def in_silence(wave: NDArray[np.float32], seconds: float) -> NDArray[np.float32]:
@@ -36,16 +33,18 @@ class Transcriber:
         self.bundle = bundle
         self.decoding = bundle.decoding
         if width is not None:
-            self.decoding = replace(bundle.decoding, width=width, command_width=max(width, _RUNNER_UP))
+            self.decoding = replace(bundle.decoding, width=width, command_width=max(width, RUNNER_UP))
         self._graphs = Graphs(bundle, threads)
 
     @classmethod
-    def from_bundle(cls, folder: Path | None = None, *, width: int | None = None, threads: int = 0) -> "Transcriber":
+    def from_bundle(
+        cls, folder: str | os.PathLike[str] | None = None, *, width: int | None = None, threads: int = 0
+    ) -> "Transcriber":
         """Load the bundle in ``folder``, or the default one; ``width`` 1 searches greedily.
 
-        Raises BundleError for a bundle that cannot be used, SettingsError for a width below 1.
+        Raises BundleError for a bundle that cannot be used, SettingsError for a width below 1 or above 1,000.
         """
-        return cls(read_bundle(folder or DEFAULT_BUNDLE), width=width, threads=threads)
+        return cls(read_bundle(DEFAULT_BUNDLE if folder is None else folder), width=width, threads=threads)
 
     def transcribe(self, wave: NDArray[np.float32]) -> Transcript:
         """What is said in a mono wave (N,), float32 in [-1, 1] at 16 kHz, of any length."""
@@ -73,7 +72,7 @@ class Transcriber:
         )
 
     def _utterance(self, wave: NDArray[np.float32]) -> Transcript:
-        seconds = len(wave) / self.bundle.features.sample_rate
+        seconds = len(wave) / SAMPLE_RATE
         return transcript_of(self.decode(self.hear(wave), seconds)[0], self.bundle.tokenizer, seconds)
 
 

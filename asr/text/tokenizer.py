@@ -25,7 +25,7 @@ class Tokenizer:
         self._processor = sentencepiece.SentencePieceProcessor()
         try:
             self._processor.LoadFromSerializedProto(model)
-        except RuntimeError as error:
+        except (RuntimeError, OSError) as error:
             raise BundleError(f"{name}: not a SentencePiece model ({len(model)} bytes); train it again") from error
         p = self._processor
         found = (p.pad_id(), p.unk_id(), p.bos_id(), p.eos_id())
@@ -33,6 +33,20 @@ class Tokenizer:
             raise BundleError(
                 f"{name}: pad, unk, bos and eos have the ids {found}; wanted {SPECIAL}: make it with `asr tokenizer`"
             )
+        self._check_pieces(name)
+
+    def _check_pieces(self, name: str) -> None:
+        """Raises BundleError for pieces that are no text: they would come out as the text of a recording."""
+        try:
+            for token in range(self.vocabulary):
+                piece = self.piece(token)
+                if not piece.isprintable() or self._processor.IsByte(token):
+                    raise BundleError(
+                        f"{name}: found the piece {piece[:40]!a}, wanted letters: make it with `asr tokenizer`"
+                    )
+            self.decode(range(self.vocabulary))
+        except (RuntimeError, ValueError, IndexError, OSError) as error:
+            raise BundleError(f"{name}: its pieces cannot be read ({_first_line(error)}); train it again") from error
 
     @classmethod
     def load(cls, path: Path) -> "Tokenizer":

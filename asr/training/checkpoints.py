@@ -3,6 +3,7 @@
 import os
 import pickle
 import time
+import warnings
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, cast
@@ -34,7 +35,8 @@ def read_checkpoint(path: Path, map_location: Any = "cpu", *, to_go_on: bool = F
     ``to_go_on``: with the optimiser's state and how far the run was. Raises SettingsError for any other file.
     """
     try:
-        found = torch.load(path, map_location=map_location, weights_only=True)
+        with warnings.catch_warnings(action="ignore"):  # of the form of other people's files
+            found = torch.load(path, map_location=map_location, weights_only=True)
     except OSError as error:
         raise SettingsError(f"{path}: cannot be read ({error.strerror or error}); {_WANTED}") from error
     except pickle.UnpicklingError as error:

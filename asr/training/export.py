@@ -2,10 +2,8 @@
 
 import json
 import logging
-import shutil
 import struct
 import subprocess
-import tempfile
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -15,13 +13,25 @@ from typing import Any
 
 import onnx
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from asr.audio.features import FeatureSettings
 from asr.audio.mfcc import Mfcc, MfccGraph
-from asr.bundle import DECODER, ENCODER, TOKENIZER, WEIGHTS, Bundle, DecodingSettings, write_bundle
+from asr.bundle import (
+    DECODER,
+    ENCODER,
+    STAMP,
+    TOKENIZER,
+    WEIGHTS,
+    Bundle,
+    DecodingSettings,
+    cannot_write,
+    write_bundle,
+)
 from asr.errors import AsrError, BundleError, SettingsError
+from asr.files import folder_for
 from asr.model.seq2seq import Seq2Seq
 from asr.model.settings import ModelSettings
 from asr.text.normaliser import Normaliser
@@ -82,32 +92,35 @@ def export_run(
     paths = last_checkpoints(run, average)
     try:
         checkpoints = [read_checkpoint(path) for path in paths]
-        weights = average_weights([checkpoint["state_dict"] for checkpoint in checkpoints])
     except SettingsError as error:
         raise BundleError(str(error)) from error
-    except (KeyError, RuntimeError, AttributeError, TypeError) as error:
-        raise BundleError(f"{paths[0].parent}: its checkpoints are of different models; average fewer") from error
     plain = checkpoints[-1]["asr"]
-    features, settings = FeatureSettings.from_dict(plain["features"]), ModelSettings.from_dict(plain["model"])
-    tokenizer = Tokenizer(plain["tokenizer"], name=str(paths[-1]))
-    if half:
-        weights = {name: weight.half() for name, weight in weights.items()}
-    model = Seq2Seq(settings, features.dimension, tokenizer.vocabulary).eval()
     try:
+        features, settings = FeatureSettings.from_dict(plain["features"]), ModelSettings.from_dict(plain["model"])
+        normaliser, margin = Normaliser.from_dict(plain["normaliser"]), plain["margin_seconds"]
+        tokenizer = Tokenizer(plain["tokenizer"], name=str(paths[-1]))
+        weights = average_weights([checkpoint["state_dict"] for checkpoint in checkpoints])
+        model = Seq2Seq(settings, features.dimension, tokenizer.vocabulary).eval()
+        if half:
+            weights = {name: weight.half() for name, weight in weights.items()}
         model.load_state_dict({name: weight.float() for name, weight in weights.items()})
-    except RuntimeError as error:
-        reason = str(error).strip().splitlines()[-1].strip()
-        raise BundleError(f"{paths[-1]}: its weights do not fit its own settings ({reason}); train again") from error
+        chosen = replace(decoding or DecodingSettings(), margin_seconds=margin)
+        updates = int(checkpoints[-1]["global_step"])
+    except (KeyError, TypeError, ValueError, AttributeError, RuntimeError, SettingsError) as error:
+        reason = str(error).strip().splitlines()[-1].strip() if str(error).strip() else type(error).__name__
+        raise BundleError(
+            f"{paths[-1]}: no checkpoint of `asr train`, or not of this version ({reason}); give the folder of a run"
+        ) from error
     bundle = Bundle(
         folder=out,
         features=features,
         model=settings.to_dict(),
-        normaliser=Normaliser.from_dict(plain["normaliser"]),
+        normaliser=normaliser,
         tokenizer=tokenizer,
-        decoding=replace(decoding or DecodingSettings(), margin_seconds=plain["margin_seconds"]),
+        decoding=chosen,
         provenance={
             "checkpoints": [path.name for path in paths],
-            "updates": int(checkpoints[-1]["global_step"]),
+            "updates": updates,
             "parameters": sum(weight.numel() for weight in weights.values()),
             "config": _text(newest(run.glob("tensorboard/*/config.yaml"))),
             "commit": _commit(),
@@ -116,18 +129,22 @@ def export_run(
             **(provenance or {}),
         },
     )
-    out.parent.mkdir(parents=True, exist_ok=True)
-    made = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
     try:
-        save_file({name: weight.contiguous() for name, weight in weights.items()}, made / WEIGHTS)
-        (made / TOKENIZER).write_bytes(tokenizer.model)
-        write_graphs(model, features, made)
-        made.chmod(0o755)
-        for file in made.iterdir():
-            file.chmod(0o644)
-        write_bundle(bundle, made)
-    finally:
-        shutil.rmtree(made, ignore_errors=True)
+        with folder_for(out) as made:
+            stored = {name: weight.contiguous() for name, weight in weights.items()}
+            save_file(stored, made / WEIGHTS, metadata={STAMP: tokenizer.digest})
+            (made / TOKENIZER).write_bytes(tokenizer.model)
+            write_graphs(model, features, made, tokenizer)
+            made.chmod(0o755)
+            for file in made.iterdir():
+                file.chmod(0o644)
+            write_bundle(bundle, made)
+    except OSError as error:
+        raise BundleError(cannot_write(out, error)) from error
+    except SafetensorError as error:  # of what the system said it keeps only the words
+        raise BundleError(
+            f"{out}: the weights cannot be written ({error}); make room, or name another folder"
+        ) from error
     return out
 
 
@@ -147,8 +164,11 @@ def average_weights(states: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]
     return {name.removeprefix(_PREFIX): torch.stack([s[name].float() for s in states]).mean(dim=0) for name in names}
 
 
-def write_graphs(model: Seq2Seq, features: FeatureSettings, folder: Path) -> None:
-    """Write both ONNX graphs into a folder that holds the weights; they point into that file, so there is one copy."""
+def write_graphs(model: Seq2Seq, features: FeatureSettings, folder: Path, tokenizer: Tokenizer) -> None:
+    """Write both ONNX graphs into a folder that holds the weights; they point into that file, so there is one copy.
+
+    Both are stamped with the tokenizer whose tokens they speak of.
+    """
     s = model.settings
     width = (s.decoder_layers, 2, s.heads, 3, s.d_model // s.heads)
     free = torch.export.Dim.DYNAMIC
@@ -160,6 +180,7 @@ def write_graphs(model: Seq2Seq, features: FeatureSettings, folder: Path) -> Non
         ["wave"],
         ["memory_keys", "memory_values", "ctc_log_probs"],
         {"wave": {1: free}},
+        tokenizer.digest,
     )
     _write_graph(
         DecoderGraph(model).eval(),
@@ -180,6 +201,7 @@ def write_graphs(model: Seq2Seq, features: FeatureSettings, folder: Path) -> Non
             "memory_keys": memory,
             "memory_values": memory,
         },
+        tokenizer.digest,
     )
 
 
@@ -190,6 +212,7 @@ def _write_graph(
     inputs: list[str],
     outputs: list[str],
     dynamic: dict[str, dict[int, Any]],
+    stamp: str,
 ) -> None:
     # The exporter warns of its own library's future, and that torchvision is absent: nothing a person could mend.
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
@@ -213,6 +236,7 @@ def _write_graph(
     for node in proto.graph.node:
         node.ClearField("metadata_props")  # stack traces of this machine
         node.ClearField("doc_string")
+    proto.metadata_props.add(key=STAMP, value=stamp)
     onnx.save_model(proto, path)
 
 
