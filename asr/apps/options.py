@@ -16,6 +16,14 @@ BundleFolder = Annotated[
     Path | None,
     typer.Option("--bundle", metavar="DIR", help="The model. [default: the one in the package]"),
 ]
+Threads = Annotated[
+    int,
+    typer.Option(
+        min=1,
+        metavar="N",
+        help="Threads for one recording; long ones gain a little by 2, short ones nothing.",
+    ),
+]
 Commands = Annotated[
     list[str] | None,
     typer.Option(

@@ -116,7 +116,7 @@ class Commander:
 
     @classmethod
     def from_bundle(
-        cls, folder: Path | None, commands: Sequence[str], *, width: int | None = None, threads: int = 0
+        cls, folder: Path | None, commands: Sequence[str], *, width: int | None = None, threads: int = 1
     ) -> "Commander":
         """Load the bundle in ``folder``, or the default one, and grammars by their paths or the names of ready ones.
 

@@ -7,7 +7,7 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from asr.bundle import DECODER, ENCODER, Bundle
-from asr.errors import BundleError
+from asr.errors import BundleError, SettingsError
 
 Floats = NDArray[np.float32]
 Past = tuple[Floats, Floats]
@@ -25,10 +25,18 @@ class Heard:
 class Graphs:
     """Sessions for the encoder (wave → memory and CTC) and for one step of the decoder."""
 
-    def __init__(self, bundle: Bundle, threads: int = 0) -> None:
-        """Load both graphs; ``threads`` 0 leaves the number to onnxruntime. Raises BundleError if one does not load."""
+    def __init__(self, bundle: Bundle, threads: int = 1) -> None:
+        """Load both graphs, to run on so many threads; on busy cores more than one mostly wait for each other.
+
+        Raises BundleError if one does not load, SettingsError for less than one thread.
+        """
+        if threads < 1:
+            raise SettingsError(f"threads is {threads}; wanted 1 or more")
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
+        options.inter_op_num_threads = 1
+        # Threads that wait would keep their cores busy all the time.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         options.log_severity_level = 3
         try:
             self._encoder, self._decoder = (

@@ -32,7 +32,7 @@ def in_silence(wave: NDArray[np.float32], seconds: float) -> NDArray[np.float32]
 class Transcriber:
     """A loaded model."""
 
-    def __init__(self, bundle: Bundle, *, width: int | None = None, threads: int = 0) -> None:
+    def __init__(self, bundle: Bundle, *, width: int | None = None, threads: int = 1) -> None:
         self.bundle = bundle
         self.decoding = bundle.decoding
         if width is not None:
@@ -40,10 +40,11 @@ class Transcriber:
         self._graphs = Graphs(bundle, threads)
 
     @classmethod
-    def from_bundle(cls, folder: Path | None = None, *, width: int | None = None, threads: int = 0) -> "Transcriber":
+    def from_bundle(cls, folder: Path | None = None, *, width: int | None = None, threads: int = 1) -> "Transcriber":
         """Load the bundle in ``folder``, or the default one; ``width`` 1 searches greedily.
 
-        Raises BundleError for a bundle that cannot be used, SettingsError for a width below 1.
+        ``threads`` is how many one recording is heard with.
+        Raises BundleError for a bundle that cannot be used, SettingsError for a width or threads below 1.
         """
         return cls(read_bundle(folder or DEFAULT_BUNDLE), width=width, threads=threads)
 
