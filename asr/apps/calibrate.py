@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Final, TypeGuard
 import typer
 
 from asr.apps.options import BundleFolder
+from asr.apps.output import say
 
 if TYPE_CHECKING:
     from asr.apps.trials import Said
@@ -68,8 +69,7 @@ def calibrate(
         trials += _trials(listener, lists[number], elsewhere, noises, generator)
     found = fit(trials, false_accepts=false_accepts)
     record_rejection(folder, found.to_dict())
-    print("\n".join(describe_point(found)))
-    print(f"recorded in {folder}")
+    say(*describe_point(found), f"recorded in {folder}")
 
 
 def describe_point(rejection: "Rejection") -> list[str]:

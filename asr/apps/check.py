@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from asr.apps.failures import printable
 from asr.apps.options import BundleFolder
+from asr.apps.output import need_output, say, say_json
+from asr.text.printable import printable
 
 if TYPE_CHECKING:
     from asr.commands.inspection.checks import Check, Finding
@@ -50,6 +51,8 @@ def check(
 
     if draw is not None and draw.suffix.lower() not in (".html", ".svg"):
         raise typer.BadParameter(f"--draw {draw}: wanted a name that ends in .html or .svg")
+    if draw is None:
+        need_output()
     read = read_bundle(bundle or DEFAULT_BUNDLE)
     found = [read_grammar(find_grammar(grammar)) for grammar in dict.fromkeys(grammars)]
     network = compile_network(found, read.normaliser)
@@ -65,11 +68,11 @@ def check(
     if draw is not None:
         write_whole(draw, draw_grammars(found, page=draw.suffix.lower() == ".html").encode())
     if as_json:
-        print(json.dumps(as_dict(checked, [grammar.name for grammar in found])))
+        say_json(as_dict(checked, [grammar.name for grammar in found]))
     else:
         _show(checked, [grammar.name for grammar in found])
         if draw is not None:
-            print(f"written: {draw}")
+            say(f"written: {draw}")
     if checked.fails:
         raise typer.Exit(1)
 
@@ -103,7 +106,7 @@ def _show(checked: "Check", names: list[str]) -> None:
         table.add_row(
             Text(printable(example.command)),
             _number(checked.counts[example.command]),
-            Text(example.text),
+            Text(printable(example.text)),
             Text(_slots(example), style="dim"),
         )
     # In a pipe a row is a line.
@@ -116,9 +119,9 @@ def _show(checked: "Check", names: list[str]) -> None:
         for severity in _COLOURS
         if (count := sum(finding.severity == severity for finding in checked.findings))
     ]
-    print(f"\n{', '.join(tally) or 'nothing found that could go wrong'}")
+    say("", ", ".join(tally) or "nothing found that could go wrong")
     if checked.compared_by == "letters":
-        print("what sounds alike was guessed from letters; install espeak-ng to compare how words are said")
+        say("what sounds alike was guessed from letters; install espeak-ng to compare how words are said")
 
 
 def _line(finding: "Finding") -> object:

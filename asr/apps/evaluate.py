@@ -12,6 +12,8 @@ import typer
 
 from asr.apps.listening import chosen_ratios, hear_all, left_out, to_record, usable_noises, write_results
 from asr.apps.options import Beam, BundleFolder, Greedy, chosen_width
+from asr.apps.output import say
+from asr.text.printable import printable
 
 if TYPE_CHECKING:
     from asr.data.lists.utterance import Utterance
@@ -127,15 +129,15 @@ def _evaluate_words(
     sound = sum(transcript.seconds for transcripts in heard.values() for transcript in transcripts.values())
     lines = [
         f"{manifest}, heard by {transcriber.bundle.folder} (beam {transcriber.decoding.width})",
-        format_report(report),
+        *format_report(report).split("\n"),
         *_noise_lines(in_noise),
         "",
         f"{sound:.0f} s of sound in {taken:.0f} s: real-time factor {taken / sound:.3f}" if sound else "no sound",
         *left_out(failures, len(utterances)),
         *left_out(bad_noises, len(recordings) + len(bad_noises), " recordings of noise"),
     ]
-    text = "\n".join(lines)
-    print(text)
+    say(*lines)
+    text = "\n".join(map(printable, lines))
 
     values = {
         "manifest": str(manifest),
@@ -156,7 +158,7 @@ def _evaluate_words(
         kept = {"manifest": to_record(manifest), **{name: values[name] for name in ("wer", "sentence_accuracy")}}
         counts = {"utterances": len(scored), "speakers": len({utterance.speaker for utterance in scored})}
         record_score(transcriber.bundle.folder, record, {**counts, "beam": transcriber.decoding.width, **kept})
-        print(f"recorded: {record} in {transcriber.bundle.folder}")
+        say(f"recorded: {record} in {transcriber.bundle.folder}")
     return not failures and not bad_noises
 
 

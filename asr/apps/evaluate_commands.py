@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from asr.apps.listening import attempt_all, hear_all, left_out, to_record, usable_noises, write_results
+from asr.apps.output import say
 from asr.apps.understood import outcome_of
+from asr.text.printable import printable
 
 if TYPE_CHECKING:
     from asr.data.lists.utterance import Utterance
@@ -71,7 +73,7 @@ def evaluate_commands(
     lines = [
         f"{manifest}, heard by {transcriber.bundle.folder} (beam {transcriber.decoding.width}) "
         f"with the commands of {', '.join(commands)}, taken from a confidence of {commander.rejection.threshold:.3f}",
-        format_commands(report),
+        *format_commands(report).split("\n"),
         "",
         *(
             f"word error rate of the commands as their transcripts say them, {name}: {per_cent(each.wer)}"
@@ -82,8 +84,8 @@ def evaluate_commands(
         *left_out(failures, len(utterances)),
         *left_out(bad_noises, noises, " recordings of noise"),
     ]
-    text = "\n".join(lines)
-    print(text)
+    say(*lines)
+    text = "\n".join(map(printable, lines))
 
     values = {
         "manifest": str(manifest),
@@ -103,7 +105,7 @@ def evaluate_commands(
         given = {"manifest": to_record(manifest), "commands": [to_record(Path(each)) for each in commands]}
         kept = {**given, "beam": transcriber.decoding.width}
         record_score(transcriber.bundle.folder, record, {**kept, **_main_rates(report)})
-        print(f"recorded: {record} in {transcriber.bundle.folder}")
+        say(f"recorded: {record} in {transcriber.bundle.folder}")
     return not failures and not bad_noises
 
 

@@ -50,8 +50,18 @@ class Failure:
         say(*f"asr: {self.message}".split("\n"), error=True)
 
 
+class Told(Exception):
+    """An error of another process, of which is already known what there is to say."""
+
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(failure.message)
+        self.failure = failure
+
+
 def failure_of(error: BaseException) -> Failure:
     """One line, with the traceback if ``--debug`` asks for it."""
+    if isinstance(error, Told):
+        return error.failure
     traced = "".join(traceback.format_exception(error)) if _show_tracebacks else None
     return Failure(describe(error), traced)
 
@@ -74,8 +84,8 @@ def describe(error: BaseException) -> str:
             return f"this command needs {package}, which is not installed; pip install 'asr[{extra}]'"
     if isinstance(error, SourceError):
         # The last two are the line of the file and the caret; a name in the message may hold line breaks.
-        *message, line, caret = ["", "", *str(error).split("\n")]
-        lines = [" ".join(message).strip(), line, caret]
+        *first, line, caret = ["", "", *str(error).split("\n")]
+        lines = [" ".join(first).strip(), line, caret]
         return "\n".join(printable(each) for each in lines if each)
     if isinstance(error, AsrError):
         message = str(error)

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, TypeVar
 
 import typer
 
-from asr.apps.failures import complain, describe, printable
+from asr.apps.failures import complain, describe
+from asr.apps.output import say
 from asr.files import write_whole
+from asr.text.printable import printable
 
 if TYPE_CHECKING:
     import numpy as np
@@ -123,7 +125,7 @@ def write_results(folder: Path, text: str, values: Mapping[str, object], draw: C
     write_whole(folder / "report.json", f"{json.dumps(values, indent=1, allow_nan=False)}\n".encode())
     write_whole(folder / "report.txt", f"{text}\n".encode())
     draw(folder / "report.png")
-    print(f"written: report.json, report.txt and report.png in {folder}")
+    say(f"written: report.json, report.txt and report.png in {folder}")
 
 
 def to_record(path: Path) -> str:

@@ -1,6 +1,7 @@
 """The commands as processes: what they do with signals and standard streams before the first of their imports.
 
-Nothing is imported here at once but what is quickly there, so that ctrl-C ends a command silently from its first moment.
+Nothing is imported here at once but what is quickly there, so that ctrl-C ends a command silently from its first
+moment.
 """
 
 import os

@@ -24,6 +24,14 @@ Threads = Annotated[
         help="Threads for one recording; long ones gain a little by 2, short ones nothing.",
     ),
 ]
+Jobs = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        metavar="N",
+        help="Hear N recordings at a time, each in a process of its own. [default: one a core where there are many]",
+    ),
+]
 Commands = Annotated[
     list[str] | None,
     typer.Option(

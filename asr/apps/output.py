@@ -21,18 +21,27 @@ def say(*lines: str, error: bool = False) -> None:
     _write("".join(f"{printable(line)}\n" for line in lines), error=error)
 
 
-def say_json(values: Mapping[str, Any]) -> None:
-    """Print an object on one line of ASCII, at once.
+def put(line: str) -> None:
+    """Print a line as it is, of which every foreign part has been through ``printable``. Raises OSError as ``say``."""
+    _write(f"{line}\n")
 
-    Raises AsrError for what JSON cannot hold, such as an infinite number in a slot, and OSError as ``say`` does.
+
+def say_json(values: Mapping[str, Any]) -> None:
+    """Print an object at once, as ``json_text`` has it. Raises OSError as ``say`` does."""
+    _write(f"{json_text(values)}\n")
+
+
+def json_text(values: Mapping[str, Any]) -> str:
+    """An object on one line of ASCII.
+
+    Raises AsrError for what JSON cannot hold, such as an infinite number in a slot.
     """
     try:
-        line = json.dumps(values, allow_nan=False)
+        return json.dumps(values, allow_nan=False)
     except ValueError as error:
         raise AsrError(
-            f"--json: found a number that JSON cannot hold ({error}), wanted finite ones; mend the grammar or the bundle"
+            f"--json: found a number that JSON cannot hold ({error}), wanted a finite one; mend the grammar or bundle"
         ) from error
-    _write(f"{line}\n")
 
 
 def flush() -> None:

@@ -7,15 +7,15 @@ the parent hold at that moment would be held in a forked one for ever.
 import os
 import signal
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, suppress
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from multiprocessing import get_context, resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any, Final, Generic, TypeVar
 
-from asr.apps.failures import Failure, failure_of, show_tracebacks, tracebacks_are_shown
+from asr.apps.failures import Failure, Told, failure_of, show_tracebacks, tracebacks_are_shown
 from asr.apps.main import clean_up_when_terminated
 
 Thing = TypeVar("Thing")
@@ -28,14 +28,6 @@ WORTH_A_PROCESS: Final = 20
 _AHEAD: Final = 16  # results, times the processes, that may wait for an earlier one
 _GIVEN: Final = 2  # things that a process has at a time, so that it never waits for the next
 _PATIENCE: Final = 5.0  # seconds that a process has to end when it is told to
-
-
-class CannotBegin(Exception):
-    """The processes cannot do the work at all, for the reason that stands in ``failure``."""
-
-    def __init__(self, failure: Failure) -> None:
-        super().__init__(failure.message)
-        self.failure = failure
 
 
 def cores() -> int:
@@ -54,17 +46,17 @@ def chosen_jobs(jobs: int | None, things: int) -> int:
 
 def in_order(
     begin: Callable[..., Callable[[Thing], Result]], arguments: tuple[Any, ...], things: Sequence[Thing], jobs: int
-) -> Iterator[Result | Failure]:
+) -> Generator[Result | Failure, None, None]:
     """What comes of each thing in turn, by ``jobs`` processes; close the iterator and they are gone.
 
     Each process calls ``begin(*arguments)`` once, and what that gives with each of its things. All of it must be
     picklable, ``begin`` a function of a module. An error of one thing is its result; a process that dies is replaced.
 
     Raises:
-        CannotBegin: ``begin`` failed, or a process died in it.
+        Told: ``begin`` failed, or a process died in it.
     """
     done: dict[int, Result | Failure] = {}
-    with _Crew(begin, arguments, jobs) as crew:
+    with _Crew[Thing, Result](begin, arguments, jobs) as crew:
         given = 0
         for place in range(len(things)):
             while place not in done:
@@ -118,7 +110,7 @@ class _Crew(Generic[Thing, Result]):
                 self._doing[pipe].popleft()
                 found[place] = result
             elif isinstance(result, Failure):
-                raise CannotBegin(result)
+                raise Told(result)
             else:
                 self._begun.add(pipe)
         return found
@@ -132,7 +124,7 @@ class _Crew(Generic[Thing, Result]):
         )
         with theirs, _deaf_to_ctrl_c():
             process.start()
-        self._processes[ours], self._doing[ours] = process, deque()
+            self._processes[ours], self._doing[ours] = process, deque()
         return ours
 
     def _replace(self, pipe: Connection) -> dict[int, Result | Failure]:
@@ -142,7 +134,7 @@ class _Crew(Generic[Thing, Result]):
         code = process.exitcode or 0
         how = f"signal {-code}" if code < 0 else f"status {code}"
         if pipe not in self._begun:
-            raise CannotBegin(Failure(f"a process to work with ended at once ({how}); try --jobs 1", None))
+            raise Told(Failure(f"a process to work with ended at once ({how}); try --jobs 1", None))
         failed: dict[int, Result | Failure] = {}
         if doing:
             place, thing = doing.popleft()
@@ -169,18 +161,22 @@ class _Crew(Generic[Thing, Result]):
             pipe.close()
 
 
-class _deaf_to_ctrl_c:  # noqa: N801
-    """While a process is started, which inherits it: ctrl-C reaches all of a terminal's processes, and the first, which
-    then ends the others, is to be the only one to answer. One that comes in the meantime is not lost."""
+@contextmanager
+def _deaf_to_ctrl_c() -> Iterator[None]:
+    """For starting a process, which inherits it.
 
-    def __enter__(self) -> None:
-        if hasattr(signal, "pthread_sigmask"):
-            resource_tracker.ensure_running()  # hears of no signal either, but unblocks them where it is started
-            signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-
-    def __exit__(self, *_: object) -> None:
-        if hasattr(signal, "pthread_sigmask"):
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+    Ctrl-C reaches all processes of a terminal, and only the first is to answer, and then to end the others. One that
+    comes in the meantime is not lost.
+    """
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    resource_tracker.ensure_running()  # starting it would unblock the signal again
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _work(pipe: Connection, begin: Begin, arguments: tuple[Any, ...], tracebacks: bool) -> None:
@@ -202,5 +198,3 @@ def _work(pipe: Connection, begin: Begin, arguments: tuple[Any, ...], tracebacks
             except Exception as error:
                 result = failure_of(error)
             pipe.send((place, result))
-
-
