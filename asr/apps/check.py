@@ -1,6 +1,7 @@
 """`asr commands check`: what can be said by a grammar, and what can go wrong with it."""
 
 import json
+import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
@@ -8,10 +9,12 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from asr.apps.options import BundleFolder
-from asr.apps.output import need_output, say, say_json
+from asr.apps.output import need_output, say, say_json, show
 from asr.text.printable import printable
 
 if TYPE_CHECKING:
+    from rich.text import Text
+
     from asr.commands.inspection.checks import Check, Finding
     from asr.commands.reading import Reading
 
@@ -93,13 +96,11 @@ def as_dict(checked: "Check", names: list[str]) -> dict[str, object]:
 
 
 def _show(checked: "Check", names: list[str]) -> None:
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    console = Console(highlight=False, soft_wrap=True)
     commands = f"{len(checked.counts)} command{'' if len(checked.counts) == 1 else 's'}"
-    console.print(Text(f"{', '.join(map(printable, names))}: {_number(checked.count)} sentences, {commands}\n"))
+    show(Text(f"{', '.join(map(printable, names))}: {_number(checked.count)} sentences, {commands}\n"), soft_wrap=True)
     table = Table("command", "sentences", "for example", "slots", box=None, pad_edge=False, header_style="dim")
     table.columns[1].justify = "right"
     for example in checked.examples:
@@ -110,10 +111,10 @@ def _show(checked: "Check", names: list[str]) -> None:
             Text(_slots(example), style="dim"),
         )
     # In a pipe a row is a line.
-    wide = None if console.is_terminal else _UNBOUNDED
-    Console(highlight=False, width=wide).print(table)
+    wide = None if sys.stdout.isatty() else _UNBOUNDED
+    show(table, width=wide)
     for finding in checked.findings:
-        console.print(_line(finding))
+        show(_line(finding), soft_wrap=True)
     tally = [
         f"{count} {severity}{'' if count == 1 else 's'}"
         for severity in _COLOURS
@@ -124,7 +125,7 @@ def _show(checked: "Check", names: list[str]) -> None:
         say("what sounds alike was guessed from letters; install espeak-ng to compare how words are said")
 
 
-def _line(finding: "Finding") -> object:
+def _line(finding: "Finding") -> "Text":
     from rich.text import Text
 
     place = f"{printable(finding.place)}: " if finding.place else ""

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from asr.apps.listening import chosen_ratios, hear_all, left_out, to_record, usable_noises, write_results
-from asr.apps.options import Beam, BundleFolder, Greedy, chosen_width
+from asr.apps.listening import Listening, by, chosen_ratios, hear_all, left_out, to_record, usable_noises, write_results
+from asr.apps.options import Beam, BundleFolder, Greedy, Jobs, Threads, chosen_width
 from asr.apps.output import say
+from asr.apps.workers import chosen_jobs
 from asr.text.printable import printable
 
 if TYPE_CHECKING:
@@ -46,6 +47,8 @@ def evaluate(
     record: Annotated[
         str | None, typer.Option(metavar="NAME", help="Keep the rates in the bundle too, under this name.")
     ] = None,
+    jobs: Jobs = None,
+    threads: Threads = 1,
 ) -> None:
     """Measure on a list of recordings how often a model is right.
 
@@ -72,11 +75,28 @@ def evaluate(
         from asr.apps.evaluate_commands import evaluate_commands
 
         complete = evaluate_commands(
-            manifest, commands, bundle=bundle, width=width, noise=noise, ratios=ratios, folder=folder, record=record
+            manifest,
+            commands,
+            bundle=bundle,
+            width=width,
+            threads=threads,
+            jobs=jobs,
+            noise=noise,
+            ratios=ratios,
+            folder=folder,
+            record=record,
         )
     else:
         complete = _evaluate_words(
-            manifest, bundle=bundle, width=width, noise=noise, ratios=ratios, folder=folder, record=record
+            manifest,
+            bundle=bundle,
+            width=width,
+            threads=threads,
+            jobs=jobs,
+            noise=noise,
+            ratios=ratios,
+            folder=folder,
+            record=record,
         )
     if not complete:
         raise typer.Exit(1)
@@ -92,6 +112,8 @@ def _evaluate_words(
     *,
     bundle: Path | None,
     width: int | None,
+    threads: int,
+    jobs: int | None,
     noise: Path | None,
     ratios: Sequence[float],
     folder: Path,
@@ -105,8 +127,9 @@ def _evaluate_words(
     from asr.runtime.transcriber import Transcriber
 
     utterances = read_manifest(manifest)
-    transcriber = Transcriber.from_bundle(bundle, width=width)
+    transcriber = Transcriber.from_bundle(bundle, width=width, threads=threads)
     recordings, bad_noises = ([], {}) if noise is None else usable_noises(noise)
+    processes = chosen_jobs(jobs, len(utterances))
     begun = time.perf_counter()
     heard, failures = hear_all(
         manifest,
@@ -114,6 +137,8 @@ def _evaluate_words(
         transcriber.transcribe,
         noises=Noises(recordings) if recordings else None,
         ratios=ratios,
+        listening=Listening(bundle, (), width, threads),
+        jobs=processes,
         spoken=lambda utterance: bool(transcriber.bundle.normaliser(utterance.text)),
     )
     taken = time.perf_counter() - begun
@@ -132,7 +157,9 @@ def _evaluate_words(
         *format_report(report).split("\n"),
         *_noise_lines(in_noise),
         "",
-        f"{sound:.0f} s of sound in {taken:.0f} s: real-time factor {taken / sound:.3f}" if sound else "no sound",
+        f"{sound:.0f} s of sound in {taken:.0f} s{by(processes)}: real-time factor {taken / sound:.3f}"
+        if sound
+        else "no sound",
         *left_out(failures, len(utterances)),
         *left_out(bad_noises, len(recordings) + len(bad_noises), " recordings of noise"),
     ]

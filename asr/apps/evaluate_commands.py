@@ -7,9 +7,10 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from asr.apps.listening import attempt_all, hear_all, left_out, to_record, usable_noises, write_results
+from asr.apps.listening import Listening, attempt_all, by, hear_all, left_out, to_record, usable_noises, write_results
 from asr.apps.output import say
 from asr.apps.understood import outcome_of
+from asr.apps.workers import chosen_jobs
 from asr.text.printable import printable
 
 if TYPE_CHECKING:
@@ -25,6 +26,8 @@ def evaluate_commands(
     *,
     bundle: Path | None,
     width: int | None,
+    threads: int,
+    jobs: int | None,
     noise: Path | None,
     ratios: Sequence[float],
     folder: Path,
@@ -41,12 +44,13 @@ def evaluate_commands(
     from asr.runtime.commander import Commander
 
     utterances = read_manifest(manifest)
-    commander = Commander.from_bundle(bundle, commands, width=width)
+    commander = Commander.from_bundle(bundle, commands, width=width, threads=threads)
     transcriber = commander.transcriber
     normal = {utterance.id: transcriber.bundle.normaliser(utterance.text) for utterance in utterances}
     recordings, bad_noises = ([], {}) if noise is None else usable_noises(noise)
     noises = len(recordings) + len(bad_noises)
 
+    processes = chosen_jobs(jobs, len(utterances))
     begun = time.perf_counter()
     heard, failures = hear_all(
         manifest,
@@ -54,6 +58,8 @@ def evaluate_commands(
         commander.understand,
         noises=Noises(recordings) if recordings else None,
         ratios=ratios,
+        listening=Listening(bundle, tuple(commands), width, threads),
+        jobs=processes,
         spoken=lambda utterance: bool(normal[utterance.id]),
     )
     outcomes = [
@@ -80,7 +86,9 @@ def evaluate_commands(
             for name, each in words.items()
         ),
         *([f"not in the grammar, {len(others)} different texts: {some(others)}"] if others else []),
-        f"{sound:.0f} s of sound in {taken:.0f} s: real-time factor {taken / sound:.3f}" if sound else "no sound",
+        f"{sound:.0f} s of sound in {taken:.0f} s{by(processes)}: real-time factor {taken / sound:.3f}"
+        if sound
+        else "no sound",
         *left_out(failures, len(utterances)),
         *left_out(bad_noises, noises, " recordings of noise"),
     ]

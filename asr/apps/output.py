@@ -3,12 +3,15 @@
 import json
 import os
 import sys
-from collections.abc import Mapping
-from contextlib import suppress
-from typing import Any
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Any
 
 from asr.errors import AsrError
 from asr.text.printable import printable
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
 
 _closed: set[str] = set()
 
@@ -44,6 +47,15 @@ def json_text(values: Mapping[str, Any]) -> str:
         ) from error
 
 
+def show(drawn: "RenderableType", *, soft_wrap: bool = False, width: int | None = None) -> None:
+    """Print a table or text of rich's at once. Raises OSError as ``say`` does."""
+    from rich.console import Console
+
+    with _named("standard output"):
+        Console(highlight=False, soft_wrap=soft_wrap, width=width).print(drawn)
+        sys.stdout.flush()
+
+
 def flush() -> None:
     """See that what others printed has gone out. Raises OSError, which names the stream, where it has not."""
     _write("")
@@ -51,9 +63,15 @@ def flush() -> None:
 
 def _write(text: str, *, error: bool = False) -> None:
     stream, name = (sys.stderr, "standard error") if error else (sys.stdout, "standard output")
-    try:
+    with _named(name):
         stream.write(text)
         stream.flush()
+
+
+@contextmanager
+def _named(name: str) -> Iterator[None]:
+    try:
+        yield
     except BrokenPipeError:
         raise
     except OSError as failed:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from asr.apps.output import say
+from asr.apps.output import say, show
 from asr.errors import SettingsError
 from asr.text.printable import printable
 
@@ -78,7 +78,6 @@ def _say(line: str) -> None:
 
 
 def _print_table(splits: "Mapping[str, Part]") -> None:
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
@@ -87,4 +86,4 @@ def _print_table(splits: "Mapping[str, Part]") -> None:
         table.add_column(heading, justify="right")
     for split, part in splits.items():
         table.add_row(Text(printable(split)), str(part.utterances), f"{part.hours:.2f}", str(part.speakers))
-    Console(highlight=False).print(table)
+    show(table)

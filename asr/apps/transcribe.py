@@ -4,15 +4,15 @@ import sys
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
 from asr.apps.failures import Failure, complain, failure_of
+from asr.apps.listening import Listening
 from asr.apps.options import Beam, BundleFolder, Commands, Greedy, Jobs, Threads, chosen_width
-from asr.apps.output import is_closed, need_output, put, say, say_json
+from asr.apps.output import is_closed, need_output, put, say, say_json, show
 from asr.apps.understood import command_keys, command_text
 from asr.apps.workers import chosen_jobs, in_order
 from asr.errors import AsrError, AudioError
@@ -86,33 +86,6 @@ def transcribe(
         raise typer.Exit(1)
 
 
-@dataclass(frozen=True)
-class Listening:
-    """What a process needs to know to hear recordings."""
-
-    bundle: Path | None
-    commands: tuple[str, ...]
-    width: int | None
-    threads: int
-
-    def begin(self) -> "Callable[[NDArray[np.float32]], tuple[Transcript, Understanding | None]]":
-        """What hears a wave, as any speech or as a command."""
-        if not self.commands:
-            from asr.runtime.transcriber import Transcriber
-
-            transcriber = Transcriber.from_bundle(self.bundle, width=self.width, threads=self.threads)
-            return lambda wave: (transcriber.transcribe(wave), None)
-        from asr.runtime.commander import Commander
-
-        commander = Commander.from_bundle(self.bundle, self.commands, width=self.width, threads=self.threads)
-
-        def understand(wave: "NDArray[np.float32]") -> "tuple[Transcript, Understanding | None]":
-            understanding = commander.understand(wave)
-            return understanding.transcript, understanding
-
-        return understand
-
-
 def _hear_all(
     listening: Listening, files: Sequence[str], jobs: int
 ) -> "Generator[tuple[Transcript, Understanding | None] | Failure, None, None]":
@@ -155,7 +128,6 @@ def demo(
     bundle: BundleFolder = None,
 ) -> None:
     """Transcribe a folder, and show how sure and fast that was."""
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
@@ -192,7 +164,7 @@ def demo(
     if heard:
         table.add_section()
         table.add_row("in all", f"{heard} recordings", "", f"{sound:.2f} s", f"{taken:.2f} s")
-        Console(highlight=False).print(table)
+        show(table)
         say(
             "",
             f"real-time factor {taken / sound:.3f} (seconds taken for a second of sound); "
