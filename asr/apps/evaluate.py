@@ -10,7 +10,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from asr.apps.listening import Listening, by, chosen_ratios, hear_all, left_out, to_record, usable_noises, write_results
+from asr.apps.listening import (
+    Listening,
+    chosen_ratios,
+    hear_all,
+    how_fast,
+    left_out,
+    to_record,
+    usable_noises,
+    write_results,
+)
 from asr.apps.options import Beam, BundleFolder, Greedy, Jobs, Threads, chosen_width
 from asr.apps.output import say
 from asr.apps.workers import chosen_jobs
@@ -157,9 +166,7 @@ def _evaluate_words(
         *format_report(report).split("\n"),
         *_noise_lines(in_noise),
         "",
-        f"{sound:.0f} s of sound in {taken:.0f} s{by(processes)}: real-time factor {taken / sound:.3f}"
-        if sound
-        else "no sound",
+        how_fast(sound, taken, processes),
         *left_out(failures, len(utterances)),
         *left_out(bad_noises, len(recordings) + len(bad_noises), " recordings of noise"),
     ]

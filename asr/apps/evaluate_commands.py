@@ -7,7 +7,16 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from asr.apps.listening import Listening, attempt_all, by, hear_all, left_out, to_record, usable_noises, write_results
+from asr.apps.listening import (
+    Listening,
+    attempt_all,
+    hear_all,
+    how_fast,
+    left_out,
+    to_record,
+    usable_noises,
+    write_results,
+)
 from asr.apps.output import say
 from asr.apps.understood import outcome_of
 from asr.apps.workers import chosen_jobs
@@ -86,9 +95,7 @@ def evaluate_commands(
             for name, each in words.items()
         ),
         *([f"not in the grammar, {len(others)} different texts: {some(others)}"] if others else []),
-        f"{sound:.0f} s of sound in {taken:.0f} s{by(processes)}: real-time factor {taken / sound:.3f}"
-        if sound
-        else "no sound",
+        how_fast(sound, taken, processes),
         *left_out(failures, len(utterances)),
         *left_out(bad_noises, noises, " recordings of noise"),
     ]
