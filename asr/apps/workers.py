@@ -71,7 +71,8 @@ class _Crew(Generic[Thing, Result]):
 
     def __init__(self, begin: Begin, arguments: tuple[Any, ...], jobs: int) -> None:
         self._begin, self._arguments, self._jobs = begin, arguments, jobs
-        self._processes: dict[Connection, BaseProcess] = {}
+        self._processes: dict[Connection, BaseProcess] = {}  # by where its results come from
+        self._orders: dict[Connection, Connection] = {}
         self._doing: dict[Connection, deque[tuple[int, Thing]]] = {}
         self._begun: set[Connection] = set()
         self._end = ExitStack()
@@ -117,19 +118,22 @@ class _Crew(Generic[Thing, Result]):
 
     def _hire(self) -> Connection:
         context = get_context("spawn")
-        ours, theirs = context.Pipe()
+        # Two pipes that lead one way: one that leads both ways would be a socket.
+        (results, theirs), (orders, ours) = context.Pipe(duplex=False), context.Pipe(duplex=False)
         # A daemon, so that the interpreter ends it should all else fail.
         process = context.Process(
-            target=_work, args=(theirs, self._begin, self._arguments, tracebacks_are_shown()), daemon=True
+            target=_work, args=(orders, theirs, self._begin, self._arguments, tracebacks_are_shown()), daemon=True
         )
-        with theirs, _deaf_to_ctrl_c():
+        with theirs, orders, _deaf_to_ctrl_c():
             process.start()
-            self._processes[ours], self._doing[ours] = process, deque()
-        return ours
+            self._processes[results], self._orders[results], self._doing[results] = process, ours, deque()
+        return results
 
     def _replace(self, pipe: Connection) -> dict[int, Result | Failure]:
         """Let another take over from a process that died; what it was at has failed."""
         process, doing = self._processes.pop(pipe), self._doing.pop(pipe)
+        self._orders.pop(pipe).close()
+        pipe.close()
         process.join(_PATIENCE)
         code = process.exitcode or 0
         how = f"signal {-code}" if code < 0 else f"status {code}"
@@ -149,7 +153,7 @@ class _Crew(Generic[Thing, Result]):
 
     def _send(self, pipe: Connection, place: int, thing: Thing) -> None:
         with suppress(BrokenPipeError, ConnectionError):  # it has died, which is seen when its results are read
-            pipe.send((place, thing))
+            self._orders[pipe].send((place, thing))
 
     def _dismiss(self) -> None:
         for process in self._processes.values():
@@ -159,6 +163,7 @@ class _Crew(Generic[Thing, Result]):
             if process.is_alive():
                 process.kill()
             pipe.close()
+            self._orders[pipe].close()
 
 
 @contextmanager
@@ -179,8 +184,8 @@ def _deaf_to_ctrl_c() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _work(pipe: Connection, begin: Begin, arguments: tuple[Any, ...], tracebacks: bool) -> None:
-    """What a process does: things from the pipe, until the other end is gone."""
+def _work(orders: Connection, results: Connection, begin: Begin, arguments: tuple[Any, ...], tracebacks: bool) -> None:
+    """What a process does: orders, until nobody is there to give more."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     clean_up_when_terminated()
     show_tracebacks(tracebacks)
@@ -188,13 +193,13 @@ def _work(pipe: Connection, begin: Begin, arguments: tuple[Any, ...], tracebacks
         try:
             do = begin(*arguments)
         except Exception as error:
-            pipe.send((None, failure_of(error)))
+            results.send((None, failure_of(error)))
             return
-        pipe.send((None, None))
+        results.send((None, None))
         while True:
-            place, thing = pipe.recv()
+            place, thing = orders.recv()
             try:
                 result = do(thing)
             except Exception as error:
                 result = failure_of(error)
-            pipe.send((place, result))
+            results.send((place, result))
