@@ -61,11 +61,11 @@ class Fresh:
             command,
             capture_output=True,
             cwd=self.work,
-            env=self._environment | more.pop("env", {}),
+            env=self._environment,
             timeout=300,
-            **more,
+            input=given,
         )
-        assert done.returncode == status, done.stderr.decode()
+        assert done.returncode == 0, done.stderr.decode()
         return done.stdout.decode()
 
     @property
