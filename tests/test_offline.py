@@ -138,7 +138,7 @@ def test_training_and_export_reach_nobody(fresh: Fresh) -> None:
     sizes = {"d_model": 32, "heads": 2, "feedforward": 64, "encoder_layers": 2, "decoder_layers": 1}
     settings = {
         "run": "run",
-        "model": {"tokenizer": "tokenizer.model", "model": sizes},
+        "model": {"tokenizer": "tokenizer.model", "model": sizes, "loss": {"phoneme_layer": 1}},
         "data": {"train": [{"manifest": "train.tsv"}], "dev": ["dev.tsv"], "phonemes": "off", "workers": 0},
         "trainer": {"max_epochs": 2, "accelerator": "cpu", "devices": 1, "precision": "32-true"},
     }

@@ -217,4 +217,6 @@ def _load(file: str) -> "NDArray[np.float32]":
         return load_audio(Path(file))
     if is_closed("stdin"):
         raise AudioError("standard input: is closed, wanted a recording; let a pipe or a file lead there")
-    return load_audio(sys.stdin.buffer)
+    # Without a buffer each reading is one call of the system, which a signal interrupts; one that comes between the
+    # several of a buffer's would be heeded only when the input ends.
+    return load_audio(getattr(sys.stdin.buffer, "raw", sys.stdin.buffer))
