@@ -8,6 +8,7 @@ little. Times are divided by the length of the recordings: 0.1 means ten times a
 import os
 
 os.environ["OMP_NUM_THREADS"] = "1"  # read when numpy and torch are imported
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # and when onnxruntime is
 
 import argparse
 import sys

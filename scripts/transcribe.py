@@ -5,7 +5,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from asr.apps.cli import transcribe_main  # needs the line above
+from asr.apps.main import transcribe_main  # needs the line above
 
 if __name__ == "__main__":
     transcribe_main()

@@ -20,17 +20,18 @@ from conftest import ROOT
 
 from asr.apps import microphone
 from asr.apps.cli import app, run, transcribe_app
-from asr.apps.failures import EXTRAS, describe, printable
+from asr.apps.failures import EXTRAS, describe
 from asr.bundle import DecodingSettings
 from asr.data.lists.manifest import read_manifest
 from asr.files import write_whole
+from asr.text.printable import printable
 from asr.text.tokenizer import Tokenizer
 
 needs_voices = pytest.mark.skipif(
     shutil.which("espeak-ng") is None or shutil.which("flite") is None,
     reason="wants the Debian packages espeak-ng and flite",
 )
-ASR = [sys.executable, "-m", "asr.apps.cli"]
+ASR = [sys.executable, "-m", "asr"]
 
 
 class Ended:
@@ -176,14 +177,14 @@ def test_search_follows_the_options(asr: Asr, folder: Path, tiny_bundle: Path, m
     widths = []
     made = Transcriber.from_bundle
 
-    def watched(bundle: Path, *, width: int | None = None) -> Transcriber:
-        widths.append(width)
-        return made(bundle, width=width)
+    def watched(bundle: Path, *, width: int | None = None, threads: int = 1) -> Transcriber:
+        widths.append((width, threads))
+        return made(bundle, width=width, threads=threads)
 
     monkeypatch.setattr(Transcriber, "from_bundle", watched)
-    for options in ([], ["--greedy"], ["--beam", "7"]):
+    for options in ([], ["--greedy"], ["--beam", "7", "--threads", "2"]):
         assert asr("transcribe", folder / "a.wav", "--bundle", tiny_bundle, *options).status == 0
-    assert widths == [None, 1, 7]
+    assert widths == [(None, 1), (1, 1), (7, 2)]
 
 
 def test_the_short_command_is_the_same(asr: Asr, folder: Path, tiny_bundle: Path) -> None:
@@ -313,7 +314,8 @@ def test_a_full_disk_is_one_line(folder: Path, tiny_bundle: Path) -> None:
             done = subprocess.run(
                 [*ASR, command, folder, "--bundle", tiny_bundle], cwd=ROOT, stdout=full, stderr=subprocess.PIPE
             )
-        assert (done.returncode, done.stderr) == (1, b"asr: No space left on device\n")
+        assert done.returncode == 1
+        assert done.stderr == b"asr: standard output: No space left on device; free some space\n"
 
 
 def test_ctrl_c_ends_cleanly(folder: Path, tiny_bundle: Path) -> None:
@@ -340,7 +342,10 @@ def test_ctrl_c_ends_cleanly(folder: Path, tiny_bundle: Path) -> None:
     [
         (ModuleNotFoundError("No module", name="torch.nn"), "torch, which is not installed; pip install 'asr[train]'"),
         (ModuleNotFoundError("No module", name="sounddevice"), "pip install 'asr[mic]'"),
-        (PermissionError(13, "Permission denied", "/a/b"), "/a/b: Permission denied"),
+        (PermissionError(13, "Permission denied", "/a/b"), "/a/b: Permission denied; check its permissions"),
+        (OSError(28, "No space left on device", "/a/b"), "/a/b: No space left on device; free some space"),
+        (OSError(28, "No space left on device"), "where temporary files go (TMPDIR)"),
+        (OSError(30, "Read-only file system", "/a/b"), "/a/b: Read-only file system; write elsewhere"),
         (OSError("broken\nlibrary"), "broken library"),
         (MemoryError(), "out of memory"),
         (ZeroDivisionError("division by zero"), "unexpected ZeroDivisionError: division by zero"),
@@ -359,8 +364,12 @@ def test_printable_keeps_letters_of_all_scripts() -> None:
 
 def test_a_file_that_cannot_be_written_leaves_nothing(tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
-    with pytest.raises(OSError, match="out"):
+    with pytest.raises(OSError, match="Is a directory") as raised:
         write_whole(tmp_path / "out", b"content")
+    assert raised.value.filename == str(tmp_path / "out"), "not the name it has while it is written"
+    with pytest.raises(OSError, match="too long") as raised:
+        write_whole(tmp_path / ("n" * 250), b"content")
+    assert Path(raised.value.filename).name == "n" * 250
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
 
 

@@ -29,6 +29,7 @@ LAYERS = (
     ("asr.runtime", "asr.evaluation"),
     ("asr.training",),
     ("asr.apps",),
+    ("asr.__main__",),
 )
 HEIGHT = {part: height for height, row in enumerate(LAYERS) for part in row}
 NEVER = {("asr.training", "asr.runtime"), ("asr.runtime", "asr.training")}

@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from asr.apps.failures import printable
+from asr.apps.output import say
 from asr.errors import SettingsError
+from asr.text.printable import printable
 
 if TYPE_CHECKING:
     from asr.apps.adaptation import Adaptation, Adapted
@@ -48,7 +49,7 @@ def adapt(
     Interrupted, the same command goes on.
     """
     from asr.apps.adaptation import Adaptation, Request, Settings
-    from asr.apps.synthesize import cores
+    from asr.apps.workers import cores
     from asr.bundle import DEFAULT_BUNDLE
 
     if not 0 < minutes < float("inf"):
@@ -64,20 +65,20 @@ def adapt(
 def run(adaptation: "Adaptation", *, keep: bool = False) -> None:
     """Go through the steps, say which, and print what came of it."""
     for line in adaptation.remarks():
-        print(line, flush=True)
+        say(line)
     steps = adaptation.steps()
     try:
         for number, (name, do) in enumerate(steps, start=1):
-            print(f"{number}/{len(steps)} {name}", flush=True)
+            say(f"{number}/{len(steps)} {name}")
             do()
     except KeyboardInterrupt:
-        print(f"interrupted; the same command goes on from what is in {adaptation.work.folder}", flush=True)
+        say(f"interrupted; the same command goes on from what is in {adaptation.work.folder}")
         raise
     adapted = adaptation.finish()
     _show(adapted)
     if not keep:
         adaptation.work.remove()
-    print(f"written: {adapted.bundle}, after {adapted.updates} updates")
+    say(f"written: {adapted.bundle}, after {adapted.updates} updates")
 
 
 def _show(adapted: "Adapted") -> None:
@@ -90,5 +91,5 @@ def _show(adapted: "Adapted") -> None:
             before, after = (shown(rate, percent=row.percent) for rate in (row.before, row.after))
             lines.append((f"  {row.name}", before, after))
         first, second, third = (max(map(len, column)) for column in zip(*lines, strict=True))
-        print("\n".join(f"{line[0]:{first}}  {line[1]:>{second}}  {line[2]:>{third}}" for line in lines))
-    print("\n".join(describe_point(adapted.rejection)))
+        say(*(f"{line[0]:{first}}  {line[1]:>{second}}  {line[2]:>{third}}" for line in lines))
+    say(*describe_point(adapted.rejection))

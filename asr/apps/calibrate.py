@@ -10,6 +10,7 @@ import typer
 
 from asr.apps.listening import attempt_all, left_out
 from asr.apps.options import BundleFolder
+from asr.apps.output import say
 from asr.errors import ManifestError
 
 if TYPE_CHECKING:
@@ -74,10 +75,9 @@ def calibrate(
         trials += _trials(listener, lists[number], elsewhere, noises, generator)
     found = fit(trials, false_accepts=false_accepts)
     record_rejection(folder, found.to_dict())
-    print("\n".join(describe_point(found)))
-    print(f"recorded in {folder}")
+    say(*describe_point(found), f"recorded in {folder}")
     if failures:
-        print("\n".join(left_out(failures, len(failures) + sum(map(len, lists)) + len(noises))))
+        say(*left_out(failures, len(failures) + sum(map(len, lists)) + len(noises)))
         raise typer.Exit(1)
 
 

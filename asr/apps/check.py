@@ -1,16 +1,20 @@
 """`asr commands check`: what can be said by a grammar, and what can go wrong with it."""
 
 import json
+import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from asr.apps.failures import printable
 from asr.apps.options import BundleFolder
+from asr.apps.output import need_output, say, say_json, show
+from asr.text.printable import printable
 
 if TYPE_CHECKING:
+    from rich.text import Text
+
     from asr.commands.inspection.checks import Check, Finding
     from asr.commands.reading import Reading
 
@@ -50,6 +54,8 @@ def check(
 
     if draw is not None and draw.suffix.lower() not in (".html", ".svg"):
         raise typer.BadParameter(f"--draw {draw}: wanted a name that ends in .html or .svg")
+    if draw is None:
+        need_output()
     read = read_bundle(bundle or DEFAULT_BUNDLE)
     found = [read_grammar(find_grammar(grammar)) for grammar in dict.fromkeys(grammars)]
     network = compile_network(found, read.normaliser)
@@ -65,11 +71,11 @@ def check(
     if draw is not None:
         write_whole(draw, draw_grammars(found, page=draw.suffix.lower() == ".html").encode())
     if as_json:
-        print(json.dumps(as_dict(checked, [grammar.name for grammar in found])))
+        say_json(as_dict(checked, [grammar.name for grammar in found]))
     else:
         _show(checked, [grammar.name for grammar in found])
         if draw is not None:
-            print(f"written: {draw}")
+            say(f"written: {draw}")
     if checked.fails:
         raise typer.Exit(1)
 
@@ -90,38 +96,36 @@ def as_dict(checked: "Check", names: list[str]) -> dict[str, object]:
 
 
 def _show(checked: "Check", names: list[str]) -> None:
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    console = Console(highlight=False, soft_wrap=True)
     commands = f"{len(checked.counts)} command{'' if len(checked.counts) == 1 else 's'}"
-    console.print(Text(f"{', '.join(map(printable, names))}: {_number(checked.count)} sentences, {commands}\n"))
+    show(Text(f"{', '.join(map(printable, names))}: {_number(checked.count)} sentences, {commands}\n"), soft_wrap=True)
     table = Table("command", "sentences", "for example", "slots", box=None, pad_edge=False, header_style="dim")
     table.columns[1].justify = "right"
     for example in checked.examples:
         table.add_row(
             Text(printable(example.command)),
             _number(checked.counts[example.command]),
-            Text(example.text),
+            Text(printable(example.text)),
             Text(_slots(example), style="dim"),
         )
     # In a pipe a row is a line.
-    wide = None if console.is_terminal else _UNBOUNDED
-    Console(highlight=False, width=wide).print(table)
+    wide = None if sys.stdout.isatty() else _UNBOUNDED
+    show(table, width=wide)
     for finding in checked.findings:
-        console.print(_line(finding))
+        show(_line(finding), soft_wrap=True)
     tally = [
         f"{count} {severity}{'' if count == 1 else 's'}"
         for severity in _COLOURS
         if (count := sum(finding.severity == severity for finding in checked.findings))
     ]
-    print(f"\n{', '.join(tally) or 'nothing found that could go wrong'}")
+    say("", ", ".join(tally) or "nothing found that could go wrong")
     if checked.compared_by == "letters":
-        print("what sounds alike was guessed from letters; install espeak-ng to compare how words are said")
+        say("what sounds alike was guessed from letters; install espeak-ng to compare how words are said")
 
 
-def _line(finding: "Finding") -> object:
+def _line(finding: "Finding") -> "Text":
     from rich.text import Text
 
     place = f"{printable(finding.place)}: " if finding.place else ""

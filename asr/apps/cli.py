@@ -1,7 +1,7 @@
 """The `asr` command: its parts, what happens to their errors, and the exit status.
 
 0: all went well. 1: something could not be done, and a line on standard error says what. 2: the command line makes no
-sense. 130: ended by ctrl-C.
+sense. 130: ended by ctrl-C; 143: told to end.
 
 What a command needs is imported in the command: `asr --help` answers at once, and transcription works without the
 packages that only training needs.
@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
+from io import StringIO
 from pathlib import Path
 from typing import Annotated
 
@@ -25,10 +26,14 @@ from asr.apps.corpus import sentences, tokenizer
 from asr.apps.data import data_app
 from asr.apps.evaluate import evaluate
 from asr.apps.failures import complain, show_tracebacks
-from asr.apps.options import Beam, BundleFolder, Commands, Device, Greedy, chosen_width
+from asr.apps.main import main, transcribe_main
+from asr.apps.options import Beam, BundleFolder, Commands, Device, Greedy, Threads, chosen_width
+from asr.apps.output import flush, need_output, open_standard_streams, say
 from asr.apps.prepare import prepare
 from asr.apps.synthesize import synthesize
 from asr.apps.transcribe import demo, transcribe
+
+__all__ = ["app", "main", "run", "transcribe_app", "transcribe_main"]
 
 _DEBUG = "--debug"
 
@@ -41,9 +46,9 @@ transcribe_app.command()(transcribe)
 def _print_version(asked: bool) -> None:
     if asked:
         try:
-            print(f"asr {version('asr')}")
+            say(f"asr {version('asr')}")
         except PackageNotFoundError:
-            print("asr, run from a checkout that is not installed")
+            say("asr, run from a checkout that is not installed")
         raise typer.Exit
 
 
@@ -99,7 +104,7 @@ def export(
     from asr.training.export import export_run
 
     decoding = DecodingSettings(beam, ctc_weight, length_penalty)
-    print(f"written: {export_run(run, out, average=average, half=not single_precision, decoding=decoding)}")
+    say(f"written: {export_run(run, out, average=average, half=not single_precision, decoding=decoding)}")
 
 
 @app.command()
@@ -110,37 +115,41 @@ def mic(
     beam: Beam = None,
     greedy: Greedy = False,
     bundle: BundleFolder = None,
+    threads: Threads = 1,
 ) -> None:
     """Print what a microphone hears, or the commands in it; ctrl-C ends."""
     from asr.apps.microphone import command_line, device_named, json_line, listen, microphone_blocks, show, text_line
 
+    need_output()
     width, report = chosen_width(beam, greedy), partial(show, stderr=as_json)
     blocks = microphone_blocks(device_named(device), report=report)
     if commands:
         from asr.runtime.commander import Commander
 
-        commander = Commander.from_bundle(bundle, commands, width=width)
+        commander = Commander.from_bundle(bundle, commands, width=width, threads=threads)
         listen(blocks, commander.understand, show, line=json_line if as_json else command_line, report=report)
     else:
         from asr.runtime.transcriber import Transcriber
 
-        transcriber = Transcriber.from_bundle(bundle, width=width)
+        transcriber = Transcriber.from_bundle(bundle, width=width, threads=threads)
         listen(blocks, transcriber.transcribe, show, line=json_line if as_json else text_line, report=report)
 
 
 def run(application: typer.Typer, arguments: Sequence[str], name: str) -> int:
     """Carry out one command line and return the exit status; nothing that a command raises leaves it."""
+    open_standard_streams()
     options = list(arguments[: arguments.index("--")] if "--" in arguments else arguments)
     show_tracebacks(_DEBUG in options)
     rest = [option for option in options if option != _DEBUG]
     try:
         status = _status_of(application, [*rest, *arguments[len(options) :]], name)
-        sys.stdout.flush()
+        flush()
     except KeyboardInterrupt:
         return 130
     except Exception as error:
-        if not isinstance(error, BrokenPipeError):  # whoever reads has seen enough
-            complain(error)
+        with suppress(OSError):  # standard error may be no better a place
+            if not isinstance(error, BrokenPipeError):  # whoever reads has seen enough
+                complain(error)
         # What is still in the buffer can go nowhere, and must not raise once more at the very end.
         with suppress(OSError, ValueError):
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -150,23 +159,21 @@ def run(application: typer.Typer, arguments: Sequence[str], name: str) -> int:
 
 def _status_of(application: typer.Typer, arguments: list[str], name: str) -> int:
     try:
-        application(args=arguments, prog_name=name)
+        status = application(args=arguments, prog_name=name, standalone_mode=False)
     except SystemExit as end:
         if isinstance(end.code, str):
-            print(end.code, file=sys.stderr)
+            say(end.code, error=True)
             return 1
         return end.code or 0
-    return 0
-
-
-def main() -> None:
-    """The `asr` command."""
-    sys.exit(run(app, sys.argv[1:], "asr"))
-
-
-def transcribe_main() -> None:
-    """The `transcribe` command: `asr transcribe` under a shorter name."""
-    sys.exit(run(transcribe_app, sys.argv[1:], "transcribe"))
+    except Exception as error:
+        # Errors of usage: each typer has a click of its own, so that there is no one class of them.
+        if not hasattr(error, "format_message"):
+            raise
+        shown = StringIO()
+        error.show(file=shown)  # type: ignore[attr-defined]
+        say(*shown.getvalue().splitlines(), error=True)
+        return int(error.exit_code)  # type: ignore[attr-defined]
+    return status if isinstance(status, int) else 0
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from asr.apps.output import say
 from asr.errors import SettingsError
 from asr.files import write_whole
 
@@ -27,7 +28,7 @@ def tokenizer(
     texts = _normalised(sources)
     made = Tokenizer.train(texts, vocabulary)
     write_whole(out, made.model)
-    print(f"written: {out}, {made.vocabulary} tokens from {len(texts)} distinct texts")
+    say(f"written: {out}, {made.vocabulary} tokens from {len(texts)} distinct texts")
 
 
 def sentences(
@@ -60,7 +61,7 @@ def sentences(
     whole = [text for text in (_normalised([free]) if free else []) if 1 < len(text.split()) <= LONGEST]
     made = list(make(seed, count, mixed_in, known, ranked=ranked, names=people, free=whole))
     write_whole(out, "".join(f"{sentence}\n" for sentence in made).encode())
-    print(
+    say(
         f"written: {out}, {len(made)} sentences from {len(known)} commands, "
         f"{len({*mixed_in, *ranked})} words, {len(people)} names and {len(whole)} sentences"
     )

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from asr.apps.evaluate import default_folder
-from asr.apps.failures import complain, printable
+from asr.apps.failures import complain
+from asr.apps.output import say
 from asr.apps.shard import shard
 from asr.errors import AudioError, ManifestError
 from asr.files import write_whole
@@ -104,8 +105,8 @@ def show(
     write_whole(out, page.encode())
     counts = Counter({kind: len(findings) for kind, findings in found.faults.items() if findings})
     named = "".join(f", {kind} {count}" for kind, count in counts.most_common())
-    print(f"written: {out}, {len(readable)} utterances, {sheet.whole.hours:.2f} hours")
-    print(f"{found.suspects} look wrong{named}")
+    say(f"written: {out}, {len(readable)} utterances, {sheet.whole.hours:.2f} hours")
+    say(f"{found.suspects} look wrong{named}")
     if open_page:
         webbrowser.open(out.resolve().as_uri())
     if len(readable) < len(utterances):
@@ -135,7 +136,7 @@ def _name_unreadable(found: "Survey") -> None:
     for finding in failures[:_NAMED_AT_MOST]:
         complain(AudioError(finding.fault.number))
     if len(failures) > _NAMED_AT_MOST:
-        complain(AudioError(printable(f"{len(failures) - _NAMED_AT_MOST} more could not be read; the page names them")))
+        complain(AudioError(f"{len(failures) - _NAMED_AT_MOST} more could not be read; the page names them"))
 
 
 def _noted(key: str, paths: list[Path]) -> str:

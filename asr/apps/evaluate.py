@@ -10,8 +10,20 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from asr.apps.listening import chosen_ratios, hear_all, left_out, to_record, usable_noises, write_results
-from asr.apps.options import Beam, BundleFolder, Greedy, chosen_width
+from asr.apps.listening import (
+    Listening,
+    chosen_ratios,
+    hear_all,
+    how_fast,
+    left_out,
+    to_record,
+    usable_noises,
+    write_results,
+)
+from asr.apps.options import Beam, BundleFolder, Greedy, Jobs, Threads, chosen_width
+from asr.apps.output import say
+from asr.apps.workers import chosen_jobs
+from asr.text.printable import printable
 
 if TYPE_CHECKING:
     from asr.data.lists.utterance import Utterance
@@ -44,6 +56,8 @@ def evaluate(
     record: Annotated[
         str | None, typer.Option(metavar="NAME", help="Keep the rates in the bundle too, under this name.")
     ] = None,
+    jobs: Jobs = None,
+    threads: Threads = 1,
 ) -> None:
     """Measure on a list of recordings how often a model is right.
 
@@ -70,11 +84,28 @@ def evaluate(
         from asr.apps.evaluate_commands import evaluate_commands
 
         complete = evaluate_commands(
-            manifest, commands, bundle=bundle, width=width, noise=noise, ratios=ratios, folder=folder, record=record
+            manifest,
+            commands,
+            bundle=bundle,
+            width=width,
+            threads=threads,
+            jobs=jobs,
+            noise=noise,
+            ratios=ratios,
+            folder=folder,
+            record=record,
         )
     else:
         complete = _evaluate_words(
-            manifest, bundle=bundle, width=width, noise=noise, ratios=ratios, folder=folder, record=record
+            manifest,
+            bundle=bundle,
+            width=width,
+            threads=threads,
+            jobs=jobs,
+            noise=noise,
+            ratios=ratios,
+            folder=folder,
+            record=record,
         )
     if not complete:
         raise typer.Exit(1)
@@ -90,6 +121,8 @@ def _evaluate_words(
     *,
     bundle: Path | None,
     width: int | None,
+    threads: int,
+    jobs: int | None,
     noise: Path | None,
     ratios: Sequence[float],
     folder: Path,
@@ -103,8 +136,9 @@ def _evaluate_words(
     from asr.runtime.transcriber import Transcriber
 
     utterances = read_manifest(manifest, lenient=True)
-    transcriber = Transcriber.from_bundle(bundle, width=width)
+    transcriber = Transcriber.from_bundle(bundle, width=width, threads=threads)
     recordings, bad_noises = ([], {}) if noise is None else usable_noises(noise)
+    processes = chosen_jobs(jobs, len(utterances))
     begun = time.perf_counter()
     heard, failures = hear_all(
         manifest,
@@ -112,6 +146,8 @@ def _evaluate_words(
         transcriber.transcribe,
         noises=Noises(recordings) if recordings else None,
         ratios=ratios,
+        listening=Listening(bundle, (), width, threads),
+        jobs=processes,
         spoken=lambda utterance: bool(transcriber.bundle.normaliser(utterance.text)),
     )
     taken = time.perf_counter() - begun
@@ -127,15 +163,15 @@ def _evaluate_words(
     sound = sum(transcript.seconds for transcripts in heard.values() for transcript in transcripts.values())
     lines = [
         f"{manifest}, heard by {transcriber.bundle.folder} (beam {transcriber.decoding.width})",
-        format_report(report),
+        *format_report(report).split("\n"),
         *_noise_lines(in_noise),
         "",
-        f"{sound:.0f} s of sound in {taken:.0f} s: real-time factor {taken / sound:.3f}" if sound else "no sound",
+        how_fast(sound, taken, processes),
         *left_out(failures, len(utterances)),
         *left_out(bad_noises, len(recordings) + len(bad_noises), " recordings of noise"),
     ]
-    text = "\n".join(lines)
-    print(text)
+    say(*lines)
+    text = "\n".join(map(printable, lines))
 
     values = {
         "manifest": str(manifest),
@@ -156,7 +192,7 @@ def _evaluate_words(
         kept = {"manifest": to_record(manifest), **{name: values[name] for name in ("wer", "sentence_accuracy")}}
         counts = {"utterances": len(scored), "speakers": len({utterance.speaker for utterance in scored})}
         record_score(transcriber.bundle.folder, record, {**counts, "beam": transcriber.decoding.width, **kept})
-        print(f"recorded: {record} in {transcriber.bundle.folder}")
+        say(f"recorded: {record} in {transcriber.bundle.folder}")
     return not failures and not bad_noises
 
 

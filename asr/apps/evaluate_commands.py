@@ -7,8 +7,20 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from asr.apps.listening import attempt_all, hear_all, left_out, to_record, usable_noises, write_results
+from asr.apps.listening import (
+    Listening,
+    attempt_all,
+    hear_all,
+    how_fast,
+    left_out,
+    to_record,
+    usable_noises,
+    write_results,
+)
+from asr.apps.output import say
 from asr.apps.understood import outcome_of
+from asr.apps.workers import chosen_jobs
+from asr.text.printable import printable
 
 if TYPE_CHECKING:
     from asr.data.lists.utterance import Utterance
@@ -23,6 +35,8 @@ def evaluate_commands(
     *,
     bundle: Path | None,
     width: int | None,
+    threads: int,
+    jobs: int | None,
     noise: Path | None,
     ratios: Sequence[float],
     folder: Path,
@@ -39,12 +53,13 @@ def evaluate_commands(
     from asr.runtime.commander import Commander
 
     utterances = read_manifest(manifest, lenient=True)
-    commander = Commander.from_bundle(bundle, commands, width=width)
+    commander = Commander.from_bundle(bundle, commands, width=width, threads=threads)
     transcriber = commander.transcriber
     normal = {utterance.id: transcriber.bundle.normaliser(utterance.text) for utterance in utterances}
     recordings, bad_noises = ([], {}) if noise is None else usable_noises(noise)
     noises = len(recordings) + len(bad_noises)
 
+    processes = chosen_jobs(jobs, len(utterances))
     begun = time.perf_counter()
     heard, failures = hear_all(
         manifest,
@@ -52,6 +67,8 @@ def evaluate_commands(
         commander.understand,
         noises=Noises(recordings) if recordings else None,
         ratios=ratios,
+        listening=Listening(bundle, tuple(commands), width, threads),
+        jobs=processes,
         spoken=lambda utterance: bool(normal[utterance.id]),
     )
     outcomes = [
@@ -71,19 +88,19 @@ def evaluate_commands(
     lines = [
         f"{manifest}, heard by {transcriber.bundle.folder} (beam {transcriber.decoding.width}) "
         f"with the commands of {', '.join(commands)}, taken from a confidence of {commander.rejection.threshold:.3f}",
-        format_commands(report),
+        *format_commands(report).split("\n"),
         "",
         *(
             f"word error rate of the commands as their transcripts say them, {name}: {per_cent(each.wer)}"
             for name, each in words.items()
         ),
         *([f"not in the grammar, {len(others)} different texts: {some(others)}"] if others else []),
-        f"{sound:.0f} s of sound in {taken:.0f} s: real-time factor {taken / sound:.3f}" if sound else "no sound",
+        how_fast(sound, taken, processes),
         *left_out(failures, len(utterances)),
         *left_out(bad_noises, noises, " recordings of noise"),
     ]
-    text = "\n".join(lines)
-    print(text)
+    say(*lines)
+    text = "\n".join(map(printable, lines))
 
     values = {
         "manifest": str(manifest),
@@ -103,7 +120,7 @@ def evaluate_commands(
         given = {"manifest": to_record(manifest), "commands": [to_record(Path(each)) for each in commands]}
         kept = {**given, "beam": transcriber.decoding.width}
         record_score(transcriber.bundle.folder, record, {**kept, **_main_rates(report)})
-        print(f"recorded: {record} in {transcriber.bundle.folder}")
+        say(f"recorded: {record} in {transcriber.bundle.folder}")
     return not failures and not bad_noises
 
 

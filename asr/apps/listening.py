@@ -2,14 +2,19 @@
 
 import json
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import typer
 
-from asr.apps.failures import complain, describe, printable
+from asr.apps.failures import Failure, failure_of
+from asr.apps.output import say
+from asr.apps.workers import in_order
 from asr.files import write_whole
+from asr.text.printable import printable
 
 if TYPE_CHECKING:
     import numpy as np
@@ -17,6 +22,8 @@ if TYPE_CHECKING:
 
     from asr.data.lists.utterance import Utterance
     from asr.evaluation.noise import Noises
+    from asr.runtime.commander import Understanding
+    from asr.runtime.transcript import Transcript
 
 RATIOS = (24.0, 18.0, 12.0, 6.0)
 """Decibels at which noise is mixed in unless others are asked for: from a quiet room to one where people raise their
@@ -25,6 +32,33 @@ voices."""
 _NAMED_AT_MOST = 10
 
 Heard = TypeVar("Heard")
+
+
+@dataclass(frozen=True)
+class Listening:
+    """What a process needs to know to hear recordings."""
+
+    bundle: Path | None
+    commands: tuple[str, ...]
+    width: int | None
+    threads: int
+
+    def begin(self) -> "Callable[[NDArray[np.float32]], tuple[Transcript, Understanding | None]]":
+        """What hears a wave, as any speech or as a command."""
+        if not self.commands:
+            from asr.runtime.transcriber import Transcriber
+
+            transcriber = Transcriber.from_bundle(self.bundle, width=self.width, threads=self.threads)
+            return lambda wave: (transcriber.transcribe(wave), None)
+        from asr.runtime.commander import Commander
+
+        commander = Commander.from_bundle(self.bundle, self.commands, width=self.width, threads=self.threads)
+
+        def understand(wave: "NDArray[np.float32]") -> "tuple[Transcript, Understanding | None]":
+            understanding = commander.understand(wave)
+            return understanding.transcript, understanding
+
+        return understand
 
 
 def chosen_ratios(noise: Path | None, snr: str | None) -> tuple[float, ...]:
@@ -54,28 +88,58 @@ def hear_all(
     noises: "Noises | None" = None,
     ratios: Sequence[float] = (),
     spoken: Callable[["Utterance"], bool] = lambda utterance: True,
+    listening: Listening | None = None,
+    jobs: int = 1,
 ) -> tuple[dict[str, dict[float | None, Heard]], dict[str, str]]:
     """What is heard in each utterance of a list, by its id and by the ratio of the noise (None: as recorded), and what
     was wrong with the others, by id. In noise only those are heard that are ``spoken``: where nobody speaks there is no
-    ratio.
+    ratio. With ``jobs`` above 1 so many processes hear them instead, as ``listening`` says.
 
     Raises:
         ManifestError: none of them could be read.
     """
-    from asr.data.lists.manifest import read_utterance
     from asr.errors import ManifestError
 
-    def in_all_noises(utterance: "Utterance") -> dict[float | None, Heard]:
-        wave = read_utterance(utterance)
-        heard: dict[float | None, Heard] = {None: hear(wave)}
-        if noises is not None and spoken(utterance):
-            heard.update({ratio: hear(noises.under(wave, utterance.id, ratio)) for ratio in ratios})
-        return heard
-
-    results, failures = attempt_all(utterances, in_all_noises, "Transcribing")
+    wanted = {each.id: ratios if noises is not None and spoken(each) else () for each in utterances}
+    if jobs > 1 and listening is not None:
+        things = [(each, wanted[each.id]) for each in utterances]
+        with closing(in_order(_begin, (listening, noises), things, jobs)) as found:
+            results, failures = _sorted(utterances, found, "Transcribing")
+    else:
+        results, failures = attempt_all(
+            utterances, lambda each: _in_noises(each, wanted[each.id], hear, noises), "Transcribing"
+        )
     if not results:
         raise ManifestError(f"{manifest}: none of its {len(utterances)} recordings could be read; nothing to score")
     return results, failures
+
+
+def _begin(
+    listening: Listening, noises: "Noises | None"
+) -> "Callable[[tuple[Utterance, Sequence[float]]], dict[float | None, Any]]":
+    """What hears an utterance, and in noise at these ratios, in a process of its own."""
+    hear = listening.begin()
+
+    def heard(wave: "NDArray[np.float32]") -> "Transcript | Understanding":
+        transcript, understanding = hear(wave)
+        return transcript if understanding is None else understanding
+
+    return lambda thing: _in_noises(*thing, heard, noises)
+
+
+def _in_noises(
+    utterance: "Utterance",
+    ratios: Sequence[float],
+    hear: "Callable[[NDArray[np.float32]], Heard]",
+    noises: "Noises | None",
+) -> dict[float | None, Heard]:
+    from asr.data.lists.manifest import read_utterance
+
+    wave = read_utterance(utterance)
+    heard: dict[float | None, Heard] = {None: hear(wave)}
+    if noises is not None:
+        heard.update({ratio: hear(noises.under(wave, utterance.id, ratio)) for ratio in ratios})
+    return heard
 
 
 def usable_noises(path: Path) -> tuple[list["Utterance"], dict[str, str]]:
@@ -103,18 +167,37 @@ def attempt_all(
     utterances: Sequence["Utterance"], attempt: Callable[["Utterance"], Heard], doing: str
 ) -> tuple[dict[str, Heard], dict[str, str]]:
     """What comes of each utterance, and what was wrong with the others, both by id, with a bar that shows progress."""
+
+    def outcomes() -> Iterator[Heard | Failure]:
+        for utterance in utterances:
+            try:
+                outcome: Heard | Failure = attempt(utterance)
+            except Exception as error:  # whatever it is, the other recordings can still be measured
+                outcome = failure_of(error)
+            yield outcome
+
+    return _sorted(utterances, outcomes(), doing)
+
+
+def _sorted(
+    utterances: Sequence["Utterance"], outcomes: Iterable[Heard | Failure], doing: str
+) -> tuple[dict[str, Heard], dict[str, str]]:
+    """What came of the utterances and what was wrong with others; the latter is said, too."""
     from rich.console import Console
     from rich.progress import track
 
     results: dict[str, Heard] = {}
     failures: dict[str, str] = {}
     console = Console(stderr=True)
-    for utterance in track(utterances, doing, console=console, disable=not console.is_terminal):
-        try:
-            results[utterance.id] = attempt(utterance)
-        except Exception as error:  # whatever it is, the other recordings can still be measured
-            complain(error)
-            failures[utterance.id] = describe(error)
+    both = zip(utterances, outcomes, strict=True)
+    for utterance, outcome in track(
+        both, doing, total=len(utterances), console=console, disable=not console.is_terminal
+    ):
+        if isinstance(outcome, Failure):
+            outcome.tell()
+            failures[utterance.id] = outcome.message
+        else:
+            results[utterance.id] = outcome
     return results, failures
 
 
@@ -123,12 +206,20 @@ def write_results(folder: Path, text: str, values: Mapping[str, object], draw: C
     write_whole(folder / "report.json", f"{json.dumps(values, indent=1, allow_nan=False)}\n".encode())
     write_whole(folder / "report.txt", f"{text}\n".encode())
     draw(folder / "report.png")
-    print(f"written: report.json, report.txt and report.png in {folder}")
+    say(f"written: report.json, report.txt and report.png in {folder}")
 
 
 def to_record(path: Path) -> str:
     """A path as a bundle names it that goes to other machines: of one from the root only the folder and the file."""
     return f"{path.parent.name}/{path.name}" if path.is_absolute() else str(path)
+
+
+def how_fast(sound: float, taken: float, processes: int) -> str:
+    """A line on how many seconds so much sound took, by how many processes where it was several."""
+    if not sound:
+        return "no sound"
+    by = f" by {processes} processes" if processes > 1 else ""
+    return f"{sound:.0f} s of sound in {taken:.0f} s{by}: real-time factor {taken / sound:.3f}"
 
 
 def left_out(failures: Iterable[str], total: int, what: str = "") -> list[str]:

@@ -1,6 +1,5 @@
 """Speech from a microphone to text or commands in the terminal, one line an utterance."""
 
-import json
 import queue
 import re
 import threading
@@ -16,10 +15,12 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.text import Text
 
+from asr.apps.output import json_text
 from asr.apps.understood import command_keys, command_text
 from asr.audio.load import SAMPLE_RATE
 from asr.errors import AudioError
 from asr.runtime.endpoint import Endpointer, EndpointSettings, Segment
+from asr.text.printable import printable
 
 if TYPE_CHECKING:
     from asr.runtime.commander import Understanding
@@ -34,13 +35,13 @@ _STALL_SECONDS = 3.0  # without a block, after which the device is taken to be g
 
 def text_line(transcript: "Transcript", milliseconds: float) -> str:
     """The text of an utterance and how long it took; "dim" is an ANSI code."""
-    shown = transcript.text or f"{_DIM}(nothing understood){_PLAIN}"
+    shown = printable(transcript.text) or f"{_DIM}(nothing understood){_PLAIN}"
     return f"{shown}  {_DIM}{milliseconds:.0f} ms{_PLAIN}"
 
 
 def command_line(understanding: "Understanding", milliseconds: float) -> str:
     """The command in an utterance with its slots and confidence, or what was heard instead, and how long it took."""
-    shown = command_text(understanding)
+    shown = printable(command_text(understanding))
     shown = shown if understanding.understood else f"{_DIM}{shown}{_PLAIN}"
     return f"{shown}  {_DIM}{milliseconds:.0f} ms{_PLAIN}"
 
@@ -53,7 +54,7 @@ def json_line(heard: "Transcript | Understanding", milliseconds: float) -> str:
     transcript = heard if isinstance(heard, Transcript) else heard.transcript
     keys = {name: value for name, value in as_dict("", transcript).items() if name != "file"}
     more = {} if isinstance(heard, Transcript) else command_keys(heard)
-    return json.dumps({**keys, **more, "milliseconds": round(milliseconds)})
+    return json_text({**keys, **more, "milliseconds": round(milliseconds)})
 
 
 def listen(
@@ -161,7 +162,7 @@ def microphone_blocks(
             callback=keep,
         )
         stream.start()
-        report(f"listening to {found['name']}; ctrl-C ends")
+        report(f"listening to {printable(found['name'])}; ctrl-C ends")
         resampler = soxr.ResampleStream(rate, SAMPLE_RATE, 1, dtype="float32", quality="HQ")
         while True:
             block = waiting.get(timeout=_STALL_SECONDS)

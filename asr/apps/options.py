@@ -16,6 +16,22 @@ BundleFolder = Annotated[
     Path | None,
     typer.Option("--bundle", metavar="DIR", help="The model. [default: the one in the package]"),
 ]
+Threads = Annotated[
+    int,
+    typer.Option(
+        min=1,
+        metavar="N",
+        help="Threads for one recording; long ones gain a little by 2, short ones nothing.",
+    ),
+]
+Jobs = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        metavar="N",
+        help="Hear N recordings at a time, each in a process of its own. [default: one a core where there are many]",
+    ),
+]
 Commands = Annotated[
     list[str] | None,
     typer.Option(

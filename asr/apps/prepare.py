@@ -1,15 +1,15 @@
 """`asr prepare`: a published corpus to the cut sets that a training reads."""
 
 import difflib
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from asr.apps.failures import printable
+from asr.apps.output import say, show
 from asr.errors import SettingsError
+from asr.text.printable import printable
 
 if TYPE_CHECKING:
     from asr.data.inspection.sheet import Part
@@ -58,7 +58,7 @@ def prepare(
         fetch(corpus, source)
     made = prepare_corpus(corpus, source, out, headers_only=headers_only, bad_share=bad_share)
     _print_table(made.sheet.splits)
-    print(f"written: {', '.join(made.written)} in {out}")
+    say(f"written: {', '.join(made.written)} in {out}")
     listed = f"all are listed in {out / LEFT_OUT}"
     if made.unpaired:
         _say(
@@ -81,16 +81,16 @@ def prepare(
 
 
 def _say(line: str) -> None:
-    print(f"asr: {printable(line)}", file=sys.stderr)
+    say(f"asr: {line}", error=True)
 
 
 def _print_table(splits: "Mapping[str, Part]") -> None:
-    from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
     table = Table("split", box=None, pad_edge=False)
     for heading in ("utterances", "hours", "speakers"):
         table.add_column(heading, justify="right")
     for split, part in splits.items():
-        table.add_row(split, str(part.utterances), f"{part.hours:.2f}", str(part.speakers))
-    Console(highlight=False).print(table)
+        table.add_row(Text(printable(split)), str(part.utterances), f"{part.hours:.2f}", str(part.speakers))
+    show(table)

@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from asr.apps.options import Device
+from asr.apps.output import say
 from asr.errors import SettingsError
+from asr.text.printable import printable
 
 if TYPE_CHECKING:
     import numpy as np
@@ -76,7 +78,7 @@ def record(
     finally:
         made = len(takes.utterances) - before
         if takes.utterances:
-            print(f"{made} recorded now, {len(takes.utterances)} in all: {takes.list}")
+            say(f"{made} recorded now, {len(takes.utterances)} in all: {takes.list}")
 
 
 def prompts(network: "Network", recorded: Sequence[str], generator: random.Random) -> Iterator[str]:
@@ -131,12 +133,12 @@ def collect(
     kept = 0
     while kept < count:
         text = next(sentences)
-        console.print(Text.assemble(f"\n{kept + 1} of {count}: ", (text, "bold")))
+        console.print(Text.assemble(f"\n{kept + 1} of {count}: ", (printable(text), "bold")))
         chosen = ask("Enter begins, s skips, q ends: ", _SKIP + _QUIT)
         while not chosen or chosen == _AGAIN:
             take = hear(text, open_microphone, console)
             for fault in take.faults:
-                console.print(Text(f"  {fault}", style="yellow"))
+                console.print(Text(f"  {printable(fault)}", style="yellow"))
             if not len(take.wave):
                 chosen = ask("Enter records again, s skips, q ends: ", _SKIP + _QUIT)
             elif take.faults:
@@ -193,7 +195,7 @@ def meter(peak: float, text: str | None) -> "Text":
         ("█" * filled, style),
         ("░" * (_METER_WIDTH - filled), "dim"),
         f" {max(level, -99):4.0f} dBFS  ",
-        (text or "", "bold"),
+        (printable(text or ""), "bold"),
         no_wrap=True,
         overflow="ellipsis",
     )

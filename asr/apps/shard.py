@@ -1,11 +1,12 @@
 """`asr data shard`: a list of recordings to shards, for corpora that are too large to be kept as single files."""
 
-import sys
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from asr.apps.output import say
 
 
 class Form(StrEnum):
@@ -43,11 +44,11 @@ def shard(
     utterances = read_manifest(cuts, lenient=True)
     packed = pack(utterances, out, form=form.value, per_shard=per_shard, seed=seed, jobs=jobs, bad_share=bad_share)
     made, lost = packed.folder, packed.left_out
-    print(f"written: {out}, {made.utterances} utterances, {made.seconds / 3600:.2f} hours, {len(made.shards)} shards")
+    say(f"written: {out}, {made.utterances} utterances, {made.seconds / 3600:.2f} hours, {len(made.shards)} shards")
     if lost:
-        print(
+        say(
             f"asr: {len(lost)} of {made.utterances + len(lost)} utterances left out, they cannot be read: "
             f"{some_lines(lost)}; all are listed in {out / LEFT_OUT}",
-            file=sys.stderr,
+            error=True,
         )
         raise typer.Exit(1)

@@ -1,12 +1,12 @@
 """The command that makes speech from text."""
 
-import os
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from asr.apps.output import say
+from asr.apps.workers import cores
 from asr.errors import SettingsError
 
 # Of a grammar so many sentences are drawn; whoever wants more hears them again, by other voices.
@@ -57,12 +57,7 @@ def synthesize(
     plan = Plan(lines, groups[voices], seed=seed, utterances=utterances, hours=hours, form=chosen[0])
     made = speak(plan, out, jobs=jobs or cores())
     for missed in made.left_out[:_LISTED]:
-        print(f"left out, could not be spoken: {missed}", file=sys.stderr)
+        say(f"left out, could not be spoken: {missed}", error=True)
     if len(made.left_out) > _LISTED:
-        print(f"left out, could not be spoken: {len(made.left_out) - _LISTED} more", file=sys.stderr)
-    print(f"written: {out}, {made.utterances} utterances, {made.hours:.2f} hours")
-
-
-def cores() -> int:
-    """The processors that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        say(f"left out, could not be spoken: {len(made.left_out) - _LISTED} more", error=True)
+    say(f"written: {out}, {made.utterances} utterances, {made.hours:.2f} hours")

@@ -1,17 +1,22 @@
 """`asr transcribe` and `asr demo`: the words of recordings."""
 
-import json
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
-from asr.apps.failures import complain, printable
-from asr.apps.options import Beam, BundleFolder, Commands, Greedy, chosen_width
+from asr.apps.failures import Failure, complain, failure_of
+from asr.apps.listening import Listening
+from asr.apps.options import Beam, BundleFolder, Commands, Greedy, Jobs, Threads, chosen_width
+from asr.apps.output import is_closed, need_output, put, say, say_json, show
 from asr.apps.understood import command_keys, command_text
+from asr.apps.workers import chosen_jobs, in_order
+from asr.errors import AsrError, AudioError
+from asr.text.printable import printable
 
 if TYPE_CHECKING:
     import numpy as np
@@ -36,6 +41,8 @@ def transcribe(
     beam: Beam = None,
     greedy: Greedy = False,
     bundle: BundleFolder = None,
+    jobs: Jobs = None,
+    threads: Threads = 1,
 ) -> None:
     """Print what is said in recordings, one line a file.
 
@@ -52,50 +59,66 @@ def transcribe(
     it was refused what was heard freely.
 
     A file that cannot be used gets one line on standard error, the others are transcribed, and the exit status is 1.
+
+    Many recordings are heard by several processes at a time. What is printed is the same, and in the same order,
+    however many there are; where standard input is among them, one hears all.
     """
-    hear = _listener(commands, bundle, chosen_width(beam, greedy))
+    need_output()
+    listening = Listening(bundle, tuple(commands or ()), chosen_width(beam, greedy), threads)
     found = list(_find(files))
-    names = [printable(name) for name in found if name is not None]
-    column = max(map(len, names), default=0) if sys.stdout.isatty() else 0
-    failed = None in found
-    for file in found:
-        if file is None:
-            continue
-        heard = _attempt(hear, file)
-        if heard is None:
-            failed = True
-            continue
-        transcript, understanding = heard
-        keys = {} if understanding is None else command_keys(understanding)
-        text = transcript.text if understanding is None else command_text(understanding)
-        if as_json:
-            print(json.dumps({**as_dict(file, transcript), **keys}), flush=True)
-        elif column:
-            print(f"{printable(file):{column}}  {text}", flush=True)
-        else:
-            print(f"{printable(file)}\t{text}", flush=True)
+    known = [file for file in found if file is not None]
+    column = max((len(printable(file)) for file in known), default=0) if sys.stdout.isatty() else 0
+    failed = len(known) < len(found)
+    with closing(_hear_all(listening, known, chosen_jobs(jobs, len(known)))) as all_heard:
+        for file, heard in zip(known, all_heard, strict=True):
+            if isinstance(heard, Failure):
+                heard.tell()
+                failed = True
+                continue
+            try:
+                _print(file, *heard, as_json=as_json, column=column)
+            except OSError:  # nothing more can be printed
+                raise
+            except Exception as error:
+                complain(error)
+                failed = True
     if failed:
         raise typer.Exit(1)
 
 
-def _listener(
-    commands: Sequence[str] | None, bundle: Path | None, width: int | None
-) -> "Callable[[NDArray[np.float32]], tuple[Transcript, Understanding | None]]":
-    """What hears a wave, as any speech or as a command."""
-    if not commands:
-        from asr.runtime.transcriber import Transcriber
+def _hear_all(
+    listening: Listening, files: Sequence[str], jobs: int
+) -> "Generator[tuple[Transcript, Understanding | None] | Failure, None, None]":
+    """What is heard in each file in turn, or what is wrong with it."""
+    if jobs > 1 and STANDARD_INPUT not in files:
+        yield from in_order(_begin, (listening,), files, jobs)
+        return
+    hear = _begin(listening)
+    for file in files:
+        try:
+            heard = hear(file)
+        except Exception as error:  # nothing about one file ends the batch
+            yield failure_of(error)
+        else:
+            yield heard
 
-        transcriber = Transcriber.from_bundle(bundle, width=width)
-        return lambda wave: (transcriber.transcribe(wave), None)
-    from asr.runtime.commander import Commander
 
-    commander = Commander.from_bundle(bundle, commands, width=width)
+def _begin(listening: Listening) -> "Callable[[str], tuple[Transcript, Understanding | None]]":
+    """What hears a file."""
+    hear = listening.begin()
+    return lambda file: hear(_load(file))
 
-    def understand(wave: "NDArray[np.float32]") -> "tuple[Transcript, Understanding | None]":
-        understanding = commander.understand(wave)
-        return understanding.transcript, understanding
 
-    return understand
+def _print(
+    file: str, transcript: "Transcript", understanding: "Understanding | None", *, as_json: bool, column: int
+) -> None:
+    if as_json:
+        keys = {} if understanding is None else command_keys(understanding)
+        say_json({**as_dict(file, transcript), **keys})
+        return
+    text = printable(transcript.text if understanding is None else command_text(understanding))
+    # The tab that parts them is the only one in the line.
+    put(f"{printable(file):{column}}  {text}" if column else f"{printable(file)}\t{text}")
 
 
 def demo(
@@ -105,13 +128,13 @@ def demo(
     bundle: BundleFolder = None,
 ) -> None:
     """Transcribe a folder, and show how sure and fast that was."""
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
     from asr.audio.load import find_audio
     from asr.runtime.transcriber import Transcriber
 
+    need_output()
     begun = time.perf_counter()
     transcriber = Transcriber.from_bundle(bundle, width=chosen_width(beam, greedy))
     loaded = time.perf_counter() - begun
@@ -132,7 +155,7 @@ def demo(
         name = path.relative_to(folder) if path != folder else path
         table.add_row(
             Text(printable(str(name))),
-            transcript.text or "(nothing heard)",
+            Text(printable(transcript.text) or "(nothing heard)"),
             f"{transcript.confidence:.2f}",
             f"{transcript.seconds:.2f} s",
             f"{seconds:.2f} s",
@@ -141,10 +164,11 @@ def demo(
     if heard:
         table.add_section()
         table.add_row("in all", f"{heard} recordings", "", f"{sound:.2f} s", f"{taken:.2f} s")
-        Console(highlight=False).print(table)
-        print(
-            f"\nreal-time factor {taken / sound:.3f} (seconds taken for a second of sound); "
-            f"the model was loaded in {loaded:.2f} s"
+        show(table)
+        say(
+            "",
+            f"real-time factor {taken / sound:.3f} (seconds taken for a second of sound); "
+            f"the model was loaded in {loaded:.2f} s",
         )
     if heard < len(paths):
         raise typer.Exit(1)
@@ -165,7 +189,6 @@ def as_dict(file: str, transcript: "Transcript") -> dict[str, object]:
 def _find(arguments: Sequence[str]) -> Iterator[str | None]:
     """The recordings that are meant, None for an argument that means none."""
     from asr.audio.load import find_audio
-    from asr.errors import AsrError
 
     for argument in arguments:
         if argument == STANDARD_INPUT:
@@ -180,10 +203,20 @@ def _find(arguments: Sequence[str]) -> Iterator[str | None]:
 
 def _attempt(hear: "Callable[[NDArray[np.float32]], Heard]", file: str) -> Heard | None:
     """What is heard in a file, or None after a line on standard error: nothing about one file ends the batch."""
-    from asr.audio.load import load_audio
-
     try:
-        return hear(load_audio(sys.stdin.buffer if file == STANDARD_INPUT else Path(file)))
+        return hear(_load(file))
     except Exception as error:
         complain(error)
         return None
+
+
+def _load(file: str) -> "NDArray[np.float32]":
+    from asr.audio.load import load_audio
+
+    if file != STANDARD_INPUT:
+        return load_audio(Path(file))
+    if is_closed("stdin"):
+        raise AudioError("standard input: is closed, wanted a recording; let a pipe or a file lead there")
+    # Without a buffer each reading is one call of the system, which a signal interrupts; one that comes between the
+    # several of a buffer's would be heeded only when the input ends.
+    return load_audio(getattr(sys.stdin.buffer, "raw", sys.stdin.buffer))

@@ -9,6 +9,7 @@ from asr.commands.reading import Reading
 from asr.evaluation.commands import CommandRates, CommandReport, OtherSound, Outcome
 from asr.evaluation.report import blank_figure, per_cent, save_figure
 from asr.evaluation.scoring import CONFIDENCE, Rate
+from asr.text.printable import printable
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -45,7 +46,7 @@ def format_commands(report: CommandReport, *, most: int = 10) -> str:
     for name, taken in _mistakes(report):
         lines += ["", f"{name}, the surest first (confidence, said -> understood)"]
         lines += [_mistake(each) for each in taken[:most]]
-    return "\n".join(lines)
+    return "\n".join(map(printable, lines))
 
 
 def commands_to_dict(report: CommandReport) -> dict[str, Any]:

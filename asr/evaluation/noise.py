@@ -67,6 +67,10 @@ class Noises:
         self._recordings = tuple(recordings)
         self._read = functools.lru_cache(_KEPT_AT_ONCE)(read_utterance)
 
+    def __reduce__(self) -> tuple[type["Noises"], tuple[tuple[Utterance, ...]]]:
+        """To another process go the names of the recordings, not what was read of them."""
+        return Noises, (self._recordings,)
+
     def under(self, wave: NDArray[np.float32], id: str, snr_db: float) -> NDArray[np.float32]:
         """The utterance ``id``, whose wave is (N,), in noise; see ``mix``.
 

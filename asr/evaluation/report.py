@@ -9,6 +9,7 @@ from typing import Any, Final
 from asr.errors import AsrError
 from asr.evaluation.scoring import CONFIDENCE, Rate, Report, ScoredUtterance
 from asr.files import write_whole
+from asr.text.printable import printable
 
 _WIDTH: Final = 100  # characters in a line of aligned words
 _KINDS: Final = (
@@ -36,14 +37,16 @@ def format_report(report: Report, *, confusions: int = 10, worst: int = 10) -> s
     if report.confusions and confusions:
         lines += ["", "most frequent errors (said -> heard)"]
         lines += [
-            f"{confusion.count:6d}  {confusion.reference or '(nothing)'} -> {confusion.hypothesis or '(nothing)'}"
+            printable(
+                f"{confusion.count:6d}  {confusion.reference or '(nothing)'} -> {confusion.hypothesis or '(nothing)'}"
+            )
             for confusion in report.confusions[:confusions]
         ]
     if shown := report.worst(worst):
         lines += ["", "worst utterances (S substituted, D deleted, I inserted)"]
         for utterance in shown:
             lines += [
-                f"{utterance.id} (errors: {utterance.errors}, words: {utterance.words})",
+                f"{printable(utterance.id)} (errors: {utterance.errors}, words: {utterance.words})",
                 *_aligned(utterance),
                 "",
             ]
@@ -182,7 +185,7 @@ def _aligned(utterance: ScoredUtterance) -> list[str]:
     """REF and HYP lines with a line of marks below, folded where they are long."""
     lines: list[str] = []
     rows = ["REF:", "HYP:", "    "]
-    for said, heard in utterance.pairs:
+    for said, heard in ((printable(said), printable(heard)) for said, heard in utterance.pairs):
         mark = " " if said == heard else "D" if not heard else "I" if not said else "S"
         width = max(len(said), len(heard))
         if len(rows[0]) > 4 and len(rows[0]) + 1 + width > _WIDTH:
@@ -197,4 +200,6 @@ def _write(path: Path, content: bytes) -> None:
     try:
         write_whole(path, content)
     except OSError as error:
-        raise AsrError(f"{path}: cannot be written: {error}") from None
+        raise AsrError(
+            f"{error.filename}: cannot be written ({error.strerror}); free some space, or write elsewhere"
+        ) from None

@@ -121,7 +121,7 @@ class Commander:
         commands: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
         *,
         width: int | None = None,
-        threads: int = 0,
+        threads: int = 1,
     ) -> "Commander":
         """Load the bundle in ``folder``, or the default one, and grammars by their paths or the names of ready ones.
 

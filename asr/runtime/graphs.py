@@ -10,7 +10,7 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from asr.bundle import DECODER, ENCODER, Bundle
-from asr.errors import BundleError
+from asr.errors import BundleError, SettingsError
 from asr.runtime.graph_checks import check_graph, check_sessions
 
 Floats = NDArray[np.float32]
@@ -29,12 +29,20 @@ class Heard:
 class Graphs:
     """Sessions for the encoder (wave → memory and CTC) and for one step of the decoder."""
 
-    def __init__(self, bundle: Bundle, threads: int = 0) -> None:
-        """Load both graphs; ``threads`` 0 leaves the number to onnxruntime. Raises BundleError if one does not load."""
+    def __init__(self, bundle: Bundle, threads: int = 1) -> None:
+        """Load both graphs, to run on so many threads; on busy cores more than one mostly wait for each other.
+
+        Raises BundleError if one does not load, SettingsError for less than one thread.
+        """
+        if threads < 1:
+            raise SettingsError(f"threads is {threads}; wanted 1 or more")
         for name in (ENCODER, DECODER):
             check_graph(bundle, name)
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
+        options.inter_op_num_threads = 1
+        # Threads that wait would keep their cores busy all the time.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         options.log_severity_level = 4  # it raises what it would write, coloured, to standard error
         try:
             self._encoder, self._decoder = (

@@ -29,7 +29,7 @@ def in_silence(wave: NDArray[np.float32], seconds: float) -> NDArray[np.float32]
 class Transcriber:
     """A loaded model."""
 
-    def __init__(self, bundle: Bundle, *, width: int | None = None, threads: int = 0) -> None:
+    def __init__(self, bundle: Bundle, *, width: int | None = None, threads: int = 1) -> None:
         self.bundle = bundle
         self.decoding = bundle.decoding
         if width is not None:
@@ -38,11 +38,13 @@ class Transcriber:
 
     @classmethod
     def from_bundle(
-        cls, folder: str | os.PathLike[str] | None = None, *, width: int | None = None, threads: int = 0
+        cls, folder: str | os.PathLike[str] | None = None, *, width: int | None = None, threads: int = 1
     ) -> "Transcriber":
         """Load the bundle in ``folder``, or the default one; ``width`` 1 searches greedily.
 
-        Raises BundleError for a bundle that cannot be used, SettingsError for a width below 1 or above 1,000.
+        ``threads`` is how many one recording is heard with.
+        Raises BundleError for a bundle that cannot be used, SettingsError for a width below 1 or above 1,000, or for
+        threads below 1.
         """
         return cls(read_bundle(DEFAULT_BUNDLE if folder is None else folder), width=width, threads=threads)
 

@@ -3,6 +3,7 @@
 SVOX Pico's package ttspico (Apache-2.0) is optional: it is no longer maintained and is compiled as it is installed.
 """
 
+import os
 import re
 import subprocess
 from importlib.metadata import PackageNotFoundError, version
@@ -15,6 +16,9 @@ PICO_PACKAGE = "ttspico"
 
 TIMEOUT_SECONDS = 60
 
+_NO_SOUND = {"PULSE_SERVER": "", "PULSE_RUNTIME_PATH": f"{os.devnull}/none", "PULSE_STATE_PATH": os.devnull}
+"""For espeak-ng, which looks for a sound server even where it is to play nothing, and leaves folders behind."""
+
 
 def run_engine(command: list[str], *, text: str | None = None, timeout: float | None = None) -> bytes:
     """What the program writes; ``text`` goes to its standard input.
@@ -25,7 +29,9 @@ def run_engine(command: list[str], *, text: str | None = None, timeout: float | 
     given = None if text is None else text.encode()
     seconds = TIMEOUT_SECONDS if timeout is None else timeout
     try:
-        done = subprocess.run(command, input=given, capture_output=True, check=True, timeout=seconds)
+        done = subprocess.run(
+            command, input=given, capture_output=True, check=True, timeout=seconds, env={**os.environ, **_NO_SOUND}
+        )
     except FileNotFoundError as error:
         raise SettingsError(f"{command[0]} is not installed; install it: {INSTALL}") from error
     except subprocess.TimeoutExpired as error:

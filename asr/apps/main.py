@@ -1,0 +1,70 @@
+"""The commands as processes: what they do with signals and standard streams before the first of their imports.
+
+Nothing is imported here at once but what is quickly there, so that ctrl-C ends a command silently from its first
+moment.
+"""
+
+import os
+import signal
+import sys
+from types import FrameType
+
+
+def main() -> None:
+    """The `asr` command."""
+    _process("app", "asr")
+
+
+def transcribe_main() -> None:
+    """The `transcribe` command: `asr transcribe` under a shorter name."""
+    _process("transcribe_app", "transcribe")
+
+
+def _process(application: str, name: str) -> None:
+    deaf = signal.getsignal(signal.SIGINT) is not signal.default_int_handler  # as what a shell runs in the background
+    if not deaf:
+        signal.signal(signal.SIGINT, _end_at_once)  # an exception amid imports would be shown, or even lost
+    from asr.apps import cli
+    from asr.apps.output import open_standard_streams
+
+    open_standard_streams()
+    clean_up_when_terminated()
+    if not deaf:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    status = cli.run(getattr(cli, application), sys.argv[1:], name)
+    if not deaf:
+        signal.signal(signal.SIGINT, _end_at_once)  # nothing is left to be done but what the interpreter does
+    sys.exit(status)
+
+
+def clean_up_when_terminated() -> None:
+    """Let this process, when it is told to end, leave as if by ``sys.exit``, so that its temporary files go with it."""
+    for name in ("SIGTERM", "SIGHUP"):
+        number = getattr(signal, name, None)
+        # Whoever starts a program with nohup wants it to go on.
+        if number is not None and signal.getsignal(number) == signal.SIG_DFL:
+            signal.signal(number, _Leave())
+
+
+class _Leave:
+    """Raises SystemExit with 128 and the number of the signal, as a shell counts it.
+
+    In a process forked off, which has the handler too and knows nothing of its parent's files, the signal ends it.
+    """
+
+    def __init__(self) -> None:
+        self._process = os.getpid()
+
+    def __call__(self, number: int, _: FrameType | None) -> None:
+        signal.signal(number, signal.SIG_DFL if os.getpid() != self._process else signal.SIG_IGN)
+        if os.getpid() != self._process:
+            os.kill(os.getpid(), number)
+        raise SystemExit(128 + number)
+
+
+def _end_at_once(_number: int, _: FrameType | None) -> None:
+    os._exit(130)
+
+
+if __name__ == "__main__":
+    main()
