@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from asr.commands.evidence import Evidence, weigh
-from asr.commands.grammar.grammar import read_grammar
+from asr.commands.grammar.grammar import read_grammars
 from asr.commands.grammar.ready import find_grammar
 from asr.commands.network.automaton import TokenAutomaton
 from asr.commands.network.network import Network, compile_network
@@ -123,7 +123,7 @@ class Commander:
         Raises BundleError for a bundle that cannot be used, SettingsError for a grammar that cannot.
         """
         transcriber = Transcriber.from_bundle(folder, width=width, threads=threads)
-        grammars = [read_grammar(find_grammar(name)) for name in commands]
+        grammars = read_grammars([find_grammar(name) for name in commands])
         return cls(transcriber, compile_network(grammars, transcriber.bundle.normaliser))
 
     @property

@@ -22,9 +22,10 @@ class Open:
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Close:
-    """Here ends what fills the slot that was opened last; it gets ``out``."""
+    """Here ends what fills the slot that was opened last; it gets ``out``, and others get what is known of it."""
 
     out: Any
+    others: tuple[tuple[str, Any], ...] = ()
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -43,10 +44,14 @@ class Total:
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Means:
-    """What is said belongs to this command, which has these slots whatever is said."""
+    """What is said belongs to this command, which has these slots whatever is said.
+
+    It is ``conditional`` where it depends on what Home Assistant knows when it is said.
+    """
 
     command: str
     slots: Mapping[str, Any]
+    conditional: bool = False
 
 
 Mark = Open | Close | Add | Total | Means

@@ -29,7 +29,8 @@ def wild_log_prob(word: str) -> float:
 
 def meaning(marks: Iterable[tuple[Mark, int]], words: Sequence[str], log_prob: float) -> Reading:
     """The reading of the marks of a whole way; of a slot that is filled several times, all are kept."""
-    command, fixed = "", {}
+    command = ""
+    fixed: dict[str, Any] = {}
     filled: list[list[Any]] = []
     open_: list[tuple[int, int]] = []
     total = 0
@@ -40,6 +41,7 @@ def meaning(marks: Iterable[tuple[Mark, int]], words: Sequence[str], log_prob: f
         elif isinstance(mark, Close):
             index, begin = open_.pop()
             filled[index][1] = " ".join(words[begin:at]) if mark.out is SAID else mark.out
+            fixed.update(mark.others)
         elif isinstance(mark, Add):
             total += mark.amount
         elif isinstance(mark, Total):
@@ -48,7 +50,8 @@ def meaning(marks: Iterable[tuple[Mark, int]], words: Sequence[str], log_prob: f
             filled[index][1] = int(number) if number == int(number) else float(number)
             total = 0
         else:
-            command, fixed = mark.command, dict(mark.slots)
+            command = mark.command
+            fixed.update(mark.slots)
     several: dict[str, list[Any]] = {}
     for slot, value in filled:
         several.setdefault(slot, []).append(value)
