@@ -29,7 +29,7 @@ from asr.errors import SettingsError
 SKIPPED: Final = 0.05
 """How likely a skip word is said before a sentence, how likely after it, and how likely after another."""
 
-_SKIPPED_WITHIN: Final = 0.0  # between two words of a sentence
+_SKIPPED_WITHIN: Final = 0.01  # between two words of a sentence
 
 _MOST_PERMUTED: Final = 8
 _GOES_ON: Final = 2 / 3  # so that any words are three on average
