@@ -2,13 +2,14 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from typing import Final
+from typing import Any, Final
 
 import yaml
 
-from asr.commands.grammar.contexts import Condition, Fitting, read_condition
+from asr.commands.grammar.contexts import Condition, Fitting, known_of, read_condition
 from asr.commands.grammar.grammar import Rule, SlotList, Template, WordList
 from asr.commands.grammar.lists import read_list
+from asr.commands.grammar.references import references
 from asr.commands.grammar.schema import Schema
 from asr.commands.grammar.source import Entries, Source, is_nothing, kind, nearest
 from asr.commands.grammar.templates import Origins, parse_template
@@ -20,15 +21,14 @@ BLOCK_KEYS: Final = (
     # Of these a recogniser of speech has no use.
     *("response", "metadata", "settings", "example"),
 )
-KEYS: Final = (
-    *("language", "lists", "expansion_rules", "skip_words", "commands", "intents", "responses", "settings"),
-)
+KEYS: Final = (*("language", "lists", "expansion_rules", "skip_words", "commands", "intents", "responses", "settings"),)
 
 _DEVICES: Final = ("name", "area", "floor")
 """The lists that Home Assistant fills with what is in a home."""
 
-Written = tuple[Template, yaml.Node | None]
-"""A template and where it is written, unless it depends on what Home Assistant knows of its devices."""
+Written = tuple[Template | None, yaml.Node | None]
+"""A template, none where nothing fits what its block wants, and the node where it is written, unless it may share its
+sentences with another command."""
 
 
 @dataclass
@@ -71,9 +71,11 @@ class Scope:
 class Blocks:
     """Reads the sentences of commands."""
 
-    def __init__(self, origins: Origins, schema: Schema) -> None:
+    def __init__(self, origins: Origins, schema: Schema, *, is_theirs: bool) -> None:
+        """``is_theirs`` of Home Assistant's own files, whose commands share sentences and are told apart by it."""
         self._origins = origins
         self._schema = schema
+        self._is_theirs = is_theirs
         # Blocks that want the same hold the same lists, so that these are compiled once.
         self._restricted: dict[tuple[int, Condition], Scope] = {}
         self._lists: dict[tuple[int, Fitting], WordList] = {}
@@ -121,13 +123,24 @@ class Blocks:
             domains,
             in_area=self._schema.in_area(command, source.path.stem),
         )
-        is_conditional = condition != Condition()
-        if is_conditional:
-            scope = self._where(scope, condition)
+        may_tie = self._is_theirs or condition != Condition()
+        keywords = self._keywords(source, entries)
+        wanted = condition.of_values & frozenset().union(*map(known_of, scope.lists.values()))
+        fitting = self._where(scope, condition) if condition != Condition() else scope
         for item in source.items(entries["sentences"][1]):
             expression = parse_template(source, item, self._origins, "a sentence")
-            template = Template(source.place(item), expression, scope.lists, scope.rules, slots, is_conditional)
-            yield template, None if is_conditional else item
+            if wanted and not wanted <= self._known_in(expression, scope):
+                yield None, None
+                continue
+            template = Template(
+                source.place(item), expression, fitting.lists, fitting.rules, slots, keywords, may_tie=may_tie
+            )
+            yield template, None if may_tie else item
+
+    def _keywords(self, source: Source, entries: Entries) -> frozenset[str]:
+        """Words, one of which is in every sentence of a block; none if there need be none."""
+        nodes = source.items(entries["required_keywords"][1]) if "required_keywords" in entries else []
+        return frozenset(source.text(node, "a word").casefold() for node in nodes)
 
     def _domains(self, source: Source, entries: Entries, command: str) -> tuple[str, ...]:
         """Of which domains the names are that a block means; none if of any."""
@@ -137,6 +150,24 @@ class Blocks:
         if isinstance(node, yaml.SequenceNode):
             return tuple(source.text(item, "a domain") for item in node.value)
         return () if is_nothing(node) else self._schema.domains(source, node, command, source.path.stem)
+
+    def _known_in(self, expression: Any, scope: Scope) -> set[str]:
+        """What is known of the values that a sentence names."""
+        known: set[str] = set()
+        seen: set[str] = set()
+        todo = [expression]
+        for each in todo:  # which grows
+            for reference in references(each):
+                name = str(reference)
+                if name not in seen:
+                    seen.add(name)
+                    rule = scope.rules.get(getattr(reference, "rule_name", ""))
+                    found = scope.lists.get(getattr(reference, "list_name", ""))
+                    todo += [rule.expression] if rule else []
+                    if isinstance(found, WordList):
+                        known |= known_of(found)
+                        todo += [value.expression for value in found.values if hasattr(value.expression, "items")]
+        return known
 
     def _with(self, source: Source, entries: Entries, scope: Scope) -> Scope:
         """A scope with the lists and rules that a block has of its own."""

@@ -5,14 +5,14 @@ speaks: ``requires_context: {domain: [light, fan]}`` or ``excludes_context: {dom
 of the moment, such as the room of the device that listens, is not known here and no condition.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
 import yaml
 
 from asr.commands.grammar.grammar import SlotList, WordList
-from asr.commands.grammar.source import Source, is_nothing
+from asr.commands.grammar.source import Source
 
 Fitting = tuple[tuple[int, tuple[tuple[str, Any], ...]], ...]
 """Values, by where they stand in their list, each with the slots that it fills beside its own."""
@@ -32,8 +32,19 @@ class Condition:
     excludes: tuple[tuple[str, tuple[Any, ...]], ...] = ()
     slots: tuple[tuple[str, str], ...] = ()
 
-    def allows(self, context: Mapping[str, Any]) -> bool:
-        """Whether a value of this context fits; what is not known of it rules nothing out."""
+    @property
+    def of_values(self) -> frozenset[str]:
+        """What has to be known of a value; what only fills a slot may be known of the moment as well."""
+        slots = {key for key, _ in self.slots}
+        return frozenset(key for key, wanted in self.requires if wanted or key not in slots)
+
+    def allows(self, context: Mapping[str, Any], known: Collection[str]) -> bool:
+        """Whether a value of this context fits into a list whose values have the ``known`` keys.
+
+        One of which nothing is known fits anywhere.
+        """
+        if any(key in known and key not in context for key in self.of_values if context):
+            return False
         return all(
             key not in context or not wanted or _is_among(context[key], wanted) for key, wanted in self.requires
         ) and not any(key in context and _is_among(context[key], unwanted) for key, unwanted in self.excludes)
@@ -44,12 +55,21 @@ class Condition:
 
     def fitting(self, found: SlotList) -> Fitting | None:
         """Which values of a list fit, with what they fill; None where all do and fill nothing."""
-        if not isinstance(found, WordList) or not any(value.context for value in found.values):
+        known = known_of(found)
+        if not known or not isinstance(found, WordList):
             return None
         fitting = tuple(
-            (at, self.filled(value.context)) for at, value in enumerate(found.values) if self.allows(value.context)
+            (at, self.filled(value.context))
+            for at, value in enumerate(found.values)
+            if self.allows(value.context, known)
         )
         return fitting if len(fitting) < len(found.values) or any(filled for _, filled in fitting) else None
+
+
+def known_of(found: SlotList) -> frozenset[str]:
+    """What is known of any value of a list."""
+    values = found.values if isinstance(found, WordList) else ()
+    return frozenset(key for value in values for key in value.context)
 
 
 def read_condition(
@@ -101,16 +121,14 @@ def _entries(source: Source, node: yaml.Node | None) -> list[tuple[str, tuple[An
     found = []
     for key, (_, body) in ({} if node is None else source.mapping(node, _CONTEXT)).items():
         slot = ""
-        value: Any = None
+        wanted: yaml.Node | None = body
         if isinstance(body, yaml.MappingNode):
             entries = source.mapping(body, _CONTEXT)
             source.known_keys(entries, _KEYS, "a key of a condition")
-            if "slot" in entries:
-                named = source.value(entries["slot"][1])
-                slot = key if named is True else named if isinstance(named, str) else ""
-            body = entries["value"][1] if "value" in entries else None
-        if body is not None and not is_nothing(body):
-            value = source.value(body)
+            named = source.value(entries["slot"][1]) if "slot" in entries else None
+            slot = key if named is True else named if isinstance(named, str) else ""
+            wanted = entries["value"][1] if "value" in entries else None
+        value = None if wanted is None else source.value(wanted)
         values = () if value is None else tuple(value) if isinstance(value, list) else (value,)
         found.append((key, values, slot))
     return found

@@ -40,6 +40,7 @@ class _Part:
     path: Path
     files: list[_File]
     schema: Schema
+    is_theirs: bool
     scope: Scope = field(default_factory=Scope)
 
     @property
@@ -70,7 +71,7 @@ def read_forms(paths: Sequence[Path]) -> tuple[Grammar, ...]:
 
 def _part(path: Path, origins: Origins) -> _Part:
     layout = find_layout(path)
-    part = _Part(path, [], Schema(layout.schema))
+    part = _Part(path, [], Schema(layout.schema), layout.is_theirs)
     for group in (*layout.groups, layout.guests):
         files = [_File(source, _top(source), source.path in layout.helpers) for source in _sources(group, layout)]
         known = Scope()
@@ -102,7 +103,7 @@ def _grammar(part: _Part, others: Sequence[_Part], lent: tuple[str, ...], origin
     scope.take(part.scope)
     if any(file.entries.keys() & {"intents", "data"} for file in part.files):
         scope.fill_in_what_devices_lack()
-    blocks = Blocks(origins, part.schema)
+    blocks = Blocks(origins, part.schema, is_theirs=part.is_theirs)
     commands: dict[str, list[Template]] = {}
     seen: dict[tuple[str, int, int], tuple[str, Template]] = {}
     for file, name, node in part.commands():
@@ -110,8 +111,9 @@ def _grammar(part: _Part, others: Sequence[_Part], lent: tuple[str, ...], origin
         if not templates:
             raise file.source.fault(node, f"the command {name} has no sentence; wanted {SENTENCES}")
         for template, written in templates:
-            _check_once(file.source, written, name, template, seen)
-            commands.setdefault(name, []).append(template)
+            if template is not None:
+                _check_once(file.source, written, name, template, seen)
+                commands.setdefault(name, []).append(template)
     check_references(commands, origins)
     skip_words = tuple(dict.fromkeys((*part.skip_words, *lent)))
     return Grammar(part.name, {name: tuple(templates) for name, templates in commands.items()}, skip_words)

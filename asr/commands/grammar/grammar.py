@@ -114,8 +114,10 @@ class Template:
     lists: Mapping[str, SlotList] = field(repr=False)
     rules: Mapping[str, Rule] = field(repr=False)
     slots: Mapping[str, Any]
-    conditional: bool = False
-    """Whether it depends on what Home Assistant knows when it is said."""
+    keywords: frozenset[str] = frozenset()
+    """Words, one of which is in every sentence; none if there need be none."""
+    may_tie: bool = False
+    """Whether other commands may have its sentences: Home Assistant tells them apart by what it knows of a home."""
 
 
 @dataclass(frozen=True)

@@ -25,13 +25,14 @@ class Layout:
     """The files of a grammar, in groups: of a name in two groups the later one counts.
 
     ``helpers`` lend their lists, rules and skip words alone; ``guests`` lie where other files than grammars lie as
-    well; ``schema`` says what the intents are about.
+    well; ``schema`` says what the intents are about. ``is_theirs`` is true of Home Assistant's own files.
     """
 
     groups: tuple[tuple[Path, ...], ...]
     helpers: frozenset[Path] = frozenset()
     guests: tuple[Path, ...] = ()
     schema: Path | None = None
+    is_theirs: bool = False
 
 
 def find_layout(path: Path) -> Layout:
@@ -68,6 +69,7 @@ def _of_repository(files: tuple[Path, ...], root: Path, folder: Path, guests: tu
         frozenset((*helpers, *shared, *own)),
         guests,
         schema if schema.is_file() else None,
+        is_theirs=True,
     )
 
 

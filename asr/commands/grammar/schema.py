@@ -35,7 +35,8 @@ class Schema:
         groups = self._entries(entries, "name_domain_groups")
         if name not in groups:
             raise source.fault(
-                node, f"{name!r} is not a group of domains of {intent} {kind} in {self._path}; {suggestion(name, groups)}"
+                node,
+                f"{name!r} is no group of domains of {intent} {kind} in {self._path}; {suggestion(name, groups)}",
             )
         return tuple(self._of.text(item, "a domain") for item in self._of.items(groups[name][1]))
 

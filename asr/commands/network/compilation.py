@@ -76,7 +76,7 @@ class Compiler:
         sentences, ends = [], []
         for (grammar, command, template, count), share in zip(templates, shares, strict=True):
             first = self._node()
-            move = start.move(first, share, (Means(command, template.slots, template.conditional),))
+            move = start.move(first, share, (Means(command, template.slots, template.keywords, template.may_tie),))
             sentences.append(Sentences(command, count, move))
             ends.append(self._template(grammar, template, first, count))
         end = self._join([(node, 1.0) for node in ends])
@@ -254,7 +254,7 @@ class Compiler:
             states = self._close(states, place)
         parts = self._figures.parts(text) if set(states) == {""} else ()
         if len(parts) > 1 or (parts and parts[0][1]):
-            *before, (last, ways) = parts
+            *before, (last, _) = parts
             # To figures at the end others may be written.
             as_written = glued and self._wording.joins_after(last)
             for part, several in before if as_written else parts:

@@ -46,12 +46,14 @@ class Total:
 class Means:
     """What is said belongs to this command, which has these slots whatever is said.
 
-    It is ``conditional`` where it depends on what Home Assistant knows when it is said.
+    One of the ``keywords`` is among its words, unless there are none. With ``may_tie`` other commands may have the
+    same sentences.
     """
 
     command: str
     slots: Mapping[str, Any]
-    conditional: bool = False
+    keywords: frozenset[str] = frozenset()
+    may_tie: bool = False
 
 
 Mark = Open | Close | Add | Total | Means

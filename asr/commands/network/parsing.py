@@ -2,11 +2,11 @@
 
 import heapq
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from functools import reduce
 from typing import Any, Final
 
-from asr.commands.network.nodes import SAID, Add, Close, Mark, Move, Net, Node, Open, Total
+from asr.commands.network.nodes import SAID, Add, Close, Mark, Means, Move, Net, Node, Open, Total
 from asr.commands.reading import Reading
 
 LETTERS: Final = 28
@@ -72,6 +72,8 @@ class Parser:
         chart = _Chart(words, self._first)
         found: dict[tuple[str, str], Reading] = {}
         for marks, log_prob in chart.spans(self._net, 0).get(len(words), {}).items():
+            if not _has_keyword(marks, words):
+                continue
             reading = meaning(marks, words, log_prob)
             # As text, as True equals 1 and not all values can be hashed.
             key = reading.command, repr(sorted(reading.slots.items()))
@@ -80,6 +82,10 @@ class Parser:
                 reading = Reading(reading.command, reading.slots, reading.text, log_prob)
             found[key] = reading
         return sorted(found.values(), key=lambda reading: -reading.log_prob)
+
+
+def _has_keyword(marks: Marks, words: Collection[str]) -> bool:
+    return all(not mark.keywords.isdisjoint(words) for mark, _ in marks if isinstance(mark, Means) and mark.keywords)
 
 
 class _Chart:
