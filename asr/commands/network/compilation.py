@@ -220,7 +220,7 @@ class Compiler:
         for item in reversed(items[1:]):
             follows.append(self._begins_glued(item, scope, follows[-1]))
         for at, (item, follow) in enumerate(zip(items, reversed(follows), strict=False)):
-            if within and at and set(states) == {""} and plain_text(item) != " ":
+            if within and at and set(states) == {""} and (plain_text(item) or "a").strip():
                 states = {"": self._call(within, states[""], ())}
             states = self._say(item, states, scope, glued=follow)
         return states

@@ -49,7 +49,9 @@ class Figures:
         if not isinstance(item, TextChunk):
             return [item]
         whole = str(item.original_text)
-        texts = [text for part, ways in self.parts(whole) for text in ([part] if ways else _WORD.findall(part))]
+        texts = [
+            text for part, ways in self.parts(whole) for text in ([part] if ways else _WORD.findall(part) or [part])
+        ]
         apart = " ".join(filter(None, map(self._normalise, texts)))
         return [TextChunk(text) for text in texts] if texts and apart == self._normalise(whole) else [item]
 
