@@ -16,8 +16,9 @@ from asr.text.normaliser import Normaliser
 
 normalise = Normaliser()
 
-WORDS = ("go", "up", "the", "TV", "wi-fi", "o'clock", "50%", "5", "Café", "1,000")
-PIECES = ("s", "ed", "'s", "th", "-", "!", "%", "'", ".5", "0", "mr", ":05")
+# Of figures those that are said in one way only: others have tests of their own.
+WORDS = ("go", "up", "the", "TV", "wi-fi", "o'clock", "50%", "5", "Café")
+PIECES = ("s", "ed", "'s", "th", "-", "!", "%", "'", "mr")
 
 
 def expression(text: str) -> Any:

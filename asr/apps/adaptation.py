@@ -78,7 +78,7 @@ class Adaptation:
 
     def __init__(self, request: Request) -> None:
         from asr.bundle import read_bundle
-        from asr.commands.grammar.grammar import read_grammar
+        from asr.commands.grammar.grammar import read_grammars
         from asr.commands.grammar.ready import find_grammar
         from asr.commands.network.network import compile_network
         from asr.data.synthetic.voices import find_voices, split_voices
@@ -93,7 +93,7 @@ class Adaptation:
         if request.out.exists() and not (request.out / "bundle.json").is_file():
             raise BundleError(f"{request.out}: exists and is no bundle, so it is left alone; name another --out")
         paths = [find_grammar(name) for name in request.grammars]
-        grammars = [read_grammar(path) for path in paths]
+        grammars = read_grammars(paths)
         self.network: Network = compile_network(grammars, self.start.normaliser)
         self.digests = [[path.name, _digest(path)] for path in paths]
         self.before: Listener = Listener(Transcriber(self.start), self.network)

@@ -44,7 +44,7 @@ def check(
     The exit status is 1 where there is an error among the findings.
     """
     from asr.bundle import DEFAULT_BUNDLE, read_bundle
-    from asr.commands.grammar.grammar import read_grammar
+    from asr.commands.grammar.grammar import read_grammars
     from asr.commands.grammar.ready import find_grammar
     from asr.commands.inspection.checks import check as check_grammars
     from asr.commands.inspection.diagram import draw_grammars
@@ -57,7 +57,7 @@ def check(
     if draw is None:
         need_output()
     read = read_bundle(bundle or DEFAULT_BUNDLE)
-    found = [read_grammar(find_grammar(grammar)) for grammar in dict.fromkeys(grammars)]
+    found = read_grammars([find_grammar(grammar) for grammar in dict.fromkeys(grammars)])
     network = compile_network(found, read.normaliser)
     checked = check_grammars(
         found,

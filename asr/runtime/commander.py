@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from asr.audio.load import SAMPLE_RATE
 from asr.commands.evidence import Evidence, weigh
-from asr.commands.grammar.grammar import read_grammar
+from asr.commands.grammar.grammar import read_grammars
 from asr.commands.grammar.ready import find_grammar
 from asr.commands.network.automaton import TokenAutomaton
 from asr.commands.network.network import Network, compile_network
@@ -129,7 +129,7 @@ class Commander:
         """
         transcriber = Transcriber.from_bundle(folder, width=width, threads=threads)
         names = [commands] if isinstance(commands, str | os.PathLike) else commands
-        grammars = [read_grammar(find_grammar(os.fspath(name))) for name in names]
+        grammars = read_grammars([find_grammar(os.fspath(name)) for name in names])
         return cls(transcriber, compile_network(grammars, transcriber.bundle.normaliser))
 
     @property

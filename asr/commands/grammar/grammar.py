@@ -16,7 +16,7 @@ Nothing here expands a template: lists are shared by all that name them.
 """
 
 import gc
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
@@ -31,13 +31,22 @@ AS_SAID: Final = _AsSaid.AS_SAID
 """The ``out`` of a value that has none of its own: the slot gets what was said, or what that stands for."""
 
 
+_NOTHING: Final[Mapping[str, Any]] = {}  # one for all: of most values of long lists nothing is known
+
+
 @dataclass(frozen=True, slots=True)
 class Value:
-    """One value of a list: a template, and what the slot gets for it: text, a number, true, false or nothing."""
+    """One value of a list: a template, and what the slot gets for it: text, a number, true, false or nothing.
+
+    ``context`` is what is known of it, such as the domain of a device, and ``filled`` are other slots that it fills
+    where it stands.
+    """
 
     place: str
     expression: Any
     out: Any = AS_SAID
+    context: Mapping[str, Any] = field(default_factory=lambda: _NOTHING)
+    filled: tuple[tuple[str, Any], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -105,13 +114,17 @@ class Template:
     lists: Mapping[str, SlotList] = field(repr=False)
     rules: Mapping[str, Rule] = field(repr=False)
     slots: Mapping[str, Any]
+    keywords: frozenset[str] = frozenset()
+    """Words, one of which is in every sentence; none if there need be none."""
+    may_tie: bool = False
+    """Whether other commands may have its sentences: Home Assistant tells them apart by what it knows of a home."""
 
 
 @dataclass(frozen=True)
 class Grammar:
     """Templates by command, of which there is at least one each.
 
-    One of the ``skip_words`` may be said before a sentence, and one after it.
+    The ``skip_words`` may be said before a sentence, after it, and between its words.
     """
 
     name: str
@@ -122,20 +135,35 @@ class Grammar:
 def read_grammar(path: Path) -> Grammar:
     """The grammar of a YAML file, or of a folder with all its YAML files in one, as Home Assistant lays them out.
 
+    Of a copy of Home Assistant's repository, or what is in one, the English sentences are read, with the lists and
+    rules beside them.
+
     Raises SettingsError, mostly as SourceError with the line and a caret: no YAML, a key that means nothing or stands
     twice, no commands, another language than English, a template that cannot be parsed, letters that no English word
     has, a list that is empty, a list or rule that is not there or goes round in itself, two commands with the same
     template. What depends on the words that are said, such as a sentence without any, is seen by the network.
     """
+    (grammar,) = read_grammars([path])
+    return grammar
+
+
+def read_grammars(paths: Sequence[Path]) -> tuple[Grammar, ...]:
+    """The grammars of several files or folders that are used together, each as ``read_grammar`` reads it.
+
+    What one names and does not have is looked for in the others. One without commands lends its lists, rules and
+    skip words to the others, and is none of the grammars that are given back.
+
+    Raises SettingsError as ``read_grammar`` does, for no commands only where none of them has any.
+    """
     # The reading knows what is above, so it can only be imported once that is there.
-    from asr.commands.grammar.form import read_form
+    from asr.commands.grammar.form import read_forms
 
     # Of a long list nearly all objects stay: to look through them for garbage, again and again, takes as long as the
     # reading itself.
     collecting = gc.isenabled()
     gc.disable()
     try:
-        return read_form(path)
+        return read_forms(paths)
     finally:
         if collecting:
             gc.enable()

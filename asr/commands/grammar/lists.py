@@ -5,9 +5,10 @@ from typing import Any, Final
 
 import yaml
 
+from asr.commands.grammar.contexts import read_context
 from asr.commands.grammar.grammar import AS_SAID, DateRange, NumberRange, SlotList, TimeRange, Value, Wildcard, WordList
 from asr.commands.grammar.source import Entries, Source, is_nothing, kind
-from asr.commands.grammar.templates import Origins, parse_template
+from asr.commands.grammar.templates import Origins, has_figures, parse_template
 from asr.commands.network.entries import MOST_TEXTS
 
 _KINDS: Final = ("values", "range", "time", "date", "wildcard")
@@ -58,14 +59,24 @@ def _values(source: Source, node: yaml.Node, origins: Origins) -> WordList:
 def _value(source: Source, node: yaml.Node, origins: Origins) -> Value:
     wanted = "text or {in: what is said, out: what it stands for}"
     if not isinstance(node, yaml.MappingNode):
-        return Value(source.place(node), parse_template(source, node, origins, wanted))
+        expression = parse_template(source, node, origins, wanted)
+        return Value(source.place(node), expression, _as_written(expression))
     entries = source.mapping(node, wanted)
     source.known_keys(entries, _VALUE_KEYS, "a key of a value; text with brackets wants quotes")
     if "in" not in entries:
         raise source.fault(node, f"found no `in:`; wanted {wanted}")
     said = entries["in"][1]
     out = source.value(entries["out"][1]) if "out" in entries else AS_SAID
-    return Value(source.place(said), parse_template(source, said, origins, wanted), out)
+    known = read_context(source, entries["context"][1]) if "context" in entries else {}
+    return Value(source.place(said), parse_template(source, said, origins, wanted), out, known)
+
+
+def _as_written(expression: Any) -> Any:
+    """What a plain value stands for: its text, as it is written where that is not how it is said; as hassil has it."""
+    text = getattr(expression, "original_text", "")
+    is_said_so = text.isascii() and text == text.lower() and text.replace(" ", "").isalpha()
+    # What has figures stands for a number or a time, or for its text as well; see `spoken.written`.
+    return AS_SAID if not text or is_said_so or has_figures(text) else text
 
 
 def _range(source: Source, node: yaml.Node) -> NumberRange:

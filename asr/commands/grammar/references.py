@@ -33,7 +33,7 @@ class _Scope:
 
     def check(self, whole: Any, inside: tuple[str, ...]) -> None:
         """Check all that an expression names, ``inside`` of which lists and rules it stands."""
-        for reference in _references(whole):
+        for reference in references(whole):
             name, parts = self._named(reference, whole)
             if name in inside:
                 way = " in ".join([name, *reversed(inside[inside.index(name) :])])
@@ -74,12 +74,12 @@ class _Scope:
         return source.fault(node, message, max(str(node.value).find(name.rstrip("}>")), 0))
 
 
-def _references(expression: Any) -> Iterator[Any]:
+def references(expression: Any) -> Iterator[Any]:
     """The lists and rules that an expression names."""
     from hassil.expression import Group, TextChunk
 
     if isinstance(expression, Group):
         for item in expression.items:
-            yield from _references(item)
+            yield from references(item)
     elif not isinstance(expression, TextChunk):
         yield expression

@@ -26,6 +26,7 @@ _TEXT_TAG: Final = "tag:yaml.org,2002:str"
 _WHOLE: Final = re.compile(r"[-+]?(0|[1-9][0-9]*)")
 _DECIMAL: Final = re.compile(r"[-+]?([0-9]+\.[0-9]*|\.[0-9]+)([eE][-+]?[0-9]+)?")
 _WORDS: Final = {"true": True, "false": False, "null": None, "~": None, "": None}
+_MERGE: Final = "<<"
 _QUOTES: Final = "put quotes around text that begins with a bracket or has a colon in it"
 _SHOWN: Final = 100  # characters of a line
 _NAMED: Final = 8  # names that there are
@@ -69,13 +70,23 @@ class Source:
         return SourceError(f"{self.path}:{line + 1}: {message}\n{excerpt}")
 
     def mapping(self, node: yaml.Node, wanted: str) -> Entries:
-        """The keys of a mapping, each with its own node and the node of what it holds; nothing is an empty mapping."""
+        """The keys of a mapping, each with its own node and the node of what it holds; nothing is an empty mapping.
+
+        What it takes over from others, by YAML's `<<:`, comes after its own keys.
+        """
+        return self._entries(node, wanted, set())
+
+    def _entries(self, node: yaml.Node, wanted: str, seen: set[int]) -> Entries:
         if is_nothing(node):
             return {}
         if not isinstance(node, yaml.MappingNode):
             raise self.fault(node, f"found {kind(node)}; wanted {wanted}")
         entries: Entries = {}
+        others: list[yaml.Node] = []
         for key, value in node.value:
+            if isinstance(key, yaml.ScalarNode) and key.value == _MERGE and not key.style:
+                others += self.items(value)
+                continue
             name = self.text(key, "a name")
             if name in entries:
                 first = entries[name][0].start_mark.line + 1
@@ -83,6 +94,12 @@ class Source:
                     key, f"{name!r} stands in line {first} already; put both together or name one otherwise"
                 )
             entries[name] = key, value
+        for other in others:
+            # Once is enough, and those that take over each other would never end.
+            if id(other) not in seen:
+                seen.add(id(other))
+                taken = self._entries(other, "names with contents to take over", seen)
+                entries |= {name: each for name, each in taken.items() if name not in entries}
         return entries
 
     def items(self, node: yaml.Node) -> list[yaml.Node]:

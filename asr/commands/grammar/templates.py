@@ -57,6 +57,11 @@ def has_words(text: str) -> bool:
     return bool(_PLAIN.search(text)) or bool(_normaliser()(text)) or written(text) is not None
 
 
+def has_figures(text: str) -> bool:
+    """Whether any of a text is written in figures."""
+    return any(char.isnumeric() for char in text)
+
+
 @cache
 def _normaliser() -> Normaliser:
     return Normaliser()

@@ -207,6 +207,14 @@ def _same_sentences(network: Network) -> Iterator[Finding]:
                 f'"{shared.text}" is a sentence of {first} and of {second}, as one of them takes any words',
                 "the likelier of the two is understood, mostly the one with words of its own",
             )
+        elif shared.may_tie:
+            yield Finding(
+                "warning",
+                "same-sentence",
+                "",
+                f'"{shared.text}" is a sentence of {first} and of {second}',
+                "the likelier of the two is understood; say what your devices are (`context: {domain: light}`)",
+            )
         else:
             yield Finding(
                 "error",
@@ -286,8 +294,9 @@ def _list(used: UsedList, values: list[Said], sounds: Callable[[str], Sounds]) -
     for said in values:
         other = texts.setdefault(said.text, said)
         if other.meaning != said.meaning and isinstance(used.list, WordList):
+            known = any(value.context for value in used.list.values)  # which may tell them apart
             yield Finding(
-                "error",
+                "warning" if known else "error",
                 "same-value",
                 said.place,
                 f'{name}: "{" ".join(said.text)}" is there twice, also at {other.place}, and stands for two things',

@@ -1,7 +1,7 @@
 """Sentences that two commands share, found in the network without listing sentences."""
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import combinations
 from typing import Any, Final
@@ -12,18 +12,26 @@ from asr.commands.network.nodes import Means, Node
 _MOST_PLACES: Final = 200_000  # looked at; a second or two
 _ANY_WORD: Final = "anything"
 
-# Where one command may be after some words: its name, the node, and the calls that it will return from, innermost
+# A command, and whether its sentences may be those of others as well.
+_Who = tuple[str, bool]
+# Where one command may be after some words: who it is, the node, and the calls that it will return from, innermost
 # first.
-_Place = tuple[str, Node, Any]
+_Place = tuple[_Who, Node, Any]
+_Known = dict[tuple[str, str], "Shared"]
 
 
 @dataclass(frozen=True)
 class Shared:
-    """A sentence of two commands; ``wild`` where one of them has it only by taking any words."""
+    """A sentence of two commands.
+
+    It is ``wild`` where one of them has it only by taking any words, and ``may_tie`` where one of them is told from
+    others by more than its words.
+    """
 
     text: str
     commands: tuple[str, str]
     wild: bool
+    may_tie: bool
 
 
 @dataclass(frozen=True)
@@ -40,15 +48,15 @@ def find_overlap(network: Network) -> Overlap:
     All commands are walked side by side, word by word, as long as two of them go along (the product of automata);
     first without taking any word for another, then with it.
     """
-    known: dict[tuple[str, str], Shared] = {}
+    known: _Known = {}
     complete = [_walk(network, known, wild=wild) for wild in (False, True)]
     return Overlap(tuple(known.values()), all(complete))
 
 
-def _walk(network: Network, known: dict[tuple[str, str], Shared], *, wild: bool) -> bool:
+def _walk(network: Network, known: _Known, *, wild: bool) -> bool:
     """Add what is found to ``known``; False where there was too much to see to the end."""
     begin = [
-        (mark.command, move.target, None)
+        ((mark.command, mark.may_tie), move.target, None)
         for move in network.net.start.moves
         for mark in move.marks
         if isinstance(mark, Means)
@@ -61,9 +69,9 @@ def _walk(network: Network, known: dict[tuple[str, str], Shared], *, wild: bool)
         looked_at += len(places)
         if looked_at > _MOST_PLACES:
             return False
-        ends = {command for command, node, _ in places if node is network.net.end}
-        for pair in combinations(sorted(ends), 2):
-            known.setdefault(pair, Shared(" ".join(words), pair, wild))
+        for pair, may_tie in _pairs(who for who, node, _ in places if node is network.net.end):
+            if _is_new(pair, known, may_tie=may_tie):
+                known[pair] = Shared(" ".join(words), pair, wild, may_tie)
         for word, following in _steps(places, wild=wild).items():
             if _interesting(following, known):
                 after = _closure(network, following)
@@ -106,7 +114,18 @@ def _steps(places: Iterable[_Place], *, wild: bool) -> dict[str, list[_Place]]:
     return steps
 
 
-def _interesting(places: Iterable[_Place], known: dict[tuple[str, str], Shared]) -> bool:
+def _interesting(places: Iterable[_Place], known: _Known) -> bool:
     """Whether two commands go along that are not known yet to share a sentence."""
-    commands = sorted({command for command, _, _ in places})
-    return any(pair not in known for pair in combinations(commands, 2))
+    return any(_is_new(pair, known, may_tie=may_tie) for pair, may_tie in _pairs(who for who, _, _ in places))
+
+
+def _pairs(several: Iterable[_Who]) -> Iterator[tuple[tuple[str, str], bool]]:
+    """Each two commands, and whether one of them may have the sentences of others."""
+    for (first, one), (second, other) in combinations(sorted(set(several)), 2):
+        if first != second:
+            yield (first, second), one or other
+
+
+def _is_new(pair: tuple[str, str], known: _Known, *, may_tie: bool) -> bool:
+    """Whether it says more than what is known: that two share what only one should have says most."""
+    return pair not in known or (known[pair].may_tie and not known[pair].wild and not may_tie)

@@ -17,14 +17,19 @@ from asr.commands.network.entries import (
     proportions,
     range_entries,
 )
+from asr.commands.network.figures import Figures
 from asr.commands.network.nodes import SAID, Close, Mark, Means, Move, Net, Node, Open
+from asr.commands.network.parts import ends_of, is_any_words, merged
+from asr.commands.network.skipping import lay_skips
 from asr.commands.network.thousands import LongRange, is_long
 from asr.commands.network.trie import Leaf, Said, grow
 from asr.commands.network.wording import Wording, split_last
 from asr.errors import SettingsError
 
 SKIPPED: Final = 0.05
-"""How likely a skip word is said before a sentence, and how likely after it."""
+"""How likely a skip word is said before a sentence, how likely after it, and how likely after another."""
+
+_SKIPPED_WITHIN: Final = 0.01  # between two words of a sentence
 
 _MOST_PERMUTED: Final = 8
 _GOES_ON: Final = 2 / 3  # so that any words are three on average
@@ -50,6 +55,7 @@ class Compiler:
         self._names = Names()
         self._nets: dict[Hashable, Net] = {}
         self._begin_glued: dict[tuple[int, int, int, bool], bool] = {}
+        self._figures = Figures(normaliser)
         self._expansion = Expansion(self._count, lambda text, place: " ".join(self._wording.words(text, place)))
         self._order = 0
 
@@ -70,31 +76,41 @@ class Compiler:
         sentences, ends = [], []
         for (grammar, command, template, count), share in zip(templates, shares, strict=True):
             first = self._node()
-            move = start.move(first, share, (Means(command, template.slots),))
+            move = start.move(first, share, (Means(command, template.slots, template.keywords, template.may_tie),))
             sentences.append(Sentences(command, count, move))
             ends.append(self._template(grammar, template, first, count))
         end = self._join([(node, 1.0) for node in ends])
         return Net(start, end, sum(count for *_, count in templates), grammars[0].name), sentences
 
     def _template(self, grammar: Grammar, template: Template, first: Node, count: int) -> Node:
-        skips = self._skips(grammar)
-        begin = self._call(skips, first, ()) if skips else first
-        end = self._say(template.expression, {"": begin}, Scope.of(template), glued=False)[""]
+        # hassil leaves in any words what it would skip elsewhere, where a sentence begins or ends with them.
+        wild = [is_any_words(item, template.lists) for item in ends_of(template.expression)]
+        skips, within = (self._skips(grammar, prob) for prob in (SKIPPED, _SKIPPED_WITHIN))
+        begin = self._call(skips, first, ()) if skips and not wild[0] else first
+        scope = Scope.of(template)
+        within = None if any(wild) else within
+        end = self._sentence(template.expression, {"": begin}, scope, within)[""]
         if Net(begin, end, count, template.place).empty:
             raise SettingsError(f"{template.place}: the sentence can be empty; give it a word that is always said")
-        return self._call(skips, end, ()) if skips else end
+        return self._call(skips, end, ()) if skips and not wild[-1] else end
 
-    def _skips(self, grammar: Grammar) -> Net | None:
-        """A skip word of the grammar, or mostly none."""
-        key = ("skip words", grammar.skip_words)
+    def _skips(self, grammar: Grammar, prob: float) -> Net | None:
+        """The skip words of a grammar, any number of them, or mostly none."""
+        key = ("skip words", grammar.skip_words, prob)
         if grammar.skip_words and key not in self._nets:
             place = f"{grammar.name}: skip_words"
             said = {words: None for text in grammar.skip_words if (words := self._wording.words(text, place))}
-            start = self._node()
-            ends = grow(start, [(words, 1.0, ()) for words in said], self._node, SKIPPED)
-            end = self._join([*((node, prob) for node, prob, _ in ends), (start, 1 - SKIPPED if said else 1.0)])
-            self._nets[key] = Net(start, end, 1 + len(said), place)
+            self._nets[key] = lay_skips(said, prob, self._node, place)
         return self._nets.get(key)
+
+    def _sentence(self, expression: Any, states: _States, scope: Scope, within: Net | None) -> _States:
+        """Lay a whole sentence, with what may be skipped between its own words and parts."""
+        from hassil.expression import Sequence as Parts
+
+        if within is None or not isinstance(expression, Parts):
+            return self._say(expression, states, scope, glued=False)
+        items = [part for item in merged(expression.items) for part in self._figures.words(item)]
+        return self._sequence(items, states, scope, glued=False, within=within)
 
     # Sub-networks
 
@@ -136,7 +152,8 @@ class Compiler:
                 plain += [self._said(entry, value.place) for entry in entries]
             elif texts := self._count(value.expression, inner := scope.at(value.place)):
                 count += texts
-                bodies.append((value.expression, inner, Close(SAID if value.out is AS_SAID else value.out)))
+                close = Close(SAID if value.out is AS_SAID else value.out, value.filled)
+                bodies.append((value.expression, inner, close))
         if not count:
             return Net(start, start, 0, scope.place)
         ends = []
@@ -158,12 +175,13 @@ class Compiler:
         from hassil import expression as forms
 
         if isinstance(expression, forms.TextChunk):
-            return 1
+            return self._figures.count(str(expression.original_text))
         if isinstance(expression, forms.RuleReference):
             return self._net(scope.rule(expression), scope, f"<{expression.rule_name}>").count
         if isinstance(expression, forms.ListReference):
             return self._net(scope.list(expression), scope, f"{{{expression.list_name}}}").count
-        counts = [self._count(item, scope) for item in expression.items]
+        items = merged(expression.items) if isinstance(expression, forms.Sequence) else expression.items
+        counts = [self._count(item, scope) for item in items]
         if isinstance(expression, forms.Alternative):
             return sum(counts)
         orders = math.factorial(len(counts)) if isinstance(expression, forms.Permutation) else 1
@@ -192,13 +210,20 @@ class Compiler:
         elif isinstance(expression, forms.Permutation):
             states = self._permutation(expression, self._close(states, scope.place), scope)
         else:
-            items = _merged(expression.items)
-            follows = [glued]
-            for item in reversed(items[1:]):
-                follows.append(self._begins_glued(item, scope, follows[-1]))
-            for item, follow in zip(items, reversed(follows), strict=False):
-                states = self._say(item, states, scope, glued=follow)
+            states = self._sequence(merged(expression.items), states, scope, glued=glued)
         return states if glued else self._close(states, scope.place)
+
+    def _sequence(
+        self, items: Sequence[Any], states: _States, scope: Scope, *, glued: bool, within: Net | None = None
+    ) -> _States:
+        follows = [glued]
+        for item in reversed(items[1:]):
+            follows.append(self._begins_glued(item, scope, follows[-1]))
+        for at, (item, follow) in enumerate(zip(items, reversed(follows), strict=False)):
+            if within and at and set(states) == {""} and (plain_text(item) or "a").strip():
+                states = {"": self._call(within, states[""], ())}
+            states = self._say(item, states, scope, glued=follow)
+        return states
 
     def _begins_glued(self, expression: Any, scope: Scope, glued: bool) -> bool:
         """Whether an expression, or what follows where it is empty, may begin with what a word before it takes in."""
@@ -220,13 +245,23 @@ class Compiler:
             return any(self._begins_glued(item, scope, glued) for item in expression.items)
         if isinstance(expression, forms.Permutation):
             return False  # hassil puts blanks around all items
-        for item in reversed(_merged(expression.items)):
+        for item in reversed(merged(expression.items)):
             glued = self._begins_glued(item, scope, glued)
         return glued
 
     def _text(self, text: str, states: _States, place: str, *, glued: bool) -> _States:
         if not self._wording.joins_before(text) and text:
             states = self._close(states, place)
+        parts = self._figures.parts(text) if set(states) == {""} else ()
+        if len(parts) > 1 or (parts and parts[0][1]):
+            *before, (last, _) = parts
+            # To figures at the end others may be written.
+            as_written = glued and self._wording.joins_after(last)
+            for part, several in before if as_written else parts:
+                states = {"": self._in_ways(part, several, states[""], place)}
+            if not as_written:
+                return states
+            text = last
         ends: dict[str, _Ends] = {}
         for carried, node in states.items():
             whole, rest = carried + text, ""
@@ -234,6 +269,13 @@ class Compiler:
                 whole, rest = split_last(whole)
             ends.setdefault(rest, []).append((self._words(node, whole, place), 1.0))
         return self._joined(ends)
+
+    def _in_ways(self, text: str, ways: Sequence[str], node: Node, place: str) -> Node:
+        """Lay all ways of saying a text that nothing is written to; of mere words there is one."""
+        if not ways:
+            return self._words(node, text, place)
+        said: list[Said] = [(tuple(way.split()), 1.0, ()) for way in ways]
+        return self._join([(end, prob) for end, prob, _ in grow(node, said, self._node)])
 
     def _rule(self, reference: Any, states: _States, scope: Scope, *, glued: bool) -> _States:
         rule = scope.rule(reference)
@@ -259,7 +301,8 @@ class Compiler:
         chosen = choices(expression, lambda item: self._count(item, scope))
         texts = [plain_text(item) for item, _ in chosen]
         ends: dict[str, _Ends] = {}
-        if not glued and set(states) == {""} and None not in texts:
+        is_plain = None not in texts and all(self._figures.count(text or "") == 1 for text in texts)
+        if not glued and set(states) == {""} and is_plain:
             said = [
                 (self._wording.words(text or "", scope.place), share, ())
                 for text, (_, share) in zip(texts, chosen, strict=True)
@@ -338,16 +381,3 @@ class Compiler:
         if not words:
             raise SettingsError(f"{place}: found no word in {entry.text!r}; wanted a value that can be said")
         return words, entry.prob, entry.marks
-
-
-def _merged(items: Sequence[Any]) -> list[Any]:
-    """The items of a sequence, with texts that follow each other as one: hassil has one for each word."""
-    from hassil.expression import TextChunk
-
-    merged: list[Any] = []
-    for item in items:
-        if isinstance(item, TextChunk) and merged and isinstance(merged[-1], TextChunk):
-            merged[-1] = TextChunk(merged[-1].original_text + item.original_text)
-        else:
-            merged.append(item)
-    return merged

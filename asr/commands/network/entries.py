@@ -45,10 +45,11 @@ def plain_entries(value: Value) -> list[Entry] | None:
         return None
     # Text of mere letters is not looked at any closer: of long lists most is.
     spoken = () if text.replace(" ", "").isalpha() else written(text) or ()
-    own = None if value.out is AS_SAID else Close(value.out)
+    own = None if value.out is AS_SAID else Close(value.out, value.filled)
     if not spoken:
-        return [Entry(text, 1.0, (own,) if own else _AS_SAID)]
-    marks = {repr(way.value): (own or Close(way.value),) for way in spoken}
+        said = (Close(SAID, value.filled),) if value.filled else _AS_SAID
+        return [Entry(text, 1.0, (own,) if own else said)]
+    marks = {repr(way.value): (own or Close(way.value, value.filled),) for way in spoken}
     return [Entry(way.text, 1 / len(spoken), marks[repr(way.value)]) for way in spoken]
 
 
@@ -99,14 +100,14 @@ class Expansion:
                 continue
             for entry in plain_entries(value) or self._of_template(value, scope.at(value.place)):
                 marks = entry.marks
-                if marks is _AS_SAID:
-                    marks = (Close(self._normal(entry.text, value.place)),)
+                if isinstance(marks[-1], Close) and marks[-1].out is SAID:
+                    marks = (Close(self._normal(entry.text, value.place), value.filled),)
                 yield Entry(entry.text, entry.prob * share, marks)
 
     def _of_template(self, value: Value, scope: Scope) -> Iterator[Entry]:
         for entry in self._entries(value.expression, scope):
             out = self._normal(entry.text, value.place) if value.out is AS_SAID else value.out
-            yield Entry(entry.text, entry.prob, (*entry.marks, Close(out)))
+            yield Entry(entry.text, entry.prob, (*entry.marks, Close(out, value.filled)))
 
     def _entries(self, expression: Any, scope: Scope) -> Iterator[Entry]:
         from hassil import expression as forms

@@ -25,8 +25,10 @@ def compile_network(grammars: Sequence[Grammar], normaliser: Callable[[str], str
     """The network of the sentences of several grammars, as the normaliser writes them.
 
     Templates are as likely as ``1 + log2`` of how many texts they stand for, and so are alternatives; optional parts
-    are there half of the time; the values of a list are equally likely. Skip words may be said once before and once
-    after a sentence of their grammar.
+    are there half of the time; the values of a list are equally likely. Skip words of a grammar may be said any number
+    of times before and after its sentences, and between the words and parts of these.
+
+    Figures in a sentence are said in all the ways that a list has for them.
 
     Time and memory grow with what is written, and with the numbers in ranges, not with how many sentences that makes:
     lists and rules are kept once. Only where letters are written to them (``{name}'s``) they are copied.

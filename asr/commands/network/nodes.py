@@ -22,9 +22,10 @@ class Open:
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Close:
-    """Here ends what fills the slot that was opened last; it gets ``out``."""
+    """Here ends what fills the slot that was opened last; it gets ``out``, and others get what is known of it."""
 
     out: Any
+    others: tuple[tuple[str, Any], ...] = ()
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -43,10 +44,16 @@ class Total:
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Means:
-    """What is said belongs to this command, which has these slots whatever is said."""
+    """What is said belongs to this command, which has these slots whatever is said.
+
+    One of the ``keywords`` is among its words, unless there are none. With ``may_tie`` other commands may have the
+    same sentences.
+    """
 
     command: str
     slots: Mapping[str, Any]
+    keywords: frozenset[str] = frozenset()
+    may_tie: bool = False
 
 
 Mark = Open | Close | Add | Total | Means

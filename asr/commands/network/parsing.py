@@ -2,11 +2,11 @@
 
 import heapq
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from functools import reduce
 from typing import Any, Final
 
-from asr.commands.network.nodes import SAID, Add, Close, Mark, Move, Net, Node, Open, Total
+from asr.commands.network.nodes import SAID, Add, Close, Mark, Means, Move, Net, Node, Open, Total
 from asr.commands.reading import Reading
 
 LETTERS: Final = 28
@@ -29,7 +29,8 @@ def wild_log_prob(word: str) -> float:
 
 def meaning(marks: Iterable[tuple[Mark, int]], words: Sequence[str], log_prob: float) -> Reading:
     """The reading of the marks of a whole way; of a slot that is filled several times, all are kept."""
-    command, fixed = "", {}
+    command = ""
+    fixed: dict[str, Any] = {}
     filled: list[list[Any]] = []
     open_: list[tuple[int, int]] = []
     total = 0
@@ -40,6 +41,7 @@ def meaning(marks: Iterable[tuple[Mark, int]], words: Sequence[str], log_prob: f
         elif isinstance(mark, Close):
             index, begin = open_.pop()
             filled[index][1] = " ".join(words[begin:at]) if mark.out is SAID else mark.out
+            fixed.update(mark.others)
         elif isinstance(mark, Add):
             total += mark.amount
         elif isinstance(mark, Total):
@@ -48,7 +50,8 @@ def meaning(marks: Iterable[tuple[Mark, int]], words: Sequence[str], log_prob: f
             filled[index][1] = int(number) if number == int(number) else float(number)
             total = 0
         else:
-            command, fixed = mark.command, dict(mark.slots)
+            command = mark.command
+            fixed.update(mark.slots)
     several: dict[str, list[Any]] = {}
     for slot, value in filled:
         several.setdefault(slot, []).append(value)
@@ -69,6 +72,8 @@ class Parser:
         chart = _Chart(words, self._first)
         found: dict[tuple[str, str], Reading] = {}
         for marks, log_prob in chart.spans(self._net, 0).get(len(words), {}).items():
+            if not _has_keyword(marks, words):
+                continue
             reading = meaning(marks, words, log_prob)
             # As text, as True equals 1 and not all values can be hashed.
             key = reading.command, repr(sorted(reading.slots.items()))
@@ -77,6 +82,10 @@ class Parser:
                 reading = Reading(reading.command, reading.slots, reading.text, log_prob)
             found[key] = reading
         return sorted(found.values(), key=lambda reading: -reading.log_prob)
+
+
+def _has_keyword(marks: Marks, words: Collection[str]) -> bool:
+    return all(not mark.keywords.isdisjoint(words) for mark, _ in marks if isinstance(mark, Means) and mark.keywords)
 
 
 class _Chart:

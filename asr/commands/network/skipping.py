@@ -1,0 +1,50 @@
+"""Words that may be said anywhere and mean nothing: any number of them in a row, or none."""
+
+from collections.abc import Callable, Collection
+from typing import Final
+
+from asr.commands.network.nodes import Net, Node
+
+_ROOT: Final = 0
+
+
+def lay_skips(phrases: Collection[tuple[str, ...]], prob: float, new: Callable[[], Node], place: str) -> Net:
+    """The sub-network of phrases that are said one after the other, each as likely as the next; mostly there is none.
+
+    After each, another follows with the probability ``prob``. Phrases that begin alike share nodes, and where one of
+    them goes on as another begins, both are followed (the subset construction).
+    """
+    tree: list[dict[str, int]] = [{}]
+    ends: set[int] = set()
+    for phrase in phrases:
+        at = _ROOT
+        for word in phrase:
+            if word not in tree[at]:
+                tree.append({})
+                tree[at][word] = len(tree) - 1
+            at = tree[at][word]
+        ends.add(at)
+    nodes = {frozenset({_ROOT}): new()}
+    todo = list(nodes)
+    for places in todo:  # which grows
+        for targets in _steps(places, tree, ends).values():
+            if targets not in nodes:
+                nodes[targets] = new()
+                todo.append(targets)
+    end = new()
+    for places, node in nodes.items():
+        over = _ROOT in places
+        steps = _steps(places, tree, ends)
+        for word, targets in steps.items():
+            node.say(word, nodes[targets], (prob if over else 1.0) / len(steps))
+        if over:
+            node.move(end, 1 - prob if steps else 1.0)
+    return Net(nodes[frozenset({_ROOT})], end, 1 + len(phrases), place)
+
+
+def _steps(places: Collection[int], tree: list[dict[str, int]], ends: set[int]) -> dict[str, frozenset[int]]:
+    following: dict[str, set[int]] = {}
+    for place in places:
+        for word, target in tree[place].items():
+            following.setdefault(word, set()).update({target, _ROOT} if target in ends else {target})
+    return {word: frozenset(targets) for word, targets in following.items()}
