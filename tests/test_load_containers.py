@@ -139,6 +139,14 @@ def test_ffmpeg_is_stopped_where_it_works_for_ever(tmp_path: Path, monkeypatch: 
     assert "more than 1 s of processor time" in refusal(whole)
 
 
+@pytest.mark.skipif(not Path("/dev/fd").exists(), reason="files by their number are a thing of Unix")
+def test_a_file_that_has_a_name_in_this_process_only(tmp_path: Path) -> None:
+    by_ffmpeg(tmp_path, "a.mka", tones(1.0), "-c:a", "aac")
+    with (tmp_path / "a.mka").open("rb") as file:
+        wave = load_audio(f"/dev/fd/{file.fileno()}")
+    np.testing.assert_array_equal(wave, load_audio(tmp_path / "a.mka"))
+
+
 def test_musepack_is_a_recording() -> None:
     assert "mpc" in AUDIO_EXTENSIONS
     listed = subprocess.run(["ffmpeg", "-hide_banner", "-demuxers"], capture_output=True, text=True, check=True).stdout

@@ -114,7 +114,11 @@ def _load_path(path: Path, name: str) -> NDArray[np.float32]:
         if not (stat.S_ISREG(mode) or stat.S_ISFIFO(mode)):
             raise AudioError(f"{name}: found a device or socket, wanted {_WANTED}; name a file")
         with path.open("rb") as file:
-            return _load_stream(file, name) if stat.S_ISFIFO(mode) else _load_file(file, str(path), name)
+            if stat.S_ISFIFO(mode):
+                return _load_stream(file, name)
+            # /dev/stdin is another file to another process
+            own = os.name == "posix" and path.is_relative_to("/dev")
+            return _load_file(file, None if own else str(path), name)
     except FileNotFoundError as error:
         raise AudioError(f"{name}: no such file, wanted {_WANTED}; check the name and the folder") from error
     except OSError as error:
