@@ -270,6 +270,7 @@ def test_skip_words_are_said_any_number_of_times_before_after_and_between_words_
         "stop it if you can",
         "if you can please if you stop it please please",
         "stop please it",
+        "stop please please it",
         "stop if you if you can please it",
     ):
         assert [(reading.command, reading.slots) for reading in found.readings(text)] == [("a", {})], text

@@ -107,9 +107,10 @@ class Compiler:
         """Lay a whole sentence, with what may be skipped between its own words and parts."""
         from hassil.expression import Sequence as Parts
 
-        if within is None or not isinstance(expression, Parts):
+        if within is None:
             return self._say(expression, states, scope, glued=False)
-        items = [part for item in merged(expression.items) for part in self._figures.words(item)]
+        parts = merged(expression.items) if isinstance(expression, Parts) else [expression]
+        items = [word for part in parts for word in self._figures.words(part)]
         return self._sequence(items, states, scope, glued=False, within=within)
 
     # Sub-networks

@@ -33,12 +33,17 @@ def lay_skips(phrases: Collection[tuple[str, ...]], prob: float, new: Callable[[
                 todo.append(targets)
     end = new()
     for places, node in nodes.items():
-        over = _ROOT in places
         steps = _steps(places, tree, ends)
-        for word, targets in steps.items():
-            node.say(word, nodes[targets], (prob if over else 1.0) / len(steps))
-        if over:
+        if _ROOT in places:
+            # Over, first of all, so that who draws the first way each time comes to an end.
             node.move(end, 1 - prob if steps else 1.0)
+            if not steps:
+                continue
+            said = new()
+            node.move(said, prob)
+            node = said
+        for word, targets in steps.items():
+            node.say(word, nodes[targets], 1 / len(steps))
     return Net(nodes[frozenset({_ROOT})], end, 1 + len(phrases), place)
 
 
