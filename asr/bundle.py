@@ -134,7 +134,7 @@ def _checked(folder: Path, settings: Mapping[str, Any]) -> Bundle:
     listed = _part(path, settings, "files")
     for name in FILES:
         if name not in listed:
-            raise BundleError(f"{path}: lists no {name}; export the model again")
+            raise BundleError(f"{path}: files: lists no {name}; export the model again")
         if not isinstance(listed[name], dict):
             raise BundleError(f"{path}: files: {name}: found {shown(listed[name])}, wanted its bytes and sha256")
         _check_file(folder / name, listed[name])

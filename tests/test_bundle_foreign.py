@@ -98,7 +98,7 @@ def places(settings: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...
 
 
 def changed(settings: Any, path: tuple[str, ...], value: Any) -> Any:
-    return {**settings, path[0]: changed(settings[path[0]], path[1:], value)} if path else value
+    return {**settings, path[0]: changed(settings.get(path[0]), path[1:], value)} if path else value
 
 
 def without(settings: Any, path: tuple[str, ...]) -> Any:
@@ -107,26 +107,30 @@ def without(settings: Any, path: tuple[str, ...]) -> Any:
     return {**settings, path[0]: without(settings[path[0]], path[1:])}
 
 
+@pytest.mark.slow
 def test_a_damaged_setting_gets_one_line_or_the_bundle_works(copy: Path) -> None:
     whole, working, refused = settings_of(copy), set(), 0
     for path in places(whole):
         variants = [changed(whole, path, value) for value in VALUES]
         if path:
-            variants += [without(whole, path), changed(whole, path[:-1], {path[-1]: 1, "new": 1})]
+            variants += [without(whole, path), changed(whole, (*path[:1], "new"), 1) if path[1:] else whole]
         for settings in variants:
             (copy / "bundle.json").write_text(json.dumps(settings))
             message = complaint(lambda: read_bundle(copy))
             if message is not None:
                 refused += 1
                 assert str(copy) in message
-                named = path[0] if path and "new" not in message else ""
+                contradicted = "wanted [" in message or "wanted None by" in message  # by the weights
+                named = path[path[0] == "files" and len(path) > 1] if path and not contradicted else ""
                 assert named in message, message
                 continue
             bundle = read_bundle(copy)
-            key = repr((bundle.features, bundle.model, bundle.decoding, bundle.rejection))
-            if key not in working:
+            # Nothing else changes what is transcribed, and each takes a moment.
+            if bundle.decoding not in working and len(working) < 10:
                 complaint(lambda: use(copy))
-                working.add(key)
+                working.add(bundle.decoding)
+            if bundle.rejection is not None:
+                complaint(lambda: Rejection.from_dict(bundle.rejection or {}))
     assert refused > 800
     assert len(working) > 5
 
@@ -346,7 +350,7 @@ def test_a_graph_that_is_none(copy: Path, content: bytes, capfd: pytest.CaptureF
 
 def test_damaged_graphs_and_tokenizers_get_one_line_or_work(copy: Path, capfd: pytest.CaptureFixture[str]) -> None:
     random = np.random.default_rng(0)
-    for name, turns in (("decoder.onnx", 25), ("encoder.onnx", 25), ("tokenizer.model", 50)):
+    for name, turns in (("decoder.onnx", 10), ("encoder.onnx", 10), ("tokenizer.model", 20)):
         whole = (copy / name).read_bytes()
         for _ in range(turns):
             damaged = bytearray(whole)

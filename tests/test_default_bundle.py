@@ -3,10 +3,11 @@
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 
 from asr.audio.load import SAMPLE_RATE, load_audio
-from asr.bundle import DEFAULT_BUNDLE, read_bundle
+from asr.bundle import DEFAULT_BUNDLE, STAMP, read_bundle
 from asr.data.lists.manifest import read_manifest
 from asr.data.synthetic.speech import speak
 from asr.data.synthetic.voices import find_voices, split_voices
@@ -28,6 +29,12 @@ def test_it_is_whole_small_and_says_where_it_comes_from() -> None:
     assert bundle.provenance["commit"]
     assert "data/speech_commands" in bundle.provenance["config"]
     assert (DEFAULT_BUNDLE / "MODEL_CARD.md").is_file()
+
+
+def test_it_says_which_tokenizer_it_was_made_with() -> None:
+    graph = onnx.load(DEFAULT_BUNDLE / "decoder.onnx", load_external_data=False)
+    told = {entry.key: entry.value for entry in graph.metadata_props}
+    assert told == {STAMP: read_bundle(DEFAULT_BUNDLE).tokenizer.digest}
 
 
 @pytest.mark.parametrize("seconds", [0.0, 0.01, 1.0, 5.0])
