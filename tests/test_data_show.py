@@ -204,7 +204,7 @@ def test_unreadable_audio_makes_the_status_and_other_faults_do_not(
     rest.write_text("".join(line for line in lines if "broken" not in line), encoding="utf-8")
     again = show(rest, tmp_path / "rest.html", "--bundle", tiny_bundle, "--samples", "0")
     assert again.status == 0
-    assert "7 look wrong" in again.output
+    assert "8 look wrong" in again.output
 
 
 def test_every_number_is_that_of_the_data_sheet(made: Made) -> None:

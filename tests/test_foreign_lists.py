@@ -129,6 +129,14 @@ def test_a_bomb_is_refused_before_it_fills_anything(bomb: bytes, tmp_path: Path)
     assert time.process_time() - begun < 5
 
 
+def test_lines_that_are_padded_are_a_bomb_too(tmp_path: Path) -> None:
+    (tmp_path / "x.jsonl.gz").write_bytes(packed([b" " * (BLOCK - 3) + b"{}\n"] * 192, level=9))
+    lines = bounded.lines_of(tmp_path / "x.jsonl.gz")
+    assert len(list(itertools.islice(lines, 64))) == 64
+    with pytest.raises(ManifestError, match=r"x\.jsonl\.gz:\d+: found that it unpacks to more than 500 times its size"):
+        list(lines)
+
+
 @pytest.mark.parametrize("url", ["", "memory://bombs", "memory://bombs-without-index"])
 def test_a_bomb_among_shards_is_refused_wherever_they_lie(bomb: bytes, tmp_path: Path, url: str) -> None:
     import fsspec
@@ -177,7 +185,7 @@ def test_a_long_line_that_is_one_utterance_is_read(folder: Path) -> None:
 
 
 def test_a_list_that_packs_as_well_as_lists_do_is_read(folder: Path) -> None:
-    """Three thousand of the same sentence, which packs to a fortieth."""
+    """Three thousand of the same sentence, which packs to a hundredth."""
     line = cut(folder / "a.wav")
     lines = "".join(f"{json.dumps({**line, 'id': f'u{number}'})}\n" for number in range(3_000)).encode()
     bomb = gzip.compress(lines, 9)

@@ -1,7 +1,8 @@
 """Reading what others wrote: lists, JSON and tars of which nothing is believed, least of all how large they are.
 
 A list is read line by line, and no line may take more than ``LONGEST_LINE``. One that is compressed may not unpack to
-more than a multiple of its size: a list of utterances packs to a tenth or a thirtieth, a bomb to a thousandth.
+more than a multiple of its size: a list of utterances packs to a tenth, at the very most to a hundredth, a bomb to a
+thousandth.
 """
 
 import gzip
@@ -24,7 +25,7 @@ MOST_EMPTY_LINES: Final = 10_000
 MOST_HELD: Final = 256 * 2**20
 """Bytes of a file that has to be held as a whole."""
 
-_RATIO: Final = 200
+_RATIO: Final = 500
 _FREE: Final = 64 * 2**20  # bytes that a list may unpack to, however small it is
 _LONGEST_HEADER: Final = 2**20  # bytes of a tar's header on what follows it, such as a long name
 
@@ -70,7 +71,7 @@ def unpacked_lines(file: IO[bytes], name: str, *, encoding: str = "utf-8") -> It
             if total > _FREE + _RATIO * packed.bytes:
                 raise ManifestError(
                     f"{name}:{place}: found that it unpacks to more than {_RATIO} times its size, wanted a list of "
-                    "utterances, which packs to a tenth or so; it was made to fill the memory: get it from elsewhere"
+                    "utterances, which packs to a hundredth at most; it was made to do harm: get it from elsewhere"
                 )
             yield line
 

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from asr.audio.load import SAMPLE_RATE, load_audio
-from asr.data.lists.bounded import is_file, lines_of
+from asr.data.lists.bounded import is_file, lines_of, shown
 from asr.data.lists.cuts import CUT_SUFFIXES, read_cuts
 from asr.data.lists.shard import read_shards
 from asr.data.lists.utterance import NOBODY, Utterance, some
@@ -61,7 +61,7 @@ def read_list(path: Path) -> list[Utterance]:
             if first != place:
                 where = f"line {first[1]}" + ("" if first[0] == place[0] else f" of {first[0].name}")
                 raise ManifestError(
-                    f"{place[0]}:{place[1]}: the id {utterance.id!r} was used in {where}; ids are unique"
+                    f"{place[0]}:{place[1]}: the id {shown(utterance.id, 200)} was used in {where}; ids are unique"
                 )
             utterances.append(utterance)
     except FileNotFoundError:
