@@ -53,9 +53,8 @@ def main() -> None:
                 row.append((wall, used))
                 printed.add(out)
     load = f"; load {os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else ""
-    print(
-        f"{given.recordings} recordings, {given.runs} runs, {os.cpu_count()} cores{load}; same output: {len(printed) == 1}"
-    )
+    same = "the same" if len(printed) == 1 else "NOT the same"
+    print(f"{given.recordings} recordings, {given.runs} runs, {os.cpu_count()} cores{load}; {same} output")
     print("\n| jobs | seconds, median | least | processor seconds, median |\n| --- | --- | --- | --- |")
     for jobs, row in rows.items():
         walls, used = zip(*row, strict=True)
