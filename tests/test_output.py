@@ -372,3 +372,12 @@ def test_evaluation_does_not_depend_on_how_many_hear(many: Path, tmp_path: Path)
         found.append(report)
     assert found[0] == found[1]
     assert len(found[0]["failed"]) == 2
+
+
+@pytest.mark.slow
+def test_the_gain_of_several_processes_can_be_measured() -> None:
+    command = [sys.executable, "scripts/bench_jobs.py", "--recordings", "4", "--runs", "1", "--", "--greedy"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert "4 recordings, 1 runs" in done.stdout
+    assert "; the same output" in done.stdout
+    assert [line.split()[1] for line in done.stdout.splitlines() if re.match(r"\| \d", line)] == ["1", "2"]
