@@ -2,8 +2,8 @@
 
 A small recipe is trained by `asr train` itself, in programs of their own, on words of tones and noise that are made
 here: on the CPU in single precision, on the GPU in single precision and in bf16, each with clipping and with the
-waves changed on the device they are learnt on. The losses on the dev set must fall alike, a run that is interrupted must
-go on, and where there are two GPUs, two processes must make what one makes. It prints a table for LOG.md; the exit
+waves changed on the device that learns. The losses on the dev set must fall alike, a run that is interrupted must go
+on, and where there are two GPUs, two processes must make what one makes. It prints a table for LOG.md; the exit
 status is 1 where something is wrong or there is no GPU. `--device cpu` goes the same way without one.
 """
 
@@ -20,8 +20,7 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import numpy as np
 import soundfile
@@ -36,6 +35,7 @@ from asr.model.settings import ModelSettings
 from asr.text.tokenizer import Tokenizer
 from asr.training.command import best_precision
 
+ROOT = Path(__file__).resolve().parents[1]
 # Each word is two tones, in Hz; a speaker shifts them.
 WORDS = {"one": (400, 900), "two": (700, 1500), "red": (1100, 300), "go": (1800, 2600), "stop": (500, 2100)}
 SPEAKERS = {"train": [0.9, 0.93, 0.96, 1.0, 1.04, 1.07, 1.1], "dev": [0.98, 1.02]}
