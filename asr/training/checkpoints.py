@@ -1,7 +1,6 @@
 """How a run's checkpoints come onto the disk: whole or not at all, and between the ends of epochs too."""
 
 import os
-import pickle
 import time
 import warnings
 from contextlib import suppress
@@ -35,17 +34,14 @@ def read_checkpoint(path: Path, map_location: Any = "cpu", *, to_go_on: bool = F
     ``to_go_on``: with the optimiser's state and how far the run was. Raises SettingsError for any other file.
     """
     try:
-        with warnings.catch_warnings(action="ignore"):  # of the form of other people's files
+        with warnings.catch_warnings(action="ignore"):  # of old formats, which are then refused
             found = torch.load(path, map_location=map_location, weights_only=True)
     except OSError as error:
         raise SettingsError(f"{path}: cannot be read ({error.strerror or error}); {_WANTED}") from error
-    except pickle.UnpicklingError as error:
-        # torch's own words advise to load it with weights_only=False, which runs whatever is in it.
-        foreign = "Unsupported" in str(error) or "GLOBAL" in str(error)
-        reason = "holds objects of another program" if foreign else "is no checkpoint, or a damaged one"
-        raise SettingsError(f"{path}: {reason}; {_WANTED}") from error
-    except Exception as error:  # what a damaged file makes torch stumble over is anything
-        raise SettingsError(f"{path}: is no checkpoint, or a damaged one; {_WANTED}") from error
+    except Exception as error:
+        # What torch stumbles over in a foreign or damaged file is anything; and its own words are no help, for they
+        # advise to load it with weights_only=False, which runs whatever is in it.
+        raise SettingsError(f"{path}: no checkpoint of `asr train`, or a damaged one; {_WANTED}") from error
     wanted = _FOR_GOING_ON if to_go_on else _FOR_USE
     lacking = [name for name, kind in wanted.items() if not isinstance(_entry(found, name), kind)]
     lacking = lacking or [f"asr.{name}" for name in _OF_ASR if name not in found["asr"]]
