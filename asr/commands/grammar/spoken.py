@@ -323,7 +323,7 @@ def _written_words(text: str) -> tuple[Spoken, ...] | None:
         ways.append(_distinct([part, *(way.text for way in known)]) if known else (part,))
         at = after
     said = _distinct(" ".join(filter(None, each)) for each in product(*_fewer(ways)))
-    return _all(said, text) if found and said[0] and said[0] == normaliser(text) else None
+    return _all(said, text) if said[0] and said[0] == normaliser(text) else None
 
 
 def _longest(pieces: Sequence[str], at: int) -> tuple[tuple[Spoken, ...], int]:
