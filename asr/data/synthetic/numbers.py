@@ -4,26 +4,21 @@ import random
 from collections.abc import Callable
 from typing import Final
 
-from num2words import num2words
+from asr.text import numbers as words
+from asr.text.numbers import DIGITS, MONTHS, WEEKDAYS
 
-DIGITS: Final = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 LETTERS: Final = "abcdefghijklmnopqrstuvwxyz"
 
 # How often so many digits stand together: one by itself, codes of four, telephone numbers.
 _DIGITS_TOGETHER: Final = {1: 8, 2: 3, 3: 4, 4: 5, 5: 3, 6: 4, 7: 2, 8: 2, 9: 1, 10: 2, 11: 2, 12: 1}
 
-_MONTHS: Final = (
-    *("january", "february", "march", "april", "may", "june"),
-    *("july", "august", "september", "october", "november", "december"),
-)
-_WEEKDAYS: Final = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 _MONEY: Final = (("dollar", "cent"), ("pound", "pence"), ("euro", "cent"), ("pound", "penny"))
 
 
 def number_in_words(number: int, generator: random.Random) -> str:
     """A number as people say it, in a-z: with or without the "and" after hundreds."""
-    words = _plain(str(num2words(number)))
-    return words.replace(" and ", " ") if generator.random() < 0.5 else words
+    told = f"minus {words.cardinal(-number)}" if number < 0 else words.cardinal(number)
+    return told.replace(" and ", " ") if generator.random() < 0.5 else told
 
 
 def number(generator: random.Random) -> str:
@@ -35,13 +30,13 @@ def digits(generator: random.Random, shortest: int = 1) -> str:
     """A string of up to 12 digits, one by one; zero may be called oh, and what stands twice double."""
     lengths = [length for length in _DIGITS_TOGETHER if length >= shortest]
     (length,) = generator.choices(lengths, [_DIGITS_TOGETHER[each] for each in lengths])
-    words = generator.choices(DIGITS, k=length)
+    said = generator.choices(DIGITS, k=length)
     if length > 2 and generator.random() < 0.15:
-        words = ["oh" if word == "zero" else word for word in words]
+        said = ["oh" if word == "zero" else word for word in said]
     if length > 3 and generator.random() < 0.1:
         place = generator.randrange(length - 1)
-        words[place : place + 2] = ["double", words[place]]
-    return " ".join(words)
+        said[place : place + 2] = ["double", said[place]]
+    return " ".join(said)
 
 
 def letters(generator: random.Random, shortest: int = 1) -> str:
@@ -56,7 +51,7 @@ def letter(generator: random.Random) -> str:
 
 def ordinal(generator: random.Random, most: int = 31) -> str:
     """First, second, and so on."""
-    return _plain(str(num2words(generator.randint(1, most), to="ordinal")))
+    return words.ordinal(generator.randint(1, most))
 
 
 def decimal(generator: random.Random) -> str:
@@ -92,16 +87,16 @@ def money(generator: random.Random) -> str:
 def year(generator: random.Random) -> str:
     """A year from 1700 to 2060, those of our time the most."""
     number = generator.choice((generator.randint(1700, 1949), *(generator.randint(1950, 2060) for _ in range(3))))
-    told = _plain(str(num2words(number, to="year")))
+    told = words.year(number)
     return told.replace(" and ", " ") if generator.random() < 0.5 else told
 
 
 def date(generator: random.Random) -> str:
     """A day of a year."""
-    month, day = generator.choice(_MONTHS), ordinal(generator)
+    month, day = generator.choice(MONTHS), ordinal(generator)
     told = generator.choice((f"the {day} of {month}", f"{month} {day}", f"{month} the {day}", f"{day} of {month}"))
     if generator.random() < 0.2:
-        told = f"{generator.choice(_WEEKDAYS)} {told}"
+        told = f"{generator.choice(WEEKDAYS)} {told}"
     return f"{told} {year(generator)}" if generator.random() < 0.25 else told
 
 
@@ -139,7 +134,3 @@ def anything(generator: random.Random) -> str:
     """Digits the most often, or one of all the others."""
     (make,) = generator.choices([make for make, _ in _ANYTHING], [often for _, often in _ANYTHING])
     return make(generator)
-
-
-def _plain(words: str) -> str:
-    return words.replace("-", " ").replace(",", "")
