@@ -9,6 +9,7 @@ import typer
 
 from asr.apps.failures import printable
 from asr.apps.options import BundleFolder
+from asr.commands.grammar.budget import MANY
 
 if TYPE_CHECKING:
     from asr.commands.inspection.checks import Check, Finding
@@ -65,7 +66,7 @@ def check(
     if draw is not None:
         write_whole(draw, draw_grammars(found, page=draw.suffix.lower() == ".html").encode())
     if as_json:
-        print(json.dumps(as_dict(checked, [grammar.name for grammar in found])))
+        print(json.dumps(as_dict(checked, [grammar.name for grammar in found]), allow_nan=False))
     else:
         _show(checked, [grammar.name for grammar in found])
         if draw is not None:
@@ -75,7 +76,7 @@ def check(
 
 
 def as_dict(checked: "Check", names: list[str]) -> dict[str, object]:
-    """What --json prints; ``sentences`` are exact."""
+    """What --json prints; ``sentences`` are exact below 10^30, where they stop."""
     return {
         "grammars": names,
         "sentences": checked.count,
@@ -134,8 +135,10 @@ def _line(finding: "Finding") -> object:
 
 
 def _slots(example: "Reading") -> str:
-    return printable(", ".join(f"{name}={json.dumps(value)}" for name, value in example.slots.items()))
+    return printable(", ".join(f"{name}={json.dumps(value, allow_nan=False)}" for name, value in example.slots.items()))
 
 
 def _number(count: int) -> str:
+    if count >= MANY:
+        return "> 10^30"
     return f"{count:,}" if count < _EXACT_BELOW else f"about {count:.2e}".replace("e+", " x 10^")

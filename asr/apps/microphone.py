@@ -51,7 +51,7 @@ def json_line(heard: "Transcript | Understanding", milliseconds: float) -> str:
     transcript = heard if isinstance(heard, Transcript) else heard.transcript
     keys = {name: value for name, value in as_dict("", transcript).items() if name != "file"}
     more = {} if isinstance(heard, Transcript) else command_keys(heard)
-    return json.dumps({**keys, **more, "milliseconds": round(milliseconds)})
+    return json.dumps({**keys, **more, "milliseconds": round(milliseconds)}, allow_nan=False)
 
 
 def listen(

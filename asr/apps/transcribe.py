@@ -69,7 +69,7 @@ def transcribe(
         keys = {} if understanding is None else command_keys(understanding)
         text = transcript.text if understanding is None else command_text(understanding)
         if as_json:
-            print(json.dumps({**as_dict(file, transcript), **keys}), flush=True)
+            print(json.dumps({**as_dict(file, transcript), **keys}, allow_nan=False), flush=True)
         elif column:
             print(f"{printable(file):{column}}  {text}", flush=True)
         else:

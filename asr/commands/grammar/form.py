@@ -154,7 +154,7 @@ def _block(
 ) -> Iterator[tuple[Template, yaml.Node | None]]:
     entries = source.mapping(node, _SENTENCES)
     known = (*_KEYS, *_BLOCK_KEYS) if node is source.root else _BLOCK_KEYS
-    if len(entries) == 1 and not nearest(next(iter(entries)), known):
+    if len(entries) == 1 and not entries.keys() & set(known) and not nearest(next(iter(entries)), known):
         raise source.fault(node, f"found {kind(node)}; wanted a sentence: put quotes around it if it is text")
     source.known_keys(entries, known, "a key of a block of sentences")
     if "sentences" not in entries:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import Final
 
+from asr.commands.grammar.budget import Steps, total
 from asr.commands.grammar.grammar import Grammar
 from asr.commands.network.compilation import Compiler, Sentences
 from asr.commands.network.nodes import Call, Mark, Move, Net, Node, reachable
@@ -48,14 +49,17 @@ class Network:
         self._ways: dict[Node, tuple[list[_Way], list[float]]] = {}
 
     def count(self) -> int:
-        """How many texts the templates stand for; one that can be said in two ways counts twice, any words once."""
+        """How many texts the templates stand for, MANY at most.
+
+        One that can be said in two ways counts twice, any words once.
+        """
         return self.net.count
 
     def counts(self) -> dict[str, int]:
-        """How many texts each command has."""
+        """How many texts each command has, MANY at most."""
         counts: Counter[str] = Counter()
         for each in self._sentences:
-            counts[each.command] += each.count
+            counts[each.command] = total((counts[each.command], each.count))
         return dict(counts)
 
     def words(self) -> set[str]:
@@ -71,9 +75,12 @@ class Network:
         readings = self.readings(text, 1)
         return readings[0] if readings else None
 
-    def readings(self, text: str, most: int = 10) -> list[Reading]:
-        """The readings of a text in normal form that differ in command or slots, likeliest first."""
-        return self._parser.readings(text)[:most]
+    def readings(self, text: str, most: int = 10, steps: Steps | None = None) -> list[Reading]:
+        """The readings of a text in normal form that differ in command or slots, likeliest first.
+
+        Raises Exhausted where that takes more than these steps.
+        """
+        return self._parser.readings(text, steps)[:most]
 
     def draw(self, generator: random.Random, command: str | None = None) -> str:
         """A sentence of all, or of one command, in normal form; it comes as often as it is likely.

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from functools import reduce
 from typing import Any, Final
 
+from asr.commands.grammar.budget import Steps
 from asr.commands.network.nodes import SAID, Add, Close, Mark, Move, Net, Node, Open, Total
 from asr.commands.reading import Reading
 
@@ -15,6 +16,7 @@ LETTERS: Final = 28
 _MOST_MEANINGS: Final = 64  # that are followed side by side from one node
 _MANY_WAYS: Final = 8  # from a node, for which it pays to know the first word of each
 _MOST_FIRST: Final = 64
+_MARKS_A_STEP: Final = 16
 
 Marks = tuple[tuple[Mark, int], ...]
 """What is noted on a way through the network, and before which word."""
@@ -63,10 +65,13 @@ class Parser:
         self._net = net
         self._first: dict[Move, frozenset[str] | None] = {}
 
-    def readings(self, text: str) -> list[Reading]:
-        """All meanings of a text, likeliest first: as many as can be followed side by side."""
+    def readings(self, text: str, steps: Steps | None = None) -> list[Reading]:
+        """All meanings of a text, likeliest first: as many as can be followed side by side.
+
+        Raises Exhausted where that takes more than these steps.
+        """
         words = text.split()
-        chart = _Chart(words, self._first)
+        chart = _Chart(words, self._first, steps)
         found: dict[tuple[str, str], Reading] = {}
         for marks, log_prob in chart.spans(self._net, 0).get(len(words), {}).items():
             reading = meaning(marks, words, log_prob)
@@ -82,9 +87,10 @@ class Parser:
 class _Chart:
     """What is known of one sentence."""
 
-    def __init__(self, words: list[str], first: dict[Move, frozenset[str] | None]) -> None:
+    def __init__(self, words: list[str], first: dict[Move, frozenset[str] | None], steps: Steps | None) -> None:
         self._words = words
         self._first = first
+        self._steps = steps
         self._spans: dict[tuple[Net, int], dict[int, _Ways]] = {}
 
     def spans(self, net: Net, begin: int) -> dict[int, _Ways]:
@@ -114,6 +120,8 @@ class _Chart:
         while agenda:
             at, order = heapq.heappop(agenda)
             node, here = nodes[order], _likeliest(ways.pop((at, order)))
+            if self._steps is not None:  # what is noted on a way is copied at every step of it
+                self._steps.spend(1 + len(node.moves) + sum(1 + len(marks) // _MARKS_A_STEP for marks in here))
             if node is net.end:
                 done[at] = here
                 continue
