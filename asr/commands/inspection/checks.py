@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from itertools import combinations, islice, pairwise
 from typing import Final, Literal
 
+from asr.commands.grammar.budget import Exhausted, Steps
 from asr.commands.grammar.grammar import AS_SAID, Grammar, NumberRange, Wildcard, WordList
 from asr.commands.inspection.alike import Comparison, Said, find_alike
 from asr.commands.inspection.outlines import Normalise, UsedList, outlines, range_texts, used_lists, value_texts
@@ -31,6 +32,8 @@ _WAYS: Final = 4  # of saying a value that are compared
 _NUMBERS: Final = 100  # of a range that are compared: after them it is much the same again
 _PRONOUNCED: Final = 3000  # words; as many take some seconds
 _NAMED: Final = 5
+_STEPS: Final = 2_000_000  # in search of two readings; some seconds
+_DRAWN: Final = 10  # steps for a draw
 _NO_VOWEL: Final = re.compile("[^aeiouy]{2,}")
 
 
@@ -226,11 +229,25 @@ def _same_sentences(network: Network) -> Iterator[Finding]:
 
 
 def _swallowed_slots(network: Network, generator: random.Random) -> Iterator[Finding]:
+    steps = Steps(_STEPS)
+    try:
+        yield from _two_readings(network, generator, steps)
+    except Exhausted:
+        yield Finding(
+            "note",
+            "slots",
+            "",
+            "the sentences are too long or too many to be searched wholly for those that can be read in two ways",
+            "nothing to do, if none was found",
+        )
+
+
+def _two_readings(network: Network, generator: random.Random, steps: Steps) -> Iterator[Finding]:
     seen: set[tuple[str, frozenset[str]]] = set()
     draws = max(20, _DRAWS // len(network.commands))
     for command in network.commands:
-        for text in {network.draw(generator, command): None for _ in range(draws)}:
-            readings = [reading for reading in network.readings(text) if reading.command == command]
+        for text in _drawn(network, generator, command, draws, steps):
+            readings = [reading for reading in network.readings(text, steps=steps) if reading.command == command]
             for first, second in islice(combinations(readings, 2), _NAMED):
                 slots = frozenset(
                     name
@@ -248,6 +265,17 @@ def _swallowed_slots(network: Network, generator: random.Random) -> Iterator[Fin
                         f'{command}: "{text}" can mean {_slots(first)} or {_slots(second)}',
                         "put a word between the slots, or take the value out of one of them",
                     )
+
+
+def _drawn(network: Network, generator: random.Random, command: str, draws: int, steps: Steps) -> Iterator[str]:
+    """Different sentences of a command."""
+    seen: set[str] = set()
+    for _ in range(draws):
+        text = network.draw(generator, command)
+        steps.spend(_DRAWN + len(text) // 4)
+        if text not in seen:
+            seen.add(text)
+            yield text
 
 
 def _alike_commands(comparison: Comparison) -> Iterator[Finding]:

@@ -44,7 +44,9 @@ class Network:
     def __init__(self, net: Net, sentences: Sequence[Sentences]) -> None:
         self.net = net
         self.commands: tuple[str, ...] = tuple(dict.fromkeys(each.command for each in sentences))
-        self._sentences = sentences
+        self._sentences: dict[str | None, list[Sentences]] = {None: list(sentences)}
+        for each in sentences:
+            self._sentences.setdefault(each.command, []).append(each)
         self._parser = Parser(net)
         self._ways: dict[Node, tuple[list[_Way], list[float]]] = {}
 
@@ -58,7 +60,7 @@ class Network:
     def counts(self) -> dict[str, int]:
         """How many texts each command has, MANY at most."""
         counts: Counter[str] = Counter()
-        for each in self._sentences:
+        for each in self._sentences[None]:
             counts[each.command] = total((counts[each.command], each.count))
         return dict(counts)
 
@@ -91,9 +93,9 @@ class Network:
 
     def draw_reading(self, generator: random.Random, command: str | None = None) -> Reading:
         """A sentence as ``draw`` gives it, with what it means; ``log_prob`` is of the way that was drawn alone."""
-        if command is not None and command not in self.commands:
+        if command not in self._sentences:
             raise SettingsError(f"there is no command {command!r}; wanted one of {', '.join(self.commands)}")
-        chosen = [each for each in self._sentences if command in (None, each.command)]
+        chosen = self._sentences[command]
         first = generator.choices(chosen, [each.move.prob for each in chosen])[0].move
         words: list[str] = []
         noted: list[tuple[Mark, int]] = [(mark, 0) for mark in first.marks]

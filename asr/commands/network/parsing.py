@@ -22,6 +22,7 @@ Marks = tuple[tuple[Mark, int], ...]
 """What is noted on a way through the network, and before which word."""
 
 _Ways = dict[Marks, float]  # how likely, as logarithms
+_First = dict[Node, tuple[dict[str, list[Move]], list[Move]]]  # moves by what is said first, and those by any word
 
 
 def wild_log_prob(word: str) -> float:
@@ -63,7 +64,7 @@ class Parser:
 
     def __init__(self, net: Net) -> None:
         self._net = net
-        self._first: dict[Move, frozenset[str] | None] = {}
+        self._first: _First = {}
 
     def readings(self, text: str, steps: Steps | None = None) -> list[Reading]:
         """All meanings of a text, likeliest first: as many as can be followed side by side.
@@ -87,7 +88,7 @@ class Parser:
 class _Chart:
     """What is known of one sentence."""
 
-    def __init__(self, words: list[str], first: dict[Move, frozenset[str] | None], steps: Steps | None) -> None:
+    def __init__(self, words: list[str], first: _First, steps: Steps | None) -> None:
         self._words = words
         self._first = first
         self._steps = steps
@@ -121,7 +122,7 @@ class _Chart:
             at, order = heapq.heappop(agenda)
             node, here = nodes[order], _likeliest(ways.pop((at, order)))
             if self._steps is not None:  # what is noted on a way is copied at every step of it
-                self._steps.spend(1 + len(node.moves) + sum(1 + len(marks) // _MARKS_A_STEP for marks in here))
+                self._steps.spend(1 + sum(1 + len(marks) // _MARKS_A_STEP for marks in here))
             if node is net.end:
                 done[at] = here
                 continue
@@ -145,14 +146,18 @@ class _Chart:
         """The moves from a node, without those after which the word cannot come, where there are many."""
         if len(node.moves) < _MANY_WAYS:
             return node.moves
-        possible = []
-        for move in node.moves:
-            if move not in self._first:
-                self._first[move] = _first_words(move.target)
-            first = self._first[move]
-            if first is None or word in first:
-                possible.append(move)
-        return possible
+        if node not in self._first:
+            begun: dict[str, list[Move]] = {}
+            anything: list[Move] = []
+            for move in node.moves:
+                first = _first_words(move.target)
+                if first is None:
+                    anything.append(move)
+                for each in first or ():
+                    begun.setdefault(each, []).append(move)
+            self._first[node] = begun, anything
+        begun, anything = self._first[node]
+        return [*(begun.get(word, ()) if word is not None else ()), *anything]
 
 
 def _first_words(node: Node) -> frozenset[str] | None:
