@@ -84,14 +84,15 @@ class Network:
         """
         return self._parser.readings(text, steps)[:most]
 
-    def draw(self, generator: random.Random, command: str | None = None) -> str:
+    def draw(self, generator: random.Random, command: str | None = None, steps: Steps | None = None) -> str:
         """A sentence of all, or of one command, in normal form; it comes as often as it is likely.
 
-        Where any words may be said, they are some of the grammar's own. Raises SettingsError for an unknown command.
+        Where any words may be said, they are some of the grammar's own. Raises SettingsError for an unknown command,
+        and Exhausted for a sentence that takes more than these steps.
         """
-        return self.draw_reading(generator, command).text
+        return self.draw_reading(generator, command, steps).text
 
-    def draw_reading(self, generator: random.Random, command: str | None = None) -> Reading:
+    def draw_reading(self, generator: random.Random, command: str | None = None, steps: Steps | None = None) -> Reading:
         """A sentence as ``draw`` gives it, with what it means; ``log_prob`` is of the way that was drawn alone."""
         if command not in self._sentences:
             raise SettingsError(f"there is no command {command!r}; wanted one of {', '.join(self.commands)}")
@@ -102,6 +103,8 @@ class Network:
         log_prob = math.log(first.prob)
         node, returns = first.target, [(self.net, self.net.end)]
         while True:
+            if steps is not None:
+                steps.spend()
             net, back = returns[-1]
             if node is net.end:
                 returns.pop()
