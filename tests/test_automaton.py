@@ -135,7 +135,7 @@ def test_a_list_that_many_call_at_once_is_looked_at_once() -> None:
     state = found.start()
     for token in TOKENIZER.encode("play"):
         state = found.follow(state, token)
-    assert len(found._tables.states[state].inside) == 1
+    assert len(found._walks.tables.states[state].inside) == 1
     text = f"play {values[7]} {rules[3].split()[-1]}"
     assert math.isfinite(log_prob(found, TOKENIZER.encode(text)))
 
@@ -151,7 +151,7 @@ def test_what_is_kept_is_bounded_and_walks_that_go_on_meanwhile_stay_valid(monke
     for at in range(30):
         text = made.draw(generator)
         assert math.isfinite(log_prob(found, TOKENIZER.encode(text)))
-        assert len(found._tables.states) < 40
+        assert len(found._walks.tables.states) < 40
         if at == 0:
             again = found.options(old)
             assert list(again.tokens) == list(first.tokens)

@@ -16,6 +16,7 @@ from typer.testing import CliRunner
 
 from asr.apps.cli import app
 from asr.bundle import DEFAULT_BUNDLE
+from asr.commands.grammar.budget import Steps
 from asr.commands.grammar.grammar import Grammar, read_grammar
 from asr.commands.grammar.ready import ready_grammars
 from asr.commands.inspection.alike import ALIKE_BELOW, Said, find_alike
@@ -122,7 +123,7 @@ def test_the_commands_that_share_a_sentence_are_those_of_which_one_can_be_listed
     read = read_grammar(path)
     said = {}
     for name, (template,) in read.commands.items():
-        texts = [" ".join(words) for words in outlines(template, normalise, 1000, random.Random(0))]
+        texts = [" ".join(words) for words in outlines(template, normalise, 1000, random.Random(0), Steps(100_000))]
         for _ in range(2):
             texts = [t.replace("{list}", value, 1) for t in texts for value in ("a", "b a", "c c")]
         said[name] = set(texts)
@@ -300,9 +301,9 @@ def test_outlines_are_the_sentences_that_the_library_itself_lists(grammar: Calla
     (template,) = read.commands["it"]
     rules = {name: Sentence(rule.expression) for name, rule in template.rules.items()}
     wanted = {" ".join(text.split()) for text in sample_expression(template.expression, {}, rules)}
-    found = outlines(template, normalise, 1000, random.Random(0))
+    found = outlines(template, normalise, 1000, random.Random(0), Steps(100_000))
     assert {" ".join(words) for words in found} == wanted
-    few = outlines(template, normalise, 5, random.Random(0))
+    few = outlines(template, normalise, 5, random.Random(0), Steps(100_000))
     assert 1 < len(few) <= 5
     assert set(few) <= set(found)
 

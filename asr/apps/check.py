@@ -10,6 +10,7 @@ import typer
 
 from asr.apps.options import BundleFolder
 from asr.apps.output import need_output, say, say_json, show
+from asr.commands.grammar.budget import MANY
 from asr.text.printable import printable
 
 if TYPE_CHECKING:
@@ -81,7 +82,7 @@ def check(
 
 
 def as_dict(checked: "Check", names: list[str]) -> dict[str, object]:
-    """What --json prints; ``sentences`` are exact."""
+    """What --json prints; ``sentences`` are exact below 10^30, where they stop."""
     return {
         "grammars": names,
         "sentences": checked.count,
@@ -138,8 +139,10 @@ def _line(finding: "Finding") -> "Text":
 
 
 def _slots(example: "Reading") -> str:
-    return printable(", ".join(f"{name}={json.dumps(value)}" for name, value in example.slots.items()))
+    return printable(", ".join(f"{name}={json.dumps(value, allow_nan=False)}" for name, value in example.slots.items()))
 
 
 def _number(count: int) -> str:
+    if count >= MANY:
+        return "> 10^30"
     return f"{count:,}" if count < _EXACT_BELOW else f"about {count:.2e}".replace("e+", " x 10^")

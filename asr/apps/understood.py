@@ -38,7 +38,7 @@ def command_text(understanding: "Understanding") -> str:
 def slot_texts(slots: Mapping[str, Any]) -> list[str]:
     """Each slot as ``name=value``; the value as JSON, but plain text without quotes."""
     return [
-        f"{name}={value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)}"
+        f"{name}={value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, allow_nan=False)}"
         for name, value in slots.items()
     ]
 

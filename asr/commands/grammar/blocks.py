@@ -105,7 +105,7 @@ class Blocks:
     def _block(self, source: Source, node: yaml.Node, scope: Scope, command: str) -> Iterator[Written]:
         entries = source.mapping(node, SENTENCES)
         known = (*KEYS, *BLOCK_KEYS) if node is source.root else BLOCK_KEYS
-        if len(entries) == 1 and not nearest(next(iter(entries)), known):
+        if len(entries) == 1 and not entries.keys() & set(known) and not nearest(next(iter(entries)), known):
             raise source.fault(node, f"found {kind(node)}; wanted a sentence: put quotes around it if it is text")
         source.known_keys(entries, known, "a key of a block of sentences")
         if "sentences" not in entries:

@@ -25,6 +25,13 @@ def read_list(source: Source, node: yaml.Node, origins: Origins) -> SlotList:
 
     Raises SourceError: it is empty, of no kind that there is, or a value cannot be parsed.
     """
+    if id(node) not in source.known:  # by an alias it may stand in very many places
+        source.known[id(node)] = _read_list(source, node, origins)
+    found: SlotList = source.known[id(node)]
+    return found
+
+
+def _read_list(source: Source, node: yaml.Node, origins: Origins) -> SlotList:
     if isinstance(node, yaml.SequenceNode):
         return _values(source, node, origins)
     wanted = "a list of values, or one of `values:`, `range:`, `time:`, `date: true` and `wildcard: true`"

@@ -55,6 +55,8 @@ class Names:
     def __init__(self) -> None:
         self._references: dict[int, list[tuple[str, Any]]] = {}
         self._keys: dict[tuple[int, int, int], Hashable] = {}
+        # Small, as keys that hold the keys of what they name would be compared through and through.
+        self._numbers: dict[Hashable, tuple[str, int]] = {}
         self._inside: list[tuple[int, str]] = []
         self._held: list[Any] = []  # so that no id is given to another object
 
@@ -76,7 +78,8 @@ class Names:
                 for place, reference in self._references_of(source)
             }
             self._inside.pop()
-            self._keys[known] = (id(source), frozenset(inner.items()))
+            whole = id(source), frozenset(inner.items())
+            self._keys[known] = self._numbers.setdefault(whole, ("named", len(self._numbers)))
             self._held.append((source, scope))
         return self._keys[known]
 

@@ -6,6 +6,7 @@ from typing import Any, Final
 from asr.commands.grammar.grammar import Template, WordList
 from asr.commands.grammar.source import suggestion
 from asr.commands.grammar.templates import Origins
+from asr.commands.network.entries import MOST_TEXTS
 from asr.errors import SourceError
 
 _DEEPEST: Final = 50
@@ -56,6 +57,7 @@ class _Scope:
             return name, [self._rules[reference.rule_name].expression]
         name = f"{{{reference.list_name}}}"
         if reference.is_inline_range:
+            self._check_range(reference, whole, name)
             return name, []
         if reference.list_name not in self._lists:
             if "." in name:  # no slot is named, so hassil takes it for a list
@@ -65,6 +67,23 @@ class _Scope:
             raise self._unknown(whole, name, "lists", [f"{{{known}}}" for known in self._lists])
         found = self._lists[reference.list_name]
         return name, [value.expression for value in found.values] if isinstance(found, WordList) else []
+
+    def _check_range(self, reference: Any, whole: Any, name: str) -> None:
+        """Raises SourceError where numbers within a template are none that a list could have."""
+        try:
+            start, stop, step = reference.get_inline_range()
+        except ValueError:  # of thousands of figures
+            raise self._fault(
+                whole, "{", "found a range of numbers that are too long; wanted such as {0..100}"
+            ) from None
+        if start > stop or step < 1:
+            raise self._fault(whole, name, f"found a range from {start} to {stop} by {step}; wanted it to rise")
+        if (numbers := (stop - start) // step + 1) > MOST_TEXTS:
+            raise self._fault(
+                whole,
+                name,
+                f"found a range of {numbers:,} numbers; wanted {MOST_TEXTS:,} at most: say long numbers in two parts",
+            )
 
     def _unknown(self, whole: Any, name: str, section: str, names: list[str]) -> SourceError:
         return self._fault(whole, name, f"{name} is not among the `{section}:`; {suggestion(name, names)}")

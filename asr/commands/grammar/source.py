@@ -5,15 +5,17 @@ take the last one without a word.
 """
 
 import difflib
+import math
 import re
 import unicodedata
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
 import yaml
 
+from asr.commands.grammar.budget import MOST_NODES, Exhausted
 from asr.errors import SettingsError, SourceError
 
 Entries = dict[str, tuple[yaml.Node, yaml.Node]]
@@ -36,7 +38,12 @@ _NAMED: Final = 8  # names that there are
 class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
     """Takes all that has no tag of its own for text."""
 
+    nodes = 0
+
     def resolve(self, kind: Any, value: Any, implicit: Any) -> str:
+        self.nodes += 1
+        if self.nodes > MOST_NODES:
+            raise Exhausted
         return _TEXT_TAG
 
 
@@ -47,6 +54,7 @@ class Source:
     path: Path
     lines: tuple[str, ...]
     root: yaml.Node | None
+    known: dict[int, Any] = field(default_factory=dict, repr=False, compare=False)  # read already, by the node's id
 
     def place(self, node: yaml.Node) -> str:
         """Where a node begins: file:line."""
@@ -144,9 +152,13 @@ class Source:
             return text
         if text.lower() in _WORDS:
             return _WORDS[text.lower()]
-        if _WHOLE.fullmatch(text):
-            return int(text)
-        return float(text) if _DECIMAL.fullmatch(text) else text
+        if not (is_whole := bool(_WHOLE.fullmatch(text))) and not _DECIMAL.fullmatch(text):
+            return text
+        if not math.isfinite(float(text)):
+            raise self.fault(
+                node, f"found a number of {len(text):,} figures; wanted one below 10^308, or quotes around text"
+            )
+        return int(text) if is_whole else float(text)
 
     def _position(self, node: yaml.Node, offset: int) -> tuple[int, int]:
         """Line and column of a character of a scalar's text; where the scalar begins if escapes blur that."""
@@ -186,6 +198,10 @@ def read_source(path: Path) -> Source:
     empty = Source(path, tuple(content.split("\n")), None)
     try:
         return Source(path, empty.lines, yaml.compose(content, _Loader))
+    except Exhausted:
+        raise SettingsError(
+            f"{path}: found more than {MOST_NODES:,} names and texts; wanted fewer: leave out what is never said"
+        ) from None
     except yaml.reader.ReaderError as error:
         unprintable = next((at for at, char in enumerate(content) if yaml.reader.Reader.NON_PRINTABLE.match(char)), 0)
         line = content.count("\n", 0, unprintable)

@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from itertools import combinations, islice, pairwise
 from typing import Final, Literal
 
+from asr.commands.grammar.budget import Exhausted, Steps
 from asr.commands.grammar.grammar import AS_SAID, Grammar, NumberRange, Wildcard, WordList
 from asr.commands.inspection.alike import Comparison, Said, find_alike
+from asr.commands.inspection.limits import drawn, examples_of, within
 from asr.commands.inspection.outlines import Normalise, UsedList, outlines, range_texts, used_lists, value_texts
 from asr.commands.inspection.overlap import find_overlap
 from asr.commands.inspection.sounds import Sounds, spelled_sounds
@@ -31,6 +33,10 @@ _WAYS: Final = 4  # of saying a value that are compared
 _NUMBERS: Final = 100  # of a range that are compared: after them it is much the same again
 _PRONOUNCED: Final = 3000  # words; as many take some seconds
 _NAMED: Final = 5
+_STEPS: Final = 2_000_000  # in search of two readings; some seconds
+_TEXT_STEPS: Final = 1_500_000  # to write out commands, and values of lists; some seconds
+_NUMBER_STEPS: Final = 20  # to spell a number
+
 _NO_VOWEL: Final = re.compile("[^aeiouy]{2,}")
 
 
@@ -90,8 +96,10 @@ def check(
     """
     generator = random.Random(seed)
     lists = used_lists(grammars)
-    values = [_values(used, normaliser) for used in lists]
-    commands = _command_texts(grammars, normaliser, generator)
+    commands, all_commands = within(_command_texts(grammars, normaliser, generator, Steps(_TEXT_STEPS)))
+    steps = Steps(_TEXT_STEPS)
+    looked_at = [within(_values(used, normaliser, steps)) for used in lists]
+    values = [said for said, _ in looked_at]
     texts = [*commands, *(said for several in values for said in several)]
     sounds, compared_by = _ears(texts, pronounce)
     findings = [
@@ -102,9 +110,20 @@ def check(
         *_alike_commands(find_alike(commands, sounds)),
         *(finding for used, said in zip(lists, values, strict=True) for finding in _list(used, said, sounds)),
         *_one_word(grammars, network, lists),
+        *_not_wholly(all_commands, all(wholly for _, wholly in looked_at)),
     ]
     order = ("error", "warning", "note")
-    examples = [network.draw_reading(generator, command) for command in network.commands]
+    examples, all_examples = within(examples_of(network, generator))
+    if not all_examples:
+        findings.append(
+            Finding(
+                "warning",
+                "long-sentence",
+                "",
+                f"sentences of {network.commands[len(examples)]} are too long for an example; nobody can say them",
+                "shorten what its rules name",
+            )
+        )
     return Check(
         network.count(),
         network.counts(),
@@ -114,30 +133,41 @@ def check(
     )
 
 
-def _command_texts(grammars: Sequence[Grammar], normaliser: Normalise, generator: random.Random) -> list[Said]:
+def _not_wholly(commands: bool, values: bool) -> Iterator[Finding]:
+    if not (commands and values):
+        parts = " and ".join([*([] if commands else ["commands"]), *([] if values else ["values of lists"])])
+        yield Finding(
+            "note",
+            "not-wholly",
+            "",
+            f"there are too many {parts}, or too long ones, to compare all that sounds alike",
+            "nothing to do, if none was found",
+        )
+
+
+def _command_texts(
+    grammars: Sequence[Grammar], normaliser: Normalise, generator: random.Random, steps: Steps
+) -> Iterator[Said]:
     count = sum(len(templates) for grammar in grammars for templates in grammar.commands.values())
     most = max(3, _OUTLINES // max(count, 1))
-    return [
-        Said(command, text, template.place)
-        for grammar in grammars
-        for command, templates in grammar.commands.items()
-        for template in templates
-        for text in outlines(template, normaliser, most, generator)
-    ]
+    for grammar in grammars:
+        for command, templates in grammar.commands.items():
+            for template in templates:
+                for text in outlines(template, normaliser, most, generator, steps):
+                    yield Said(command, text, template.place)
 
 
-def _values(used: UsedList, normaliser: Normalise) -> list[Said]:
+def _values(used: UsedList, normaliser: Normalise, steps: Steps) -> Iterator[Said]:
     """The ways of saying the values of a list; values with the same ``out`` mean the same."""
-    said: list[Said] = []
     if isinstance(used.list, WordList):
         for at, value in enumerate(used.list.values):
-            out, texts = value_texts(value, used.scope, normaliser, _WAYS)
+            out, texts = value_texts(value, used.scope, normaliser, _WAYS, steps)
             meaning = f"value {at}" if out is AS_SAID else repr(out)
-            said += [Said(meaning, text, value.place) for text in texts]
+            yield from (Said(meaning, text, value.place) for text in texts)
     elif isinstance(used.list, NumberRange):
         for number, texts in range_texts(used.list, _NUMBERS):
-            said += [Said(number, text, used.scope.place) for text in texts]
-    return said
+            steps.spend(_NUMBER_STEPS)
+            yield from (Said(number, text, used.scope.place) for text in texts)
 
 
 def _ears(texts: Sequence[Said], pronounce: Pronounce | None) -> tuple[Callable[[str], Sounds], str]:
@@ -234,11 +264,25 @@ def _same_sentences(network: Network) -> Iterator[Finding]:
 
 
 def _swallowed_slots(network: Network, generator: random.Random) -> Iterator[Finding]:
+    steps = Steps(_STEPS)
+    try:
+        yield from _two_readings(network, generator, steps)
+    except Exhausted:
+        yield Finding(
+            "note",
+            "slots",
+            "",
+            "the sentences are too long or too many to be searched wholly for those that can be read in two ways",
+            "nothing to do, if none was found",
+        )
+
+
+def _two_readings(network: Network, generator: random.Random, steps: Steps) -> Iterator[Finding]:
     seen: set[tuple[str, frozenset[str]]] = set()
     draws = max(20, _DRAWS // len(network.commands))
     for command in network.commands:
-        for text in {network.draw(generator, command): None for _ in range(draws)}:
-            readings = [reading for reading in network.readings(text) if reading.command == command]
+        for text in drawn(network, generator, command, draws, steps):
+            readings = [reading for reading in network.readings(text, steps=steps) if reading.command == command]
             for first, second in islice(combinations(readings, 2), _NAMED):
                 slots = frozenset(
                     name

@@ -7,11 +7,15 @@ import random
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any
+from typing import Any, Final
 
+from asr.commands.grammar.budget import Steps
 from asr.commands.grammar.grammar import AS_SAID, Grammar, NumberRange, SlotList, Template, Value
 from asr.commands.grammar.names import Scope
 from asr.commands.grammar.spoken import number_ways, written
+
+_VALUE_STEPS: Final = 5
+_LETTERS_A_STEP: Final = 8
 
 Normalise = Callable[[str], str]
 Outline = tuple[str, ...]
@@ -30,9 +34,10 @@ class UsedList:
 def used_lists(grammars: Sequence[Grammar]) -> list[UsedList]:
     """Every list that is used, once, in the order of the templates."""
     found: dict[int | NumberRange, UsedList] = {}
+    gone_through: set[tuple[int, int, int]] = set()
     for template in (each for grammar in grammars for each in all_templates(grammar)):
         scope = Scope.of(template)
-        for reference in _references(template.expression, scope):
+        for reference in _references(template.expression, scope, gone_through):
             used = scope.list(reference)
             key = used if isinstance(used, NumberRange) else id(used)
             found.setdefault(key, UsedList(reference.list_name, used, scope))
@@ -45,22 +50,33 @@ def all_templates(grammar: Grammar) -> Iterator[Template]:
         yield from templates
 
 
-def outlines(template: Template, normaliser: Normalise, most: int, generator: random.Random) -> list[Outline]:
-    """All outlines of a template, or where there are more than ``most``, that many draws of them."""
+def outlines(
+    template: Template, normaliser: Normalise, most: int, generator: random.Random, steps: Steps
+) -> list[Outline]:
+    """All outlines of a template, or where there are more than ``most``, that many draws of them.
+
+    Raises Exhausted where that takes more than these steps.
+    """
     scope = Scope.of(template)
-    found = list(islice(_all_texts(template.expression, scope, normaliser), most + 1))
+    found = list(islice(_all_texts(template.expression, scope, normaliser, steps), most + 1))
     if len(found) > most:
-        draws = (_text(template.expression, scope, normaliser, generator.randrange) for _ in range(most))
+        draws = (_text(template.expression, scope, normaliser, generator.randrange, steps) for _ in range(most))
         found = list(draws)
     return list(dict.fromkeys(found))
 
 
-def value_texts(value: Value, scope: Scope, normaliser: Normalise, most: int) -> tuple[Any, list[Outline]]:
-    """What the slot gets for a value, AS_SAID where it is what is said, and up to ``most`` ways to say the value."""
+def value_texts(
+    value: Value, scope: Scope, normaliser: Normalise, most: int, steps: Steps
+) -> tuple[Any, list[Outline]]:
+    """What the slot gets for a value, AS_SAID where it is what is said, and up to ``most`` ways to say the value.
+
+    Raises Exhausted where that takes more than these steps.
+    """
+    steps.spend(_VALUE_STEPS)
     text = getattr(value.expression, "original_text", None)
     spoken = written(text) if text is not None else None
     if spoken is None:
-        found = dict.fromkeys(islice(_all_texts(value.expression, scope.at(value.place), normaliser), most))
+        found = dict.fromkeys(islice(_all_texts(value.expression, scope.at(value.place), normaliser, steps), most))
         return value.out, list(found)
     out = spoken[0].value if value.out is AS_SAID else value.out
     return out, [tuple(way.text.split()) for way in spoken[:most]]
@@ -72,18 +88,22 @@ def range_texts(numbers: NumberRange, most: int) -> Iterator[tuple[int, list[Out
         yield number, [tuple(number_ways(number)[0].split())]
 
 
-def _references(expression: Any, scope: Scope) -> Iterator[Any]:
-    """The references to lists, those within rules too."""
+def _references(expression: Any, scope: Scope, gone_through: set[tuple[int, int, int]]) -> Iterator[Any]:
+    """The references to lists, those within rules too, each rule once."""
     if hasattr(expression, "items"):
         for item in expression.items:
-            yield from _references(item, scope)
+            yield from _references(item, scope, gone_through)
     elif hasattr(expression, "rule_name"):
-        yield from _references(scope.rule(expression).expression, scope)
+        rule = scope.rule(expression)
+        known = id(rule), id(scope.lists), id(scope.rules)
+        if known not in gone_through:
+            gone_through.add(known)
+            yield from _references(rule.expression, scope, gone_through)
     elif hasattr(expression, "list_name"):
         yield expression
 
 
-def _all_texts(expression: Any, scope: Scope, normaliser: Normalise) -> Iterator[Outline]:
+def _all_texts(expression: Any, scope: Scope, normaliser: Normalise, steps: Steps) -> Iterator[Outline]:
     """Every outline, as often as there are ways to it: the choices are counted through like the figures of a number."""
     ahead: list[int] = []
     while True:
@@ -93,7 +113,7 @@ def _all_texts(expression: Any, scope: Scope, normaliser: Normalise) -> Iterator
             taken.append((ahead[len(taken)] if len(taken) < len(ahead) else 0, count))
             return taken[-1][0]
 
-        yield _text(expression, scope, normaliser, choose)
+        yield _text(expression, scope, normaliser, choose, steps)
         while taken and taken[-1][0] + 1 == taken[-1][1]:
             taken.pop()
         if not taken:
@@ -102,10 +122,12 @@ def _all_texts(expression: Any, scope: Scope, normaliser: Normalise) -> Iterator
         ahead[-1] += 1
 
 
-def _text(expression: Any, scope: Scope, normaliser: Normalise, choose: Callable[[int], int]) -> Outline:
+def _text(expression: Any, scope: Scope, normaliser: Normalise, choose: Callable[[int], int], steps: Steps) -> Outline:
     words: list[str] = []
     text = ""
+    steps.spend()
     for piece in _pieces(expression, scope, choose):
+        steps.spend(1 + (len(piece) // _LETTERS_A_STEP if isinstance(piece, str) else 0))
         if isinstance(piece, str):
             text += piece
         else:

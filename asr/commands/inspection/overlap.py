@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from itertools import combinations
 from typing import Any, Final
 
+from asr.commands.grammar.budget import Exhausted
 from asr.commands.network.network import Network
 from asr.commands.network.nodes import Means, Node
 
@@ -49,7 +50,12 @@ def find_overlap(network: Network) -> Overlap:
     first without taking any word for another, then with it.
     """
     known: _Known = {}
-    complete = [_walk(network, known, wild=wild) for wild in (False, True)]
+    complete = []
+    for wild in (False, True):
+        try:
+            complete.append(_walk(network, known, wild=wild))
+        except Exhausted:
+            complete.append(False)
     return Overlap(tuple(known.values()), all(complete))
 
 
@@ -82,7 +88,7 @@ def _walk(network: Network, known: _Known, *, wild: bool) -> bool:
 
 
 def _closure(network: Network, places: Iterable[_Place]) -> frozenset[_Place]:
-    """The places that are reached without a word, those given among them."""
+    """The places that are reached without a word, those given among them; raises Exhausted for very many."""
     found = set(places)
     todo = list(found)
     while todo:
@@ -94,6 +100,8 @@ def _closure(network: Network, places: Iterable[_Place]) -> frozenset[_Place]:
         for place in reached:
             if place not in found:
                 found.add(place)
+                if len(found) > _MOST_PLACES:
+                    raise Exhausted
                 todo.append(place)
     return frozenset(found)
 

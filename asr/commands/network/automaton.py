@@ -3,6 +3,7 @@
 import heapq
 import itertools
 import math
+import threading
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -63,6 +64,15 @@ class _Tables:
     frames: dict[frozenset[object], _Frame] = field(default_factory=dict)
 
 
+class _Walks(threading.local):
+    """What a thread found out: so that none drops the states that another is in."""
+
+    def __init__(self) -> None:
+        self.tables = self.before = _Tables()
+        self.options = 0
+        self.start: int | None = None
+
+
 class TokenAutomaton:
     """A Constraint: exactly the sentences of a network, each as the tokens of its words, as likely as there.
 
@@ -70,7 +80,8 @@ class TokenAutomaton:
     it is in, and states from which the texts go on alike are one. Any words are spelled in any tokens.
 
     What was found out is kept for later utterances, and dropped in ``start`` when it is much; the states of walks
-    that began before stay valid until that happens for the second time.
+    that began before stay valid until that happens for the second time. Several threads may use it at once; each has
+    states of its own, so a walk stays in the thread in which it began.
 
     Raises SettingsError for words that the tokenizer cannot spell.
     """
@@ -81,30 +92,39 @@ class TokenAutomaton:
         self._closures: dict[Node, _Closure] = {}
         self._twigs: dict[Node, Twig] = {}
         self._ids = itertools.count()
-        self._tables = self._before = _Tables()
-        self._options = 0
-        self._start: int | None = None
+        self._walks = _Walks()
+        self._lock = threading.RLock()  # of all that the threads share, and it costs little
 
     def start(self) -> int:
         """The state before the first token."""
-        if len(self._tables.states) > _MOST_STATES or self._options > _MOST_OPTIONS:
-            self._before, self._tables = self._tables, _Tables()
-            self._options = 0
-            self._start = None
-        if self._start is None:
-            self._start = self._state({}, {(self._net.start, None): 1.0})
-        return self._start
+        with self._lock:
+            return self._begin()
 
     def options(self, state: int) -> Options:
         """What may come next, with EOS where a sentence may end."""
-        found = self._find(state)
-        if found.options is None:
-            found.options = _options(found)
-            self._options += len(found.options.tokens)
-        return found.options
+        with self._lock:
+            found = self._find(state)
+            if found.options is None:
+                found.options = _options(found)
+                self._walks.options += len(found.options.tokens)
+            return found.options
 
     def follow(self, state: int, token: int) -> int:
         """The state after a token of ``options`` that is not EOS; raises AsrError for another."""
+        with self._lock:
+            return self._follow(state, token)
+
+    def _begin(self) -> int:
+        walks = self._walks
+        if len(walks.tables.states) > _MOST_STATES or walks.options > _MOST_OPTIONS:
+            walks.before, walks.tables = walks.tables, _Tables()
+            walks.options = 0
+            walks.start = None
+        if walks.start is None:
+            walks.start = self._state({}, {(self._net.start, None): 1.0})
+        return walks.start
+
+    def _follow(self, state: int, token: int) -> int:
         found = self._find(state)
         known = found.following.get(token)
         if known is not None:
@@ -126,7 +146,7 @@ class TokenAutomaton:
         return number
 
     def _find(self, state: int) -> _State:
-        found = self._tables.states.get(state) or self._before.states.get(state)
+        found = self._walks.tables.states.get(state) or self._walks.before.states.get(state)
         if found is None:
             raise AsrError(f"state {state} of the commands is not known, or no longer; begin anew with start()")
         return found
@@ -146,10 +166,10 @@ class TokenAutomaton:
             inside[key] /= total
         end /= total
         alike = (_rounded(end), frozenset((*place, _rounded(weight)) for place, weight in inside.items()))
-        number = self._tables.numbers.get(alike)
+        number = self._walks.tables.numbers.get(alike)
         if number is None:
-            number = self._tables.numbers[alike] = next(self._ids)
-            self._tables.states[number] = _State(inside, end)
+            number = self._walks.tables.numbers[alike] = next(self._ids)
+            self._walks.tables.states[number] = _State(inside, end)
         return number
 
     def _returned(self, between: _Between, inside: _Inside, calls: dict[Net, _Between]) -> float:
@@ -189,11 +209,11 @@ class TokenAutomaton:
 
     def _frame(self, returns: _Between) -> _Frame:
         key = frozenset((*place, _rounded(weight)) for place, weight in returns.items())
-        frame = self._tables.frames.get(key)
+        frame = self._walks.tables.frames.get(key)
         if frame is None:
             depth = 1 + max(outer.depth if outer else 0 for _, outer in returns)
             places = tuple((node, outer, weight) for (node, outer), weight in returns.items())
-            frame = self._tables.frames[key] = _Frame(places, depth)
+            frame = self._walks.tables.frames[key] = _Frame(places, depth)
         return frame
 
     def _twig(self, node: Node) -> Twig:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from itertools import combinations
 from typing import Any, Final
 
+from asr.commands.grammar.budget import MANY, Budget, times, total
 from asr.commands.grammar.grammar import AS_SAID, Grammar, Rule, Template, Wildcard, WordList
 from asr.commands.grammar.names import Names, Scope, Source
 from asr.commands.network.entries import (
@@ -16,6 +17,7 @@ from asr.commands.network.entries import (
     plain_text,
     proportions,
     range_entries,
+    range_size,
 )
 from asr.commands.network.figures import Figures
 from asr.commands.network.nodes import SAID, Close, Mark, Means, Move, Net, Node, Open
@@ -32,6 +34,9 @@ SKIPPED: Final = 0.05
 _SKIPPED_WITHIN: Final = 0.01  # between two words of a sentence
 
 _MOST_PERMUTED: Final = 8
+# In steps of the budget, each about as long as a node takes.
+_NUMBER_COST: Final = 20
+_GLUED_COST: Final = 4
 _GOES_ON: Final = 2 / 3  # so that any words are three on average
 
 _States = dict[str, Node]  # by what was written of a word that has not ended yet
@@ -58,6 +63,7 @@ class Compiler:
         self._figures = Figures(normaliser)
         self._expansion = Expansion(self._count, lambda text, place: " ".join(self._wording.words(text, place)))
         self._order = 0
+        self._budget = Budget()
 
     def compile(self, grammars: Sequence[Grammar]) -> tuple[Net, list[Sentences]]:
         """The network of all sentences of all grammars, and what each template gave to it."""
@@ -80,7 +86,7 @@ class Compiler:
             sentences.append(Sentences(command, count, move))
             ends.append(self._template(grammar, template, first, count))
         end = self._join([(node, 1.0) for node in ends])
-        return Net(start, end, sum(count for *_, count in templates), grammars[0].name), sentences
+        return Net(start, end, total(count for *_, count in templates), grammars[0].name), sentences
 
     def _template(self, grammar: Grammar, template: Template, first: Node, count: int) -> Node:
         # hassil leaves in any words what it would skip elsewhere, where a sentence begins or ends with them.
@@ -126,9 +132,11 @@ class Compiler:
             elif isinstance(source, Wildcard):
                 net = self._wildcard(scope.place)
             elif is_long(source):
+                self._budget.at(scope.place, range_size(source))
                 net = LongRange(source, self._node, scope.place).lay()
             else:
                 start = self._node()
+                self._budget.at(scope.place, _NUMBER_COST * range_size(source))
                 texts = [self._said(entry, scope.place) for entry in range_entries(source)]
                 net = Net(start, self._grow(start, texts), len(texts), scope.place)
             self._nets[key] = net
@@ -147,12 +155,13 @@ class Compiler:
         values = count = 0
         for value in found.values:
             entries = plain_entries(value)
+            self._budget.at(value.place, 2 * len(entries or ()))
             if entries is not None:
                 values += 1
                 count += len(entries)
                 plain += [self._said(entry, value.place) for entry in entries]
             elif texts := self._count(value.expression, inner := scope.at(value.place)):
-                count += texts
+                count = total((count, texts))
                 close = Close(SAID if value.out is AS_SAID else value.out, value.filled)
                 bodies.append((value.expression, inner, close))
         if not count:
@@ -184,9 +193,11 @@ class Compiler:
         items = merged(expression.items) if isinstance(expression, forms.Sequence) else expression.items
         counts = [self._count(item, scope) for item in items]
         if isinstance(expression, forms.Alternative):
-            return sum(counts)
-        orders = math.factorial(len(counts)) if isinstance(expression, forms.Permutation) else 1
-        return math.prod(counts) * orders
+            return total(counts)
+        orders = 1
+        if isinstance(expression, forms.Permutation):
+            orders = math.factorial(len(counts)) if len(counts) <= _MOST_PERMUTED else MANY
+        return times((*counts, orders))
 
     # Expressions
 
@@ -198,6 +209,7 @@ class Compiler:
         """
         from hassil import expression as forms
 
+        self._budget.at(scope.place)
         if not self._begins_glued(expression, scope, glued):
             states = self._close(states, scope.place)
         if isinstance(expression, forms.TextChunk):
@@ -264,12 +276,13 @@ class Compiler:
                 return states
             text = last
         ends: dict[str, _Ends] = {}
+        self._budget.at(place, len(states))
         for carried, node in states.items():
             whole, rest = carried + text, ""
             if glued and self._wording.joins_after(whole):
                 whole, rest = split_last(whole)
             ends.setdefault(rest, []).append((self._words(node, whole, place), 1.0))
-        return self._joined(ends)
+        return self._joined(ends, place)
 
     def _in_ways(self, text: str, ways: Sequence[str], node: Node, place: str) -> Node:
         """Lay all ways of saying a text that nothing is written to; of mere words there is one."""
@@ -292,11 +305,12 @@ class Compiler:
         entries = list(self._expansion.list(found, scope, name))
         for carried, node in states.items():
             for entry in entries:
+                self._budget.at(scope.place, _GLUED_COST)
                 begin = self._node()
                 node.move(begin, entry.prob, (opened, *entry.marks))
                 for rest, end in self._text(entry.text, {carried: begin}, scope.place, glued=glued).items():
                     ends.setdefault(rest, []).append((end, 1.0))
-        return self._joined(ends)
+        return self._joined(ends, scope.place)
 
     def _alternative(self, expression: Any, states: _States, scope: Scope, *, glued: bool) -> _States:
         chosen = choices(expression, lambda item: self._count(item, scope))
@@ -317,7 +331,7 @@ class Compiler:
                 node.move(begins[carried], share)
             for rest, end in self._say(item, begins, scope, glued=glued).items():
                 ends.setdefault(rest, []).append((end, 1.0))
-        return self._joined(ends)
+        return self._joined(ends, scope.place)
 
     def _permutation(self, expression: Any, states: _States, scope: Scope) -> _States:
         """All orders of the items: a node for every set of them that has been said, so that none is said twice."""
@@ -340,6 +354,7 @@ class Compiler:
 
     def _node(self) -> Node:
         self._order += 1
+        self._budget.spend()
         return Node(self._order)
 
     def _call(self, net: Net, node: Node, marks: tuple[Mark, ...]) -> Node:
@@ -366,7 +381,8 @@ class Compiler:
             end.move(node, prob)
         return node
 
-    def _joined(self, ends: dict[str, _Ends]) -> _States:
+    def _joined(self, ends: dict[str, _Ends], place: str) -> _States:
+        self._budget.carried(len(ends), place)
         return {carried: self._join(several) for carried, several in ends.items()}
 
     def _grow(self, start: Node, texts: list[Said], share: float = 1.0, others: Sequence[Leaf] = ()) -> Node:

@@ -15,6 +15,7 @@ from asr.errors import SettingsError
 MOST_TEXTS: Final = 100_000
 """How many texts of a list or a rule are spelled out one by one at most."""
 
+_DAYS_A_YEAR: Final = 366
 _AS_SAID: Final = (Close(SAID),)  # one for all, so that their texts can end at one node
 
 
@@ -66,6 +67,13 @@ def range_entries(found: NumberRange | TimeRange | DateRange) -> list[Entry]:
         for marks in [(Close(ways[0].value),)]
         for way in ways
     ]
+
+
+def range_size(found: NumberRange | TimeRange | DateRange) -> int:
+    """How many values a range has, without the fractions; of days about as many as a year has."""
+    if isinstance(found, DateRange):
+        return _DAYS_A_YEAR
+    return len(range(found.start, found.stop + 1, found.step))
 
 
 class Expansion:

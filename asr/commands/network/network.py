@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import Final
 
+from asr.commands.grammar.budget import Steps, total
 from asr.commands.grammar.grammar import Grammar
 from asr.commands.network.compilation import Compiler, Sentences
 from asr.commands.network.nodes import Call, Mark, Move, Net, Node, reachable
@@ -45,19 +46,24 @@ class Network:
     def __init__(self, net: Net, sentences: Sequence[Sentences]) -> None:
         self.net = net
         self.commands: tuple[str, ...] = tuple(dict.fromkeys(each.command for each in sentences))
-        self._sentences = sentences
+        self._sentences: dict[str | None, list[Sentences]] = {None: list(sentences)}
+        for each in sentences:
+            self._sentences.setdefault(each.command, []).append(each)
         self._parser = Parser(net)
         self._ways: dict[Node, tuple[list[_Way], list[float]]] = {}
 
     def count(self) -> int:
-        """How many texts the templates stand for; one that can be said in two ways counts twice, any words once."""
+        """How many texts the templates stand for, MANY at most.
+
+        One that can be said in two ways counts twice, any words once.
+        """
         return self.net.count
 
     def counts(self) -> dict[str, int]:
-        """How many texts each command has."""
+        """How many texts each command has, MANY at most."""
         counts: Counter[str] = Counter()
-        for each in self._sentences:
-            counts[each.command] += each.count
+        for each in self._sentences[None]:
+            counts[each.command] = total((counts[each.command], each.count))
         return dict(counts)
 
     def words(self) -> set[str]:
@@ -73,28 +79,34 @@ class Network:
         readings = self.readings(text, 1)
         return readings[0] if readings else None
 
-    def readings(self, text: str, most: int = 10) -> list[Reading]:
-        """The readings of a text in normal form that differ in command or slots, likeliest first."""
-        return self._parser.readings(text)[:most]
+    def readings(self, text: str, most: int = 10, steps: Steps | None = None) -> list[Reading]:
+        """The readings of a text in normal form that differ in command or slots, likeliest first.
 
-    def draw(self, generator: random.Random, command: str | None = None) -> str:
+        Raises Exhausted where that takes more than these steps.
+        """
+        return self._parser.readings(text, steps)[:most]
+
+    def draw(self, generator: random.Random, command: str | None = None, steps: Steps | None = None) -> str:
         """A sentence of all, or of one command, in normal form; it comes as often as it is likely.
 
-        Where any words may be said, they are some of the grammar's own. Raises SettingsError for an unknown command.
+        Where any words may be said, they are some of the grammar's own. Raises SettingsError for an unknown command,
+        and Exhausted for a sentence that takes more than these steps.
         """
-        return self.draw_reading(generator, command).text
+        return self.draw_reading(generator, command, steps).text
 
-    def draw_reading(self, generator: random.Random, command: str | None = None) -> Reading:
+    def draw_reading(self, generator: random.Random, command: str | None = None, steps: Steps | None = None) -> Reading:
         """A sentence as ``draw`` gives it, with what it means; ``log_prob`` is of the way that was drawn alone."""
-        if command is not None and command not in self.commands:
+        if command not in self._sentences:
             raise SettingsError(f"there is no command {command!r}; wanted one of {', '.join(self.commands)}")
-        chosen = [each for each in self._sentences if command in (None, each.command)]
+        chosen = self._sentences[command]
         first = generator.choices(chosen, [each.move.prob for each in chosen])[0].move
         words: list[str] = []
         noted: list[tuple[Mark, int]] = [(mark, 0) for mark in first.marks]
         log_prob = math.log(first.prob)
         node, returns = first.target, [(self.net, self.net.end)]
         while True:
+            if steps is not None:
+                steps.spend()
             net, back = returns[-1]
             if node is net.end:
                 returns.pop()

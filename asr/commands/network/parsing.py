@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable, Sequence
 from functools import reduce
 from typing import Any, Final
 
+from asr.commands.grammar.budget import Steps
 from asr.commands.network.nodes import SAID, Add, Close, Mark, Means, Move, Net, Node, Open, Total
 from asr.commands.reading import Reading
 
@@ -15,11 +16,13 @@ LETTERS: Final = 28
 _MOST_MEANINGS: Final = 64  # that are followed side by side from one node
 _MANY_WAYS: Final = 8  # from a node, for which it pays to know the first word of each
 _MOST_FIRST: Final = 64
+_MARKS_A_STEP: Final = 16
 
 Marks = tuple[tuple[Mark, int], ...]
 """What is noted on a way through the network, and before which word."""
 
 _Ways = dict[Marks, float]  # how likely, as logarithms
+_First = dict[Node, tuple[dict[str, list[Move]], list[Move]]]  # moves by what is said first, and those by any word
 
 
 def wild_log_prob(word: str) -> float:
@@ -64,12 +67,15 @@ class Parser:
 
     def __init__(self, net: Net) -> None:
         self._net = net
-        self._first: dict[Move, frozenset[str] | None] = {}
+        self._first: _First = {}
 
-    def readings(self, text: str) -> list[Reading]:
-        """All meanings of a text, likeliest first: as many as can be followed side by side."""
+    def readings(self, text: str, steps: Steps | None = None) -> list[Reading]:
+        """All meanings of a text, likeliest first: as many as can be followed side by side.
+
+        Raises Exhausted where that takes more than these steps.
+        """
         words = text.split()
-        chart = _Chart(words, self._first)
+        chart = _Chart(words, self._first, steps)
         found: dict[tuple[str, str], Reading] = {}
         for marks, log_prob in chart.spans(self._net, 0).get(len(words), {}).items():
             if not _has_keyword(marks, words):
@@ -91,9 +97,10 @@ def _has_keyword(marks: Marks, words: Collection[str]) -> bool:
 class _Chart:
     """What is known of one sentence."""
 
-    def __init__(self, words: list[str], first: dict[Move, frozenset[str] | None]) -> None:
+    def __init__(self, words: list[str], first: _First, steps: Steps | None) -> None:
         self._words = words
         self._first = first
+        self._steps = steps
         self._spans: dict[tuple[Net, int], dict[int, _Ways]] = {}
 
     def spans(self, net: Net, begin: int) -> dict[int, _Ways]:
@@ -123,6 +130,8 @@ class _Chart:
         while agenda:
             at, order = heapq.heappop(agenda)
             node, here = nodes[order], _likeliest(ways.pop((at, order)))
+            if self._steps is not None:  # what is noted on a way is copied at every step of it
+                self._steps.spend(1 + sum(1 + len(marks) // _MARKS_A_STEP for marks in here))
             if node is net.end:
                 done[at] = here
                 continue
@@ -146,14 +155,18 @@ class _Chart:
         """The moves from a node, without those after which the word cannot come, where there are many."""
         if len(node.moves) < _MANY_WAYS:
             return node.moves
-        possible = []
-        for move in node.moves:
-            if move not in self._first:
-                self._first[move] = _first_words(move.target)
-            first = self._first[move]
-            if first is None or word in first:
-                possible.append(move)
-        return possible
+        if node not in self._first:
+            begun: dict[str, list[Move]] = {}
+            anything: list[Move] = []
+            for move in node.moves:
+                first = _first_words(move.target)
+                if first is None:
+                    anything.append(move)
+                for each in first or ():
+                    begun.setdefault(each, []).append(move)
+            self._first[node] = begun, anything
+        begun, anything = self._first[node]
+        return [*(begun.get(word, ()) if word is not None else ()), *anything]
 
 
 def _first_words(node: Node) -> frozenset[str] | None:
