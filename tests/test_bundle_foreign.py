@@ -8,6 +8,7 @@ import pickle
 import shutil
 import struct
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -130,7 +131,7 @@ def test_a_damaged_setting_gets_one_line_or_the_bundle_works(copy: Path) -> None
                 complaint(lambda: use(copy))
                 working.add(bundle.decoding)
             if bundle.rejection is not None:
-                complaint(lambda: Rejection.from_dict(bundle.rejection or {}))
+                complaint(partial(Rejection.from_dict, bundle.rejection))
     assert refused > 800
     assert len(working) > 5
 
