@@ -351,7 +351,7 @@ def test_figures_in_a_sentence_are_said_in_the_ways_that_a_list_has(template: st
 def test_ways_of_figures_add_up_in_a_sentence_and_do_not_multiply_its_nodes() -> None:
     one = network({"a": ["go 1984"]})
     many = network({"a": ["go 1984 and 1985 and 1986 and 1987 and 1988 and 1989"]})
-    assert many.count() == one.count() ** 6
+    assert many.count() == math.prod(network({"a": [f"go {year}"]}).count() for year in range(1984, 1990))
     assert _size(many) < 8 * _size(one)
 
 
