@@ -276,7 +276,10 @@ forms = st.one_of(
     st.builds("{}{}{:02}".format, figures, st.just("."), st.integers(0, 99)),
     st.builds("{}{}".format, st.sampled_from(["$", "£", "€", "$0", ""]), st.integers(0, 99).map(".{:02}".format)),
     st.builds(
-        "{}{}{}".format, st.sampled_from(["", "-", "1", "2 ", "305", "0", "٣"]), vulgar, st.sampled_from(["", "%", " cup"])
+        "{}{}{}".format,
+        st.sampled_from(["", "-", "1", "2 ", "305", "0", "٣"]),
+        vulgar,
+        st.sampled_from(["", "%", " cup"]),
     ),
     st.builds("{}{}{}{}".format, st.sampled_from(["", "2 ", "2-", "2"]), st.integers(0, 20), slash, st.integers(0, 40)),
     st.builds("{}:{:02}{}".format, st.integers(0, 25), st.integers(0, 59), halves),
