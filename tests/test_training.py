@@ -303,7 +303,7 @@ def test_two_processes_make_the_model_of_one_with_batches_twice_as_long(
     """Also where an update is made of two batches; in double precision, where only a fault makes a difference."""
     settings["model"]["model"]["dropout"] = 0.0
     settings["model"]["spec_augment"] = {"coefficient_masks": 0, "time_masks": 0}
-    settings["trainer"] |= {"max_epochs": 4, "precision": "64-true", "accumulate_grad_batches": 2}
+    settings["trainer"] |= {"max_epochs": 3, "precision": "64-true", "accumulate_grad_batches": 2}
     kept = {}
     for processes in (1, 2):
         settings["run"] = str(tmp_path / f"run{processes}")
