@@ -74,6 +74,12 @@ class Fresh:
         return [line for line in self._trace.read_text().splitlines() if NETWORK.search(line)] if traced() else []
 
     @property
+    def packets(self) -> list[str]:
+        """What was sent or looked up: urllib3, when it is imported, binds to this computer's own ::1 to see whether
+        there is IPv6, and sends nothing."""
+        return [line for line in self.calls if not re.search(r"socket\(|bind\(.*\"::1\"", line)]
+
+    @property
     def left(self) -> set[str]:
         """What lies in the home folder and among the temporary files, folders too."""
         return {
@@ -144,9 +150,9 @@ def test_training_and_export_reach_nobody(fresh: Fresh) -> None:
     }
     (fresh.work / "train.yaml").write_text(yaml.safe_dump(settings))
     fresh.run("train", "--config", "train.yaml")
-    assert fresh.calls == []
+    assert fresh.packets == []
     fresh.run("export", "run", "bundle", "--average", "1")
-    assert fresh.calls == []
+    assert fresh.packets == []
     assert {name for name in fresh.left if "matplotlib" not in name} <= {"home/.cache", "home/.config"}
 
 
