@@ -76,7 +76,8 @@ class Fresh:
     @property
     def packets(self) -> list[str]:
         """What was sent or looked up: urllib3, when it is imported, binds to this computer's own ::1 to see whether
-        there is IPv6, and sends nothing."""
+        there is IPv6, and sends nothing.
+        """
         return [line for line in self.calls if not re.search(r"socket\(|bind\(.*\"::1\"", line)]
 
     @property
