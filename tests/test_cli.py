@@ -368,8 +368,8 @@ def test_a_file_that_cannot_be_written_leaves_nothing(tmp_path: Path) -> None:
         write_whole(tmp_path / "out", b"content")
     assert raised.value.filename == str(tmp_path / "out"), "not the name it has while it is written"
     with pytest.raises(OSError, match="too long") as raised:
-        write_whole(tmp_path / ("n" * 250), b"content")
-    assert Path(raised.value.filename).name == "n" * 250
+        write_whole(tmp_path / ("n" * 254), b"content")
+    assert Path(raised.value.filename).name == "n" * 254
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
 
 

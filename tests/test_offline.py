@@ -74,6 +74,13 @@ class Fresh:
         return [line for line in self._trace.read_text().splitlines() if NETWORK.search(line)] if traced() else []
 
     @property
+    def packets(self) -> list[str]:
+        """What was sent or looked up: urllib3, when it is imported, binds to this computer's own ::1 to see whether
+        there is IPv6, and sends nothing.
+        """
+        return [line for line in self.calls if not re.search(r"socket\(|bind\(.*\"::1\"", line)]
+
+    @property
     def left(self) -> set[str]:
         """What lies in the home folder and among the temporary files, folders too."""
         return {
@@ -144,10 +151,16 @@ def test_training_and_export_reach_nobody(fresh: Fresh) -> None:
     }
     (fresh.work / "train.yaml").write_text(yaml.safe_dump(settings))
     fresh.run("train", "--config", "train.yaml")
-    assert fresh.calls == []
+    assert fresh.packets == []
     fresh.run("export", "run", "bundle", "--average", "1")
-    assert fresh.calls == []
-    assert {name for name in fresh.left if "matplotlib" not in name} <= {"home/.cache", "home/.config"}
+    assert fresh.packets == []
+    # Lhotse makes a folder for tools that it might fetch, torch one for what it might compile; both stay empty.
+    empty = {"home/.cache", "home/.config", "home/.lhotse", "home/.lhotse/tools"}
+    assert {
+        name
+        for name in fresh.left
+        if "matplotlib" not in name and not re.fullmatch(r"temporary/torchinductor_[^/]*", name)
+    } <= empty
 
 
 def test_whoever_wants_the_reports_may_have_them() -> None:
