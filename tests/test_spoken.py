@@ -268,6 +268,7 @@ figures = st.integers(0, 10**16).map(str) | st.integers(0, 2100).map(str) | st.i
 vulgar = st.sampled_from("½⅓⅔¼¾⅕⅖⅗⅘⅙⅚⅐⅛⅜⅝⅞⅑⅒↉")
 signs = st.sampled_from(["", "-", "−", "+", "$", "£", "€"])
 halves = st.sampled_from(["", ":05", " pm", "am", " p.m.", " news"])
+months = st.sampled_from(["may", "Dec.", "March the"])
 years = st.sampled_from(["", ", 2026", " 1984"])
 slash = st.sampled_from("/⁄")
 forms = st.one_of(
