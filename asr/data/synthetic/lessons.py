@@ -7,9 +7,9 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
 from asr.data.synthetic.near_misses import near_misses
-from asr.data.synthetic.numbers import DIGITS
 from asr.data.synthetic.sentences import sentences
 from asr.data.synthetic.templates import ready_templates
+from asr.text.numbers import DIGITS
 
 if TYPE_CHECKING:
     from asr.commands.network.network import Network

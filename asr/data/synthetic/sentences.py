@@ -13,6 +13,7 @@ from typing import Final
 from asr.data.synthetic import numbers
 from asr.data.synthetic.templates import ready_templates
 from asr.errors import SettingsError
+from asr.text.numbers import DIGITS
 
 # The share of each kind. Half of the text has a grammar to lean on, half has none.
 SHARES: Final = {
@@ -114,7 +115,7 @@ class _Sentences:
             "number": lambda: numbers.number_in_words(generator.randint(1, 100), generator),
             "small": lambda: numbers.number_in_words(generator.randint(1, 12), generator),
             "big": lambda: numbers.number(generator),
-            "digit": lambda: generator.choice(numbers.DIGITS),
+            "digit": lambda: generator.choice(DIGITS),
             "digits": lambda: numbers.digits(generator, 3),
             "letter": lambda: numbers.letter(generator),
             "letters": lambda: numbers.letters(generator, 3),
