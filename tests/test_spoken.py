@@ -268,19 +268,16 @@ figures = st.integers(0, 10**16).map(str) | st.integers(0, 2100).map(str) | st.i
 vulgar = st.sampled_from("½⅓⅔¼¾⅕⅖⅗⅘⅙⅚⅐⅛⅜⅝⅞⅑⅒↉")
 signs = st.sampled_from(["", "-", "−", "+", "$", "£", "€"])
 halves = st.sampled_from(["", ":05", " pm", "am", " p.m.", " news"])
+months = st.sampled_from(["may", "Dec.", "March the"])
 years = st.sampled_from(["", ", 2026", " 1984"])
+wholes = st.sampled_from(["", "-", "1", "2 ", "305", "0", "٣"])
 slash = st.sampled_from("/⁄")
 forms = st.one_of(
     figures,
     st.builds("{}{}{}".format, signs, figures, st.sampled_from(["", "%", "°"])),
     st.builds("{}{}{:02}".format, figures, st.just("."), st.integers(0, 99)),
     st.builds("{}{}".format, st.sampled_from(["$", "£", "€", "$0", ""]), st.integers(0, 99).map(".{:02}".format)),
-    st.builds(
-        "{}{}{}".format,
-        st.sampled_from(["", "-", "1", "2 ", "305", "0", "٣"]),
-        vulgar,
-        st.sampled_from(["", "%", " cup"]),
-    ),
+    st.builds("{}{}{}".format, wholes, vulgar, st.sampled_from(["", "%", " cup"])),
     st.builds("{}{}{}{}".format, st.sampled_from(["", "2 ", "2-", "2"]), st.integers(0, 20), slash, st.integers(0, 40)),
     st.builds("{}:{:02}{}".format, st.integers(0, 25), st.integers(0, 59), halves),
     st.builds("{}.{:02} {}".format, st.integers(0, 25), st.integers(0, 59), st.sampled_from(["pm", "A.M."])),
