@@ -58,7 +58,7 @@ class LossWeights:
 def cross_entropy(logits: Tensor, targets: Tensor, smoothing: float) -> Tensor:
     """Label-smoothed cross-entropy: logits (B, U, V), targets (B, U) → its sum in nats; pads do not count.
 
-    In single precision at least.     Szegedy et al., 2016; used so in "Attention Is All You Need", section 5.4.
+    In single precision at least. Szegedy et al., 2016; used so in "Attention Is All You Need", section 5.4.
     """
     return functional.cross_entropy(
         at_least_single(logits).flatten(0, 1),
