@@ -176,7 +176,7 @@ class _Renamed(Network):
     """A network that has another word besides, as a normaliser of another language could write it."""
 
     def __init__(self, made: Network, word: str) -> None:
-        super().__init__(made.net, made._sentences)
+        super().__init__(made.net, made._sentences[None])
         self._word = word
 
     def words(self) -> set[str]:

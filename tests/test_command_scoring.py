@@ -560,7 +560,9 @@ class KnowingCommander:
         self.rejection = SimpleNamespace(threshold=0.5)
 
     @classmethod
-    def from_bundle(cls, folder: Path, commands: Sequence[str], *, width: int | None = None) -> "KnowingCommander":
+    def from_bundle(
+        cls, folder: Path, commands: Sequence[str], *, width: int | None = None, threads: int = 1
+    ) -> "KnowingCommander":
         """The same whatever the grammars, as long as they are passed on."""
         assert list(commands) == ["hall", "stop.yaml"]
         return cls(folder)
@@ -584,7 +586,7 @@ def knowing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     monkeypatch.setitem(sys.modules, "asr.runtime.commander", module)
     bundle = tmp_path / "bundle"
     bundle.mkdir()
-    (bundle / "bundle.json").write_text("{}")
+    (bundle / "bundle.json").write_text('{"scores": {}}')
     return bundle
 
 

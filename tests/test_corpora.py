@@ -14,7 +14,7 @@ import soundfile
 from miniatures import RATE, say, speech, write
 
 from asr.data.corpora import CORPORA
-from asr.data.corpora.digits import WORDS, read_digits
+from asr.data.corpora.digits import read_digits
 from asr.data.corpora.english_ccc import LISTING, read_english_ccc
 from asr.data.corpora.speech_commands import read_speech_commands, read_speech_commands_12, split_of
 from asr.data.corpora.speechocean762 import DEV_SPEAKERS, read_speechocean762
@@ -375,12 +375,12 @@ def test_a_part_of_speechocean762_is_read(tmp_path: Path) -> None:
     assert len(reading.left_out) == 3 + 7
 
 
-def test_real_speechocean762_has_the_same_dev_speakers(corpora: Path) -> None:
-    """Its copy at hand has lists of its own instead of the published ones, with the same speakers in dev."""
+def test_listed_recordings_of_speechocean762_have_the_same_dev_speakers(corpora: Path) -> None:
+    """Where there are lists of its own instead of the published ones, their speakers in dev are those of the reader."""
     listed = {split: read_manifest(corpora / "speechocean762" / f"{split}.tsv") for split in ("train", "dev")}
     speakers = {split: {u.speaker.removeprefix("so") for u in each} for split, each in listed.items()}
     assert speakers["dev"] == DEV_SPEAKERS
-    assert sorted(speakers["dev"] | speakers["train"])[::8] == sorted(DEV_SPEAKERS)
+    assert not speakers["train"] & DEV_SPEAKERS
 
 
 # an4
@@ -478,15 +478,3 @@ def test_a_list_in_another_encoding_is_named(name: str, file: str, tmp_path: Pat
     with pytest.raises(ManifestError, match=re.escape(Path(file).name)) as caught:
         CORPORA[name].read(tmp_path)
     assert "UTF-8" in str(caught.value)
-
-
-def test_real_digits(corpora: Path) -> None:
-    """The copy at hand lacks the test speakers."""
-    splits = read_digits(corpora / "fsdd").splits
-    assert {split: len(utterances) for split, utterances in splits.items()} == {"train": 1500, "dev": 500}
-    assert {utterance.speaker for utterance in splits["dev"]} == {"theo"}
-    for utterances in splits.values():
-        assert {utterance.text for utterance in utterances} == set(WORDS)
-    listed = read_lists(corpora / "fsdd").splits
-    for split, utterances in splits.items():
-        assert {(u.id, u.speaker, u.text) for u in utterances} == {(u.id, u.speaker, u.text) for u in listed[split]}

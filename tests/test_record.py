@@ -27,7 +27,7 @@ from asr.audio.load import SAMPLE_RATE, load_audio
 from asr.commands.grammar.grammar import read_grammar
 from asr.commands.network.network import Network, compile_network
 from asr.data.lists import takes
-from asr.data.lists.manifest import read_manifest
+from asr.data.lists.manifest import read_manifest, read_utterance
 from asr.data.lists.takes import TakeFolder
 from asr.errors import AudioError, ManifestError, SettingsError
 from asr.text.normaliser import Normaliser
@@ -56,6 +56,14 @@ def grammar(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def network(grammar: Path) -> Network:
     return compile_network([read_grammar(grammar)], Normaliser())
+
+
+@pytest.fixture(scope="module")
+def words(corpora: Path) -> list[Wave]:
+    """Three words, recorded in a quiet room and cut close: all else is added here."""
+    waves = [read_utterance(each) for each in read_manifest(corpora / "english_ccc" / "train.tsv")[:3]]
+    loud = [np.flatnonzero(np.abs(wave) > 0.02 * np.abs(wave).max()) for wave in waves]
+    return [wave[where[0] : where[-1] + 1] for wave, where in zip(waves, loud, strict=True)]
 
 
 def hiss(seconds: float, level: float = 1e-3) -> Wave:

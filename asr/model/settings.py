@@ -7,12 +7,8 @@ from asr.errors import SettingsError
 from asr.settings import check_number, settings_from
 
 _MOST = {
-    "d_model": 16_384,
-    "heads": 1_024,
-    "feedforward": 131_072,
-    "encoder_layers": 1_000,
-    "decoder_layers": 1_000,
-    "stack": 100,
+    **{"d_model": 16_384, "heads": 1_024, "feedforward": 131_072},
+    **{"encoder_layers": 1_000, "decoder_layers": 1_000, "stack": 100},
 }
 """Far beyond what a speech model is built with, and still something that can be computed with."""
 

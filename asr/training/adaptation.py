@@ -122,7 +122,7 @@ def weighed(material: Material) -> list[Source]:
     whole = sum(source.weight * count for source, count in before)
     if whole:
         share = min(1.0, REHEARSED_SHARE / others * new / whole)
-        sources += [replace(source, weight=share * source.weight, balance=0.0) for source, _ in before]
+        sources += [replace(source, weight=share * source.weight) for source, _ in before]
     return sources
 
 

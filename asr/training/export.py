@@ -99,17 +99,22 @@ def export_run(
         features, settings = FeatureSettings.from_dict(plain["features"]), ModelSettings.from_dict(plain["model"])
         normaliser, margin = Normaliser.from_dict(plain["normaliser"]), plain["margin_seconds"]
         tokenizer = Tokenizer(plain["tokenizer"], name=str(paths[-1]))
-        weights = average_weights([checkpoint["state_dict"] for checkpoint in checkpoints])
         model = Seq2Seq(settings, features.dimension, tokenizer.vocabulary).eval()
-        if half:
-            weights = {name: weight.half() for name, weight in weights.items()}
-        model.load_state_dict({name: weight.float() for name, weight in weights.items()})
         chosen = replace(decoding or DecodingSettings(), margin_seconds=margin)
-        updates = int(checkpoints[-1]["global_step"])
     except (KeyError, TypeError, ValueError, AttributeError, RuntimeError, SettingsError) as error:
-        reason = str(error).strip().splitlines()[-1].strip() if str(error).strip() else type(error).__name__
+        reason = f"no checkpoint of `asr train`, or not of this version ({_reason(error)})"
+        raise BundleError(f"{paths[-1]}: {reason}; give the folder of a run") from error
+    try:
+        weights = average_weights([checkpoint["state_dict"] for checkpoint in checkpoints])
+    except (KeyError, TypeError, AttributeError, RuntimeError) as error:
+        raise BundleError(f"{paths[0].parent}: its checkpoints are of different models; average fewer") from error
+    if half:
+        weights = {name: weight.half() for name, weight in weights.items()}
+    try:
+        model.load_state_dict({name: weight.float() for name, weight in weights.items()})
+    except RuntimeError as error:
         raise BundleError(
-            f"{paths[-1]}: no checkpoint of `asr train`, or not of this version ({reason}); give the folder of a run"
+            f"{paths[-1]}: its weights do not fit its own settings ({_reason(error)}); train again"
         ) from error
     bundle = Bundle(
         folder=out,
@@ -120,7 +125,7 @@ def export_run(
         decoding=chosen,
         provenance={
             "checkpoints": [path.name for path in paths],
-            "updates": updates,
+            "updates": checkpoints[-1]["global_step"],
             "parameters": sum(weight.numel() for weight in weights.values()),
             "config": _text(newest(run.glob("tensorboard/*/config.yaml"))),
             "commit": _commit(),
@@ -146,6 +151,11 @@ def export_run(
             f"{out}: the weights cannot be written ({error}); make room, or name another folder"
         ) from error
     return out
+
+
+def _reason(error: Exception) -> str:
+    """The last line of what an error says; torch's begin with a heading."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[-1].strip()
 
 
 def last_checkpoints(run: Path, count: int) -> list[Path]:
