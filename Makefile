@@ -15,6 +15,9 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-com
 UV_COMPILE := $(VENV)-lock/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
   --custom-compile-command 'make lock'
 
+# One thread each: those of two tests on the same cores would mostly wait for each other.
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto
+
 LOCKED := requirements/build.txt requirements/core.txt requirements/all.txt
 
 # The tests speak with the first two lines, decode with the third, hear through a microphone of the fourth, open pages
@@ -40,10 +43,10 @@ demo: $(VENV)/core.stamp
 	@$(BIN)/asr demo recipes/commands/samples
 
 test: packages lint
-	$(BIN)/python -m pytest --durations=15
+	$(PYTEST) --durations=15
 
 quick: lint
-	$(BIN)/python -m pytest -m "not slow" --durations=5
+	$(PYTEST) -m "not slow" --durations=5
 
 lint: $(VENV)/all.stamp
 	$(BIN)/ruff check .

@@ -123,6 +123,14 @@ def words(corpora: Path) -> list[NDArray[np.float32]]:
     return [read_utterance(recordings[word]) for word in ("one", "three", "seven")]
 
 
+@pytest.fixture(scope="session")
+def close_words(corpora: Path) -> list[NDArray[np.float32]]:
+    """Three words, recorded in a quiet room and cut close, for those who add what is around them."""
+    waves = [read_utterance(each) for each in read_manifest(corpora / "english_ccc" / "train.tsv")[:3]]
+    loud = [np.flatnonzero(np.abs(wave) > 0.02 * np.abs(wave).max()) for wave in waves]
+    return [wave[where[0] : where[-1] + 1] for wave, where in zip(waves, loud, strict=True)]
+
+
 @pytest.fixture
 def sound_server(tmp_path: Path) -> Iterator[dict[str, str]]:
     """The environment of a PulseAudio server of its own, whose microphone hears what is played to it."""

@@ -27,7 +27,7 @@ from asr.audio.load import SAMPLE_RATE, load_audio
 from asr.commands.grammar.grammar import read_grammar
 from asr.commands.network.network import Network, compile_network
 from asr.data.lists import takes
-from asr.data.lists.manifest import read_manifest, read_utterance
+from asr.data.lists.manifest import read_manifest
 from asr.data.lists.takes import TakeFolder
 from asr.errors import AudioError, ManifestError, SettingsError
 from asr.text.normaliser import Normaliser
@@ -58,14 +58,6 @@ def network(grammar: Path) -> Network:
     return compile_network([read_grammar(grammar)], Normaliser())
 
 
-@pytest.fixture(scope="module")
-def words(corpora: Path) -> list[Wave]:
-    """Three words, recorded in a quiet room and cut close: all else is added here."""
-    waves = [read_utterance(each) for each in read_manifest(corpora / "english_ccc" / "train.tsv")[:3]]
-    loud = [np.flatnonzero(np.abs(wave) > 0.02 * np.abs(wave).max()) for wave in waves]
-    return [wave[where[0] : where[-1] + 1] for wave, where in zip(waves, loud, strict=True)]
-
-
 def hiss(seconds: float, level: float = 1e-3) -> Wave:
     return np.random.default_rng(3).normal(0, level, round(seconds * SAMPLE_RATE)).astype(np.float32)
 
@@ -91,8 +83,8 @@ def heard(stream: Wave, text: str = "one", patience: float = 10.0) -> Take:
 # A take
 
 
-def test_a_take_holds_the_word_and_ends_by_itself(words: list[Wave]) -> None:
-    for word in words:
+def test_a_take_holds_the_word_and_ends_by_itself(close_words: list[Wave]) -> None:
+    for word in close_words:
         stream, taken, ready = spoken(word), [], []
         take = capture(blocks_of(stream, taken), "one", lambda _block, sign, ready=ready: ready.append(sign))
         assert take.faults == ()
@@ -117,28 +109,28 @@ def test_a_take_holds_the_word_and_ends_by_itself(words: list[Wave]) -> None:
         (lambda word: hiss(20), "nothing stood out"),
     ],
 )
-def test_what_is_wrong_is_said(words: list[Wave], spoil: Callable[[Wave], Wave], said: str) -> None:
-    for word in words:
+def test_what_is_wrong_is_said(close_words: list[Wave], spoil: Callable[[Wave], Wave], said: str) -> None:
+    for word in close_words:
         found = heard(spoil(word)).faults
         assert any(said in fault for fault in found), found
 
 
-def test_a_take_that_is_too_short_for_its_sentence(words: list[Wave]) -> None:
-    assert heard(spoken(words[0]), "set a timer for seven minutes please").faults[0].startswith("it is too short")
+def test_a_take_that_is_too_short_for_its_sentence(close_words: list[Wave]) -> None:
+    assert heard(spoken(close_words[0]), "set a timer for seven minutes please").faults[0].startswith("it is too short")
 
 
-def test_nothing_is_waited_for_forever_but_a_late_word_is_waited_for(words: list[Wave]) -> None:
+def test_nothing_is_waited_for_forever_but_a_late_word_is_waited_for(close_words: list[Wave]) -> None:
     taken: list[int] = []
     silent = capture(blocks_of(hiss(60), taken), "one", lambda *_: None, patience=3)
     assert taken[-1] < 3.1 * SAMPLE_RATE
     assert len(silent.wave) == 0
     assert silent.faults
-    late = np.concatenate([hiss(1.9), spoken(words[0])])  # it is being said when patience ends
+    late = np.concatenate([hiss(1.9), spoken(close_words[0])])  # it is being said when patience ends
     assert heard(late, patience=3).faults == ()
 
 
-def test_a_click_of_the_key_is_no_speech(words: list[Wave]) -> None:
-    stream = spoken(words[0])
+def test_a_click_of_the_key_is_no_speech(close_words: list[Wave]) -> None:
+    stream = spoken(close_words[0])
     stream[:480] = hiss(0.03, 0.3)
     assert heard(stream).faults == ()
 
@@ -274,17 +266,17 @@ def session(person: Person, folder: Path, count: int = 9, *, terminal: bool = Fa
     return out.getvalue()
 
 
-def test_keep_again_skip_and_quit(words: list[Wave], tmp_path: Path) -> None:
-    good = [spoken(word) for word in words]
+def test_keep_again_skip_and_quit(close_words: list[Wave], tmp_path: Path) -> None:
+    good = [spoken(word) for word in close_words]
     person = Person(
         # one; two; three; four, clipped twice; five is not begun
         [*("", ""), *("", "r", ""), *("", "s"), *("", "", "k"), "q"],
-        [good[0], good[1], good[2], good[0], spoken(words[1], 30.0), spoken(words[2], 30.0)],
+        [good[0], good[1], good[2], good[0], spoken(close_words[1], 30.0), spoken(close_words[2], 30.0)],
     )
     out = session(person, tmp_path)
     found = read_manifest(tmp_path / "train.tsv")
     assert [each.text for each in found] == ["one", "two", "four"]
-    for utterance, stream in zip(found, (good[0], good[2], spoken(words[2], 30.0)), strict=True):
+    for utterance, stream in zip(found, (good[0], good[2], spoken(close_words[2], 30.0)), strict=True):
         np.testing.assert_array_equal(to_int16(load_audio(utterance.path)), to_int16(heard(stream).wave))
     assert out.count("clipped") == 2
     assert out.count("speak\n") == person.opened == person.closed == 6
@@ -297,18 +289,18 @@ def test_keep_again_skip_and_quit(words: list[Wave], tmp_path: Path) -> None:
     ]
 
 
-def test_it_ends_with_the_last_take(words: list[Wave], tmp_path: Path) -> None:
-    session(Person(["", "", "", ""], [spoken(words[0]), spoken(words[1])]), tmp_path, 2)
+def test_it_ends_with_the_last_take(close_words: list[Wave], tmp_path: Path) -> None:
+    session(Person(["", "", "", ""], [spoken(close_words[0]), spoken(close_words[1])]), tmp_path, 2)
     assert len(read_manifest(tmp_path / "train.tsv")) == 2
 
 
-def test_silence_cannot_be_kept(words: list[Wave], tmp_path: Path) -> None:
+def test_silence_cannot_be_kept(close_words: list[Wave], tmp_path: Path) -> None:
     out = session(
         Person(
             ["", "", "", "q"],
             [
                 hiss(11),
-                spoken(words[0]),
+                spoken(close_words[0]),
             ],
         ),
         tmp_path,
@@ -319,17 +311,17 @@ def test_silence_cannot_be_kept(words: list[Wave], tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("stop", [KeyboardInterrupt(), AudioError("gone")])
 def test_whatever_ends_it_the_takes_are_there_and_the_device_is_closed(
-    words: list[Wave], tmp_path: Path, stop: BaseException
+    close_words: list[Wave], tmp_path: Path, stop: BaseException
 ) -> None:
-    person = Person(["", "", ""], [spoken(words[0]), stop])
+    person = Person(["", "", ""], [spoken(close_words[0]), stop])
     with pytest.raises(type(stop)):
         session(person, tmp_path, terminal=True)
     assert len(read_manifest(tmp_path / "train.tsv")) == 1
     assert person.closed == 2
 
 
-def test_a_terminal_shows_the_level(words: list[Wave], tmp_path: Path) -> None:
-    out = session(Person(["", "", "q"], [spoken(words[0])]), tmp_path, terminal=True)
+def test_a_terminal_shows_the_level(close_words: list[Wave], tmp_path: Path) -> None:
+    out = session(Person(["", "", "q"], [spoken(close_words[0])]), tmp_path, terminal=True)
     assert "█" in out
     assert "● speak" in out
     bars = [record.meter(peak, "x").plain.count("█") for peak in (0.0, 0.01, 0.1, 1.0)]
@@ -402,7 +394,7 @@ def test_nobody_at_the_keyboard(
 
 @pytest.mark.slow
 def test_takes_through_a_real_device_make_a_corpus(
-    sound_server: dict[str, str], grammar: Path, words: list[Wave], tmp_path: Path
+    sound_server: dict[str, str], grammar: Path, close_words: list[Wave], tmp_path: Path
 ) -> None:
     out = tmp_path / "takes"
     command = [sys.executable, "-m", "asr.apps.cli", "commands", "record", str(grammar), "--out", str(out)]
@@ -411,7 +403,7 @@ def test_takes_through_a_real_device_make_a_corpus(
         try:
             assert program.stdin is not None
             assert program.stdout is not None
-            for word in words[:2]:
+            for word in close_words[:2]:
                 soundfile.write(tmp_path / "word.wav", spoken(word)[SAMPLE_RATE // 2 :], SAMPLE_RATE)
                 program.stdin.write("\n")
                 program.stdin.flush()
@@ -432,7 +424,7 @@ def test_takes_through_a_real_device_make_a_corpus(
     found = read_manifest(out / "train.tsv")
     assert found[0].text.startswith("paint it ")
     assert found[1].text in ("stop", "halt")
-    for utterance, word in zip(found, words, strict=False):
+    for utterance, word in zip(found, close_words, strict=False):
         wave, pattern = load_audio(utterance.path), spoken(word)[SAMPLE_RATE : SAMPLE_RATE + len(word)]
         likeness = np.correlate(wave, pattern, "valid").max() / (pattern @ pattern)
         assert likeness == pytest.approx(1, abs=0.1)
