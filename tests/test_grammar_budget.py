@@ -134,7 +134,7 @@ def test_a_large_grammar_ends_soon(name: str, tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_blocks_that_share_a_list_by_an_alias_compile_it_once(tmp_path: Path) -> None:
-    first = f"  c:\n  - sentences: [go {{v}}]\n    lists: &l\n      v: [{', '.join(some(1000))}]\n"
+    first = f"  c:\n  - sentences: ['go {{v}}']\n    lists: &l\n      v: [{', '.join(some(1000))}]\n"
     blocks = "".join(f"  - sentences: ['{word(at)} {{v}}']\n    lists: *l\n" for at in range(500))
     assert ended(f"commands:\n{first}{blocks}", tmp_path).startswith("count 501000 ")
 

@@ -33,7 +33,7 @@ _WAYS: Final = 4  # of saying a value that are compared
 _NUMBERS: Final = 100  # of a range that are compared: after them it is much the same again
 _PRONOUNCED: Final = 3000  # words; as many take some seconds
 _NAMED: Final = 5
-_STEPS: Final = 2_000_000  # in search of two readings; some seconds
+_STEPS: Final = 1_000_000  # in search of two readings; some seconds
 _TEXT_STEPS: Final = 1_500_000  # to write out commands, and values of lists; some seconds
 _NUMBER_STEPS: Final = 20  # to spell a number
 

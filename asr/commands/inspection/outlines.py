@@ -126,7 +126,7 @@ def _text(expression: Any, scope: Scope, normaliser: Normalise, choose: Callable
     words: list[str] = []
     text = ""
     steps.spend()
-    for piece in _pieces(expression, scope, choose):
+    for piece in _pieces(expression, scope, choose, steps):
         steps.spend(1 + (len(piece) // _LETTERS_A_STEP if isinstance(piece, str) else 0))
         if isinstance(piece, str):
             text += piece
@@ -136,22 +136,24 @@ def _text(expression: Any, scope: Scope, normaliser: Normalise, choose: Callable
     return (*words, *normaliser(text).split())
 
 
-def _pieces(expression: Any, scope: Scope, choose: Callable[[int], int]) -> Iterable[Any]:
+def _pieces(expression: Any, scope: Scope, choose: Callable[[int], int], steps: Steps) -> Iterable[Any]:
     """The text and the references to lists along one way through an expression."""
     from hassil.expression import Alternative, Permutation, RuleReference, TextChunk
 
-    if isinstance(expression, TextChunk):
-        yield expression.original_text
-    elif isinstance(expression, RuleReference):
-        yield from _pieces(scope.rule(expression).expression, scope, choose)
-    elif isinstance(expression, Alternative):
-        yield from _pieces(expression.items[choose(len(expression.items))], scope, choose)
-    elif isinstance(expression, Permutation):
-        left = list(expression.items)
-        while left:
-            yield from _pieces(left.pop(choose(len(left))), scope, choose)
-    elif hasattr(expression, "items"):
-        for item in expression.items:
-            yield from _pieces(item, scope, choose)
-    else:
-        yield expression
+    todo = [expression]  # the last first: rules in rules would be as many generators in each other
+    while todo:
+        steps.spend()
+        expression = todo.pop()
+        if isinstance(expression, TextChunk):
+            yield expression.original_text
+        elif isinstance(expression, RuleReference):
+            todo.append(scope.rule(expression).expression)
+        elif isinstance(expression, Alternative):
+            todo.append(expression.items[choose(len(expression.items))])
+        elif isinstance(expression, Permutation):
+            left = list(expression.items)
+            todo += reversed([left.pop(choose(len(left))) for _ in expression.items])
+        elif hasattr(expression, "items"):
+            todo += reversed(expression.items)
+        else:
+            yield expression

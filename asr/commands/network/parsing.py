@@ -125,6 +125,8 @@ class _Chart:
                 heapq.heappush(agenda, place)
             known = ways[place]
             for marks, log_prob in several:
+                if self._steps is not None:
+                    self._steps.spend(1 + len(marks) // _MARKS_A_STEP)
                 known[marks] = _add(known[marks], log_prob) if marks in known else log_prob
 
         while agenda:
