@@ -8,11 +8,11 @@ from asr.errors import SettingsError
 MANY: Final = 10**30
 """Counts of texts stop here: more of them are told apart by nobody, and exact ones would have millions of figures."""
 
-MOST_STEPS: Final = 2_500_000
-"""Of one network: nodes, texts and numbers. About 15 seconds and 700 MB."""
+MOST_STEPS: Final = 1_500_000
+"""Of one network: nodes, texts and numbers."""
 
 MOST_NODES: Final = 700_000
-"""Names and texts of one file of YAML, before anything is made of them: about 400 MB."""
+"""Names and texts of one file of YAML, before anything is made of them."""
 
 MOST_CARRIED: Final = 20_000
 """Beginnings of one word that parts written without a blank between can make."""

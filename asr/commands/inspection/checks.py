@@ -36,6 +36,7 @@ _NAMED: Final = 5
 _STEPS: Final = 1_000_000  # in search of two readings; some seconds
 _TEXT_STEPS: Final = 1_500_000  # to write out commands, and values of lists; some seconds
 _NUMBER_STEPS: Final = 20  # to spell a number
+_DRAW_STEPS: Final = 10  # to draw a sentence and begin to parse it
 
 _NO_VOWEL: Final = re.compile("[^aeiouy]{2,}")
 
@@ -282,6 +283,7 @@ def _two_readings(network: Network, generator: random.Random, steps: Steps) -> I
     draws = max(20, _DRAWS // len(network.commands))
     for command in network.commands:
         for text in drawn(network, generator, command, draws, steps):
+            steps.spend(_DRAW_STEPS)
             readings = [reading for reading in network.readings(text, steps=steps) if reading.command == command]
             for first, second in islice(combinations(readings, 2), _NAMED):
                 slots = frozenset(

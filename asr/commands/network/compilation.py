@@ -155,7 +155,7 @@ class Compiler:
         values = count = 0
         for value in found.values:
             entries = plain_entries(value)
-            self._budget.at(value.place, 2 * len(entries or ()))
+            self._budget.at(value.place, 9 * len(entries or ()))
             if entries is not None:
                 values += 1
                 count += len(entries)

@@ -144,7 +144,10 @@ class _Chart:
             if word is not None and node.wild:
                 target, prob = node.wild
                 reach(target, at + 1, _times(here, math.log(prob) + wild_log_prob(word)))
-            for move in self._possible(node, word):
+            moves = self._possible(node, word)
+            if self._steps is not None:
+                self._steps.spend(1 + len(moves) + len(node.calls))
+            for move in moves:
                 reach(move.target, at, _times(here, math.log(move.prob), tuple((mark, at) for mark in move.marks)))
             for call in node.calls:
                 noted = tuple((mark, at) for mark in call.marks)
@@ -153,7 +156,7 @@ class _Chart:
                         reach(call.target, after, _times(here, math.log(call.prob) + log_prob, (*noted, *marks)))
         return done
 
-    def _possible(self, node: Node, word: str | None) -> Iterable[Move]:
+    def _possible(self, node: Node, word: str | None) -> Sequence[Move]:
         """The moves from a node, without those after which the word cannot come, where there are many."""
         if len(node.moves) < _MANY_WAYS:
             return node.moves

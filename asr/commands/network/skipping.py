@@ -51,5 +51,7 @@ def _steps(places: Collection[int], tree: list[dict[str, int]], ends: set[int]) 
     following: dict[str, set[int]] = {}
     for place in places:
         for word, target in tree[place].items():
-            following.setdefault(word, set()).update({target, _ROOT} if target in ends else {target})
+            # Nothing goes on from the last word of a phrase; with it, there would be one set of places more for each.
+            after = ({target} if tree[target] else set()) | ({_ROOT} if target in ends else set())
+            following.setdefault(word, set()).update(after)
     return {word: frozenset(targets) for word, targets in following.items()}
