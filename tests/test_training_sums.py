@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -10,9 +11,9 @@ import torch
 from test_training import WORDS, config, data, last, logged, say, speech_data, written
 
 from asr.data.batches import pronunciation
-from asr.data.batches.dataset import Batch
+from asr.data.batches.dataset import Batch, SpeechDataset
 from asr.training import data_module
-from asr.training.command import make_command, train
+from asr.training.command import TrainCommand, make_command, quiet_lightning, train
 from asr.training.data_module import SpeechData, limited
 from asr.training.loader import with_windows
 from asr.training.module import SpeechModule
@@ -145,6 +146,54 @@ def test_accumulating_batches_equals_one_batch_of_all_their_rows(
             torch.testing.assert_close(gradient, other[name], rtol=1e-9, atol=1e-12, msg=name)
 
 
+def command_of(settings: dict[str, Any], folder: Path) -> TrainCommand:
+    """The parts of a run; jsonargparse says once per program what it thinks of Lightning."""
+    with quiet_lightning():
+        return make_command(["--config", written(settings, folder)])
+
+
+@pytest.mark.parametrize("every", [1, 2])
+@pytest.mark.parametrize("processes", [2, 3])
+def test_processes_without_rows_of_their_own_add_nothing_to_an_update(
+    processes: int, every: int, plain: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An epoch may end in batches of fewer rows than processes; the update is that of one process all the same."""
+    plain["trainer"]["accumulate_grad_batches"] = every
+    made = command_of(plain, tmp_path)
+    module = made.model.train()
+    trainer = SimpleNamespace(datamodule=made.datamodule, global_step=0, accumulate_grad_batches=every)
+    monkeypatch.setattr(SpeechModule, "trainer", trainer)
+    monkeypatch.setattr(module, "log_dict", lambda *_, **__: None)
+    monkeypatch.setattr(module, "log", lambda *_, **__: None)
+    made.datamodule.setup()
+    module.setup("fit")
+    module.double()
+    whole = made.datamodule.train_dataloader().dataset
+    assert isinstance(whole, SpeechDataset)
+    rows = sorted(whole.plan[0], key=lambda example: example.parts)
+    plan = [rows[:4], rows[4:5], rows[5:7], rows[7:8]][-2 * every :]
+
+    def update(processes: int) -> dict[str, torch.Tensor]:
+        own = []
+        for process in range(processes):
+            of = SpeechDataset(whole.waves, whole.targets, plan, process=process, processes=processes)
+            batches = iter([of[number] for number in range(len(plan))])
+            own.append(list(with_windows(batches, every, every) if every > 1 else batches))
+        module.zero_grad()
+        for at in range(len(plan)):
+            together = [batches[at].learnt if every == 1 else batches[at].window for batches in own]
+            monkeypatch.setattr(module, "all_gather", lambda _, found=together: torch.stack(found))
+            for batches in own:
+                batch = batches[at]._replace(waves=batches[at].waves.double())
+                (module.training_step(batch, at) / processes / every).backward()
+        return {name: p.grad.clone() for name, p in module.named_parameters() if p.grad is not None}
+
+    alone, shared = update(1), update(processes)
+    assert any(name.startswith("phoneme_head") for name in alone)
+    for name, gradient in alone.items():
+        torch.testing.assert_close(shared[name], gradient, rtol=1e-9, atol=1e-12, msg=name)
+
+
 def batches_of(made: SpeechData) -> Sequence[Batch]:
     return list(made.train_dataloader())
 
@@ -174,7 +223,7 @@ def test_every_batch_knows_the_counts_of_its_update(data: Path, first: int, ever
 
 def test_a_run_taken_up_in_mid_epoch_has_the_windows_of_the_straight_one(data: Path) -> None:
     made = speech_data(data)
-    made.trainer = make_command(["--config", written(config(data, data / "none"), data)]).trainer
+    made.trainer = command_of(config(data, data / "none"), data).trainer
     made.trainer.accumulate_grad_batches = 2
     straight = batches_of(made)
     assert len(straight) >= 4

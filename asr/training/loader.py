@@ -39,7 +39,7 @@ def with_windows(batches: Iterator[Batch], every: int, first: int) -> Iterator[B
     """
     window = list(islice(batches, first))
     while window:
-        counts = torch.stack([batch.counts for batch in window]).sum(dim=0)
+        counts = torch.stack([batch.learnt for batch in window]).sum(dim=0)
         following: list[Batch] = []
         wanted = every if len(window) == first else 0
         for place, batch in enumerate(window, start=1):

@@ -205,12 +205,14 @@ class SpeechModule(lightning.LightningModule):
         self.log("loss", shown, prog_bar=True, batch_size=size)
         # The gradient is to be that of one batch with all rows of the update: of all processes, over which it is
         # averaged, and of all batches, for which Lightning divides by their number.
-        counts = batch.counts if batch.window is None else batch.window
+        counts = batch.learnt if batch.window is None else batch.window
         said, spoken = cast(Tensor, self.all_gather(counts)).view(-1, 2).to(losses["ctc"].total).mean(dim=0)
         parts = [
             weights.share(name) * loss.total / (spoken if name == "phoneme" else said) for name, loss in losses.items()
         ]
-        return torch.stack(parts).sum() * (1 if batch.window is None else self.trainer.accumulate_grad_batches)
+        batches = 1 if batch.window is None else self.trainer.accumulate_grad_batches
+        # What counts nothing still takes part, for each process waits for the gradients of all.
+        return torch.stack(parts).sum() * (0 if batch.again else batches)
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Losses, and what greedy search and the CTC head read in each utterance."""

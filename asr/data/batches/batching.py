@@ -103,7 +103,8 @@ def rows_of(batch: Sequence[Example[Part]], process: int, processes: int) -> lis
     """The examples of a batch that one of several processes takes, with their numbers in the batch.
 
     All processes get as many, give or take one, and of the same lengths. Where there are fewer examples than processes,
-    as at an epoch's end, some are taken more than once: a process without any would stop the others.
+    as at an epoch's end, those beyond the examples' number take one that another has: a process without any would stop
+    the others.
     """
     ordered = sorted(enumerate(batch), key=lambda numbered: numbered[1].duration)
     while len(ordered) < processes:

@@ -34,12 +34,18 @@ class Batch(NamedTuple):
     phonemes: Tensor  # (B, P), 0 where there is no inventory
     phoneme_lengths: Tensor  # (B,)
     seeds: Tensor  # (B,) for the augmentation of each row
-    window: Tensor | None = None  # (2,) counts of all batches of its update, where there are several
+    again: bool = False  # rows that another process learns from too, at an epoch's end; they count nothing
+    window: Tensor | None = None  # (2,) what counts in all batches of its update, where there are several
 
     @property
     def counts(self) -> Tensor:
         """Tokens and phonemes that are asked for, with the end of each row: (2,)."""
         return torch.stack([self.token_lengths.sum(), self.phoneme_lengths.sum()]) + len(self.ids)
+
+    @property
+    def learnt(self) -> Tensor:
+        """Those of its ``counts`` that an update is to learn from: all, or where the rows come again none: (2,)."""
+        return torch.zeros_like(self.counts) if self.again else self.counts
 
 
 @dataclass(frozen=True)
@@ -118,8 +124,10 @@ class SpeechDataset(Dataset[Batch]):
 
     def __getitem__(self, number: int) -> Batch:
         """The rows of batch ``number`` of the epoch that are this process's."""
-        rows = rows_of(self.plan[number], *self.process)
+        examples, (process, processes) = self.plan[number], self.process
+        rows = rows_of(examples, process, processes)
         batch = make_batch(rows, self.waves.__getitem__, self.targets.__getitem__, self.noises, (*self.seed, number))
+        batch = batch._replace(again=process >= len(examples))
         return self.changes(batch) if self.changes else batch
 
 
