@@ -107,7 +107,9 @@ def export_run(
     try:
         weights = average_weights([checkpoint["state_dict"] for checkpoint in checkpoints])
     except (KeyError, TypeError, AttributeError, RuntimeError) as error:
-        raise BundleError(f"{paths[0].parent}: its checkpoints are of different models; average fewer") from error
+        if len(paths) > 1:
+            raise BundleError(f"{paths[0].parent}: its checkpoints are of different models; average fewer") from error
+        raise BundleError(f"{paths[0]}: found no weights ({_reason(error)}); train again") from error
     if half:
         weights = {name: weight.half() for name, weight in weights.items()}
     try:
