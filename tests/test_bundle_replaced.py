@@ -303,7 +303,7 @@ def test_one_line_says_why_it_cannot_be_written(
     tiny: TinyModel, place: Path, monkeypatch: pytest.MonkeyPatch, number: int, advice: str
 ) -> None:
     def refused(*_: object) -> None:
-        raise OSError(number, os.strerror(number), "/tmp/somewhere")
+        raise OSError(number, os.strerror(number), str(place / "elsewhere"))
 
     monkeypatch.setattr(files, "_fill", refused)
     with pytest.raises(

@@ -1,7 +1,7 @@
 """`asr evaluate`: how often a model is right, measured on a list of recordings."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from functools import partial
 from importlib import import_module
@@ -80,33 +80,22 @@ def evaluate(
     ratios = chosen_ratios(noise, snr)
     width = chosen_width(beam, greedy)
     folder = out or default_folder(manifest)
+    measure: Callable[..., bool] = _evaluate_words
     if commands:
         from asr.apps.evaluate_commands import evaluate_commands
 
-        complete = evaluate_commands(
-            manifest,
-            commands,
-            bundle=bundle,
-            width=width,
-            threads=threads,
-            jobs=jobs,
-            noise=noise,
-            ratios=ratios,
-            folder=folder,
-            record=record,
-        )
-    else:
-        complete = _evaluate_words(
-            manifest,
-            bundle=bundle,
-            width=width,
-            threads=threads,
-            jobs=jobs,
-            noise=noise,
-            ratios=ratios,
-            folder=folder,
-            record=record,
-        )
+        measure = partial(evaluate_commands, commands=commands)
+    complete = measure(
+        manifest,
+        bundle=bundle,
+        width=width,
+        threads=threads,
+        jobs=jobs,
+        noise=noise,
+        ratios=ratios,
+        folder=folder,
+        record=record,
+    )
     if not complete:
         raise typer.Exit(1)
 
