@@ -99,6 +99,8 @@ LARGE: dict[str, dict[str, Any]] = {
         "go {n}", lists={"n": [f"{word(at)} {1100 + at % 800} and {105 + at % 700} or 1205" for at in range(20_000)]}
     ),
     "many commands": {"commands": {f"c{at}": f"go {word(at)}" for at in range(30_000)}},
+    "very many commands": {"commands": {f"c{at}": f"go {word(at)}" for at in range(100_000)}},
+    "very many alternatives": commands(f"go ({'|'.join(some(700_000))})"),
     "many skip words": commands("go up", skip_words=some(20_000)),
     "a long sentence": commands(" ".join(some(50_000))),
 }
@@ -143,6 +145,29 @@ def read(text: str, folder: Path) -> Any:
     path = folder / "g.yaml"
     path.write_text(text)
     return read_grammar(path)
+
+
+def test_a_block_that_aliases_repeat_in_its_place_is_one_block(tmp_path: Path) -> None:
+    block = "  - &b\n    sentences: ['go (up|down) [now]']\n    lists: {x: [b]}\n"
+    grammar = read(f"commands:\n  a:\n{block}" + "  - *b\n" * 1000, tmp_path)
+    assert compile_network([grammar], Normaliser()).count() == 4
+
+
+@pytest.mark.parametrize(
+    ("limit", "most", "text"),
+    [
+        ("blocks.MOST_SENTENCES", 2, "commands:\n  a: [go up, go down]\n  b:\n  - go on\n"),
+        ("templates.MOST_LETTERS", 9, "commands:\n  a: go up\n  b:\n  - go (on|off)\n"),
+    ],
+)
+def test_sentences_and_their_letters_are_counted(
+    limit: str, most: int, text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(f"asr.commands.grammar.{limit}", most)
+    with pytest.raises(SettingsError, match=r"g\.yaml:4: found .*; wanted"):
+        read(text, tmp_path)
+    monkeypatch.setattr(f"asr.commands.grammar.{limit}", most + 2)
+    assert compile_network([read(text, tmp_path)], Normaliser()).count() >= 2
 
 
 def test_counts_stop(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 import yaml
 
+from asr.commands.grammar.budget import MOST_SENTENCES
 from asr.commands.grammar.contexts import Condition, Fitting, known_of, read_condition
 from asr.commands.grammar.grammar import Rule, SlotList, Template, WordList
 from asr.commands.grammar.lists import read_list
@@ -76,6 +77,7 @@ class Blocks:
         self._origins = origins
         self._schema = schema
         self._is_theirs = is_theirs
+        self._sentences = 0
         # Blocks that want the same hold the same lists, so that these are compiled once.
         self._restricted: dict[tuple[int, Condition], Scope] = {}
         self._lists: dict[tuple[int, Fitting], WordList] = {}
@@ -93,13 +95,14 @@ class Blocks:
         if is_nothing(node):
             return
         items = source.items(node)
+        items = list({id(item): item for item in items}.values())  # what an alias repeats here says nothing new
         # Blocks for Speech-to-Phrase say less of what the others say, unless there are no others.
         said = [item for item in items if not _is_tagged(source, item)]
         for item in said or items:
             if isinstance(item, yaml.MappingNode):
                 yield from self._block(source, item, scope, command)
             else:
-                expression = parse_template(source, item, self._origins, "a sentence")
+                expression = self._sentence(source, item)
                 yield Template(source.place(item), expression, scope.lists, scope.rules, {}), item
 
     def _block(self, source: Source, node: yaml.Node, scope: Scope, command: str) -> Iterator[Written]:
@@ -128,7 +131,7 @@ class Blocks:
         wanted = condition.of_values & frozenset().union(*map(known_of, scope.lists.values()))
         fitting = self._where(scope, condition) if condition != Condition() else scope
         for item in source.items(entries["sentences"][1]):
-            expression = parse_template(source, item, self._origins, "a sentence")
+            expression = self._sentence(source, item)
             if wanted and not wanted <= self._known_in(expression, scope):
                 yield None, None
                 continue
@@ -136,6 +139,13 @@ class Blocks:
                 source.place(item), expression, fitting.lists, fitting.rules, slots, keywords, may_tie=may_tie
             )
             yield template, None if may_tie else item
+
+    def _sentence(self, source: Source, node: yaml.Node) -> Any:
+        self._sentences += 1
+        if self._sentences > MOST_SENTENCES:
+            found = f"found more than {MOST_SENTENCES:,} sentences up to here"
+            raise source.fault(node, f"{found}; wanted fewer: put what differs into a list")
+        return parse_template(source, node, self._origins, "a sentence")
 
     def _keywords(self, source: Source, entries: Entries) -> frozenset[str]:
         """Words, one of which is in every sentence of a block; none if there need be none."""

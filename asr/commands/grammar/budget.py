@@ -14,6 +14,12 @@ MOST_STEPS: Final = 1_500_000
 MOST_NODES: Final = 700_000
 """Names and texts of one file of YAML, before anything is made of them."""
 
+MOST_SENTENCES: Final = 50_000
+"""Templates of one grammar, those of all its files."""
+
+MOST_LETTERS: Final = 500_000
+"""Of one template."""
+
 MOST_CARRIED: Final = 20_000
 """Beginnings of one word that parts written without a blank between can make."""
 

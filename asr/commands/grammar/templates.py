@@ -7,6 +7,7 @@ from typing import Any, Final
 
 import yaml
 
+from asr.commands.grammar.budget import MOST_LETTERS
 from asr.commands.grammar.source import Source
 from asr.commands.grammar.spoken import written
 from asr.text.normaliser import Normaliser
@@ -31,6 +32,8 @@ def parse_template(source: Source, node: yaml.Node, origins: Origins, wanted: st
     from hassil.parser import ParseError
 
     text = source.text(node, wanted)
+    if len(text) > MOST_LETTERS:
+        raise source.fault(node, f"found a text of {len(text):,} letters; wanted {MOST_LETTERS:,} at most: part it")
     if not text.isascii():
         _check_letters(source, node)
     if not is_template(text):
