@@ -16,9 +16,8 @@ MOST_LOST_SECONDS, MOST_LOST_SHARE = 1.0, 0.05
 """The most sound that damage inside an MP3 or Ogg may take, in seconds and of the whole, for the rest to be heard."""
 
 _SLACK_SECONDS = 0.05  # headers that are wrong by less than this lose nothing that is heard
-_SLACK_MPEG_FRAMES = (
-    4  # some count the first, which holds no sound; and decoders leave out what encoders add at the ends
-)
+# Some count the first frame, which holds no sound; and decoders leave out what encoders add at the ends.
+_SLACK_MPEG_FRAMES = 4
 _MPEG_EXTENSIONS = (".mp2", ".mp3", ".mpga")
 _OPUS_RATE = 48_000  # of its clock, whatever rate it is decoded to
 
