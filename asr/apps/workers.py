@@ -3,8 +3,9 @@
 Processes, for the search is Python, which one process runs on one core at a time. Spawned, not forked: what threads of
 the parent hold at that moment would be held in a forked one for ever.
 
-Not by ProcessPoolExecutor: there one process that dies, as for want of memory, breaks all, and those of a parent that was
-killed wait for more to do for ever (seen with Python 3.11 and 3.13). Here each ends when nobody is left to give orders.
+Not by ProcessPoolExecutor: there one process that dies, as for want of memory, breaks all, and those of a parent that
+was killed wait for more to do for ever (seen with Python 3.11 and 3.13). Here each ends when nobody is left to give
+orders.
 """
 
 import os
