@@ -6,12 +6,16 @@ recordings by this rule, so that silence and noise around speech are no part of 
 1. Samples below ``SOUND`` at both ends are no sound, and are not looked at.
 2. What is left is brought to one level by its loudest sample, and silero's model of voices says of each chunk of 32 ms
    how likely somebody speaks in it. The chunks lie on a grid through the loudest sample, between a few of silence.
-3. Speech is a stretch that reaches ``SPEECH`` and lasts ``SHORTEST_SECONDS``; it begins and ends where the likelihood
-   falls below ``EDGE``. Its ends are moved outward to the next multiple of ``STEP`` from the loudest sample.
+   A voice is a stretch that reaches ``VOICE`` and lasts ``SHORTEST_SECONDS``; it goes as far as the likelihood stays
+   above ``EDGE``.
+3. Speech begins and ends with a block of ``BLOCK`` samples, of a grid through the loudest sample as well, that lies no
+   more than ``NEAR_BLOCKS`` from a voice and no more than ``QUIETEST_DB`` below the loudest of a voice within
+   ``ROOM_SECONDS``.
 
-Digital silence of any length before or after changes nothing, sample for sample, by 1. Other quiet sounds there leave
-the loudest sample where it is, so by the grids of 2 and 3 the ends move by no more than whole steps, and the frames of
-the features stay in phase; the detector knows nothing of one recording when it looks at the next.
+The model finds voices, and loudness, which does not depend on what came before, the very sample. So digital silence of
+any length before or after changes nothing, by 1; and quieter sounds there move the ends seldom (LOG.md has the table).
+What lies far below the loudest voice is somebody else's, in another room, or no voice at all. The detector knows
+nothing of one recording when it looks at the next.
 
 The model is silero-vad 6.2 (``silero_vad.onnx`` is ``silero_vad_16k_sequence.onnx`` of its release 6.2.3 on PyPI, under
 the MIT licence beside it), which hears many chunks at a time.
@@ -23,20 +27,29 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
+
+from asr.audio.levels import frame_powers
 
 CHUNK: Final = 512
 """Samples at 16 kHz of which the model says one thing."""
+BLOCK: Final = 640
+"""Samples of the grid that the ends lie on: whole frames of features, also where four become one."""
 SOUND: Final = np.float32(1e-4)
 """Samples below this (-80 dB of full scale) are no sound."""
-SPEECH: Final = 0.5
-"""From this likelihood on somebody speaks."""
+VOICE: Final = 0.5
+"""From this likelihood on there is a voice."""
 EDGE: Final = 0.25
-"""Below this likelihood nobody speaks any more."""
+"""Below this likelihood there is none any more."""
 SHORTEST_SECONDS: Final = 0.09
-"""What is shorter is no speech: the shortest words last for longer, blows and clicks do not."""
-STEP: Final = 640
-"""Samples of the grid that the ends lie on: whole frames of features, also where four become one."""
+"""What is shorter is no voice: the shortest words last for longer, blows and clicks do not."""
+NEAR_BLOCKS: Final = 4
+"""Blocks before and after a voice in which there may be speech: the model hears a beginning late."""
+QUIETEST_DB: Final = 20.0
+"""Decibels below the loudest block of a voice at which speech ends."""
+ROOM_SECONDS: Final = 10.0
+"""From how far away the loudest block is taken: a long recording may have voices near and far."""
 
 _RATE = 16_000  # at which every recording is read: asr.audio.load.SAMPLE_RATE
 _LEVEL = np.float32(0.7)  # of the loudest sample, at which the model misses fewest words that were recorded quietly
@@ -54,26 +67,41 @@ def find_speech(wave: NDArray[np.float32]) -> tuple[int, int] | None:
 
     Returns:
         (first sample, sample after the last), or None where nobody speaks. The speech is all between them, pauses
-        included. They lie on the grid of ``STEP``, so that the first may be as much before the wave and the last behind
-        it.
+        included. Both lie on the grid of ``BLOCK``, so that the first may be as much before the wave and the last
+        behind it; ``excerpt`` puts silence there.
     """
-    stretches = find_stretches(wave)
-    return (stretches[0][0], stretches[-1][1]) if stretches else None
+    pieces = find_pieces(wave)
+    return (pieces[0][0], pieces[-1][1]) if pieces else None
 
 
-def find_stretches(wave: NDArray[np.float32]) -> list[tuple[int, int]]:
-    """The stretches of a wave (N,) in which somebody speaks, in order; each as ``find_speech`` gives all of them."""
+def find_pieces(wave: NDArray[np.float32]) -> list[tuple[int, int]]:
+    """The pieces of a wave (N,) that ``find_speech`` finds the first and the last of, in order, each without a pause.
+
+    Between two lies at least a ``BLOCK`` that is quiet.
+    """
     sound = (wave >= SOUND) | (wave <= -SOUND)
     if not sound.any():
         return []
     first, last = int(np.argmax(sound)), len(wave) - int(np.argmax(sound[::-1]))
     loudest = max(int(np.argmax(wave)), int(np.argmin(wave)), key=lambda place: (abs(wave[place]), -place))
-    likelihoods = speech_likelihoods(wave[first:last], loudest - first)
-    zero = -(-(loudest - first) // CHUNK) + _AROUND  # the chunk that the loudest sample begins
-    return [
-        (loudest + (begin - zero) * CHUNK // STEP * STEP, loudest - (zero - end) * CHUNK // STEP * STEP)
-        for begin, end in _stretches(likelihoods)
-    ]
+    voices = _voices(speech_likelihoods(wave[first:last], loudest - first))
+    if not voices:
+        return []
+    # Both grids go through the loudest sample, which is the beginning of a chunk and of a block.
+    zero_chunk = -(-(loudest - first) // CHUNK) + _AROUND
+    zero_block = -(-(loudest - first) // BLOCK) + 1
+    powers = _powers(wave, loudest - zero_block * BLOCK, last + BLOCK)
+    voiced, near = np.zeros(len(powers), bool), np.zeros(len(powers), bool)
+    for begin, end in voices:
+        begin_block = zero_block + (begin - zero_chunk) * CHUNK // BLOCK
+        end_block = zero_block - (zero_chunk - end) * CHUNK // BLOCK
+        voiced[max(begin_block, 0) : end_block] = True
+        near[max(begin_block - NEAR_BLOCKS, 0) : end_block + NEAR_BLOCKS] = True
+    around = round(ROOM_SECONDS * _RATE / BLOCK)
+    peaks = sliding_window_view(np.pad(powers * voiced, around), 2 * around + 1).max(axis=1)
+    loud = near & (powers >= peaks * 10 ** (-QUIETEST_DB / 10)) & (powers > 0)
+    start = loudest - zero_block * BLOCK
+    return [(start + begin * BLOCK, start + end * BLOCK) for begin, end in _runs(loud)]
 
 
 def speech_likelihoods(wave: NDArray[np.float32], anchor: int) -> NDArray[np.float32]:
@@ -99,7 +127,7 @@ def _chunks(wave: NDArray[np.float32], anchor: int) -> Iterator[NDArray[np.float
     while place < end:
         count = min(_AT_ONCE, (end - place) // CHUNK)
         samples = excerpt(wave, place - _BEFORE, place + count * CHUNK)
-        yield np.lib.stride_tricks.sliding_window_view(samples, _BEFORE + CHUNK)[::CHUNK]
+        yield sliding_window_view(samples, _BEFORE + CHUNK)[::CHUNK]
         place += count * CHUNK
 
 
@@ -110,14 +138,29 @@ def excerpt(wave: NDArray[np.float32], start: int, end: int) -> NDArray[np.float
     return np.pad(inside, (before, end - start - before - len(inside)))
 
 
-def _stretches(likelihoods: NDArray[np.float32]) -> list[tuple[int, int]]:
-    """(first chunk, chunk after the last) of each stretch of speech among the likelihoods (T,)."""
-    steps = np.flatnonzero(np.diff((likelihoods >= EDGE).astype(np.int8), prepend=0, append=0))
+def _voices(likelihoods: NDArray[np.float32]) -> list[tuple[int, int]]:
+    """(first chunk, chunk after the last) of each voice among the likelihoods (T,)."""
     return [
-        (int(begin), int(end))
-        for begin, end in steps.reshape(-1, 2)
-        if likelihoods[begin:end].max() >= SPEECH and (end - begin) * CHUNK >= SHORTEST_SECONDS * _RATE
+        (begin, end)
+        for begin, end in _runs(likelihoods >= EDGE)
+        if likelihoods[begin:end].max() >= VOICE and (end - begin) * CHUNK >= SHORTEST_SECONDS * _RATE
     ]
+
+
+def _powers(wave: NDArray[np.float32], start: int, end: int) -> NDArray[np.float64]:
+    """Power (B,) of each block of a wave (N,) from the sample ``start`` until the block that holds ``end``."""
+    count = -(-(end - start) // BLOCK)
+    found = []
+    for block in range(0, count, _AT_ONCE):
+        place, blocks = start + block * BLOCK, min(_AT_ONCE, count - block)
+        found.append(frame_powers(excerpt(wave, place, place + blocks * BLOCK).reshape(blocks, BLOCK)))
+    return np.concatenate(found)
+
+
+def _runs(mask: NDArray[np.bool_]) -> list[tuple[int, int]]:
+    """(first, one after the last) of each run of true values (T,)."""
+    edges = np.flatnonzero(np.diff(mask.astype(np.int8), prepend=0, append=0))
+    return [(int(begin), int(end)) for begin, end in edges.reshape(-1, 2)]
 
 
 @functools.cache
