@@ -35,9 +35,9 @@ from asr.bundle import DEFAULT_BUNDLE, DecodingSettings, read_bundle
 from asr.errors import AsrError
 from asr.model.saved import load_model
 from asr.model.stepper import TorchStepper
-from asr.runtime.endpoint import split_at_pauses
 from asr.runtime.graphs import Graphs
-from asr.runtime.transcriber import LONGEST_SECONDS, Transcriber, in_silence
+from asr.runtime.speech import Utterance, find_utterances
+from asr.runtime.transcriber import Transcriber
 from asr.search.beam import beam
 from asr.search.limits import MINIMUM_TOKENS, TOKENS_PER_SECOND, max_tokens
 from asr.search.stepper import Stepper
@@ -57,11 +57,11 @@ class Part:
     products: int | None = None
 
 
-def search(stepper: Stepper[Any], ctc: Floats, wave: Floats, decoding: DecodingSettings) -> None:
+def search(stepper: Stepper[Any], ctc: Floats, piece: Utterance, decoding: DecodingSettings) -> None:
     """Search as the transcriber does."""
     beam(
         stepper,
-        max_tokens=max_tokens(len(wave) / SAMPLE_RATE, TOKENS_PER_SECOND, MINIMUM_TOKENS),
+        max_tokens=max_tokens(piece.seconds, TOKENS_PER_SECOND, MINIMUM_TOKENS),
         ctc_log_probs=ctc,
         **decoding.of_search(),
     )
@@ -99,31 +99,35 @@ def parts_of(folder: Path, paths: list[Path], waves: list[Floats]) -> list[Part]
     bundle = read_bundle(folder)
     graphs, model, mfcc = Graphs(bundle, threads=1), load_model(bundle), Mfcc(bundle.features)
     margin = bundle.decoding.margin_seconds
-    spans = [(wave, span) for wave in waves for span in split_at_pauses(wave, LONGEST_SECONDS)]
-    pieces = [in_silence(wave[start:end], margin) for wave, (start, end) in spans]
-    heard = [graphs.encode(piece) for piece in pieces]
 
-    def encode_in_torch(piece: Floats) -> tuple[TorchStepper, Floats]:
+    def find() -> list[Utterance]:
+        return [each for wave in waves for each in find_utterances(wave, margin)]
+
+    pieces = find()
+    heard = [graphs.encode(piece.wave) for piece in pieces]
+
+    def encode_in_torch(wave: Floats) -> tuple[TorchStepper, Floats]:
         with torch.inference_mode():
-            encoded = model.encode(mfcc(torch.from_numpy(piece)[None], torch.tensor([len(piece)]))[0])
+            encoded = model.encode(mfcc(torch.from_numpy(wave)[None], torch.tensor([len(wave)]))[0])
             return TorchStepper(model, encoded.memory), encoded.ctc_log_probs[0].numpy()
 
     def search_graphs(decoding: DecodingSettings) -> None:
         for each, piece in zip(heard, pieces, strict=True):
             search(graphs.stepper(each), each.ctc_log_probs, piece, decoding)
 
-    encoding = products_in(lambda: [encode_in_torch(piece) for piece in pieces])
+    encoding = products_in(lambda: [encode_in_torch(piece.wave) for piece in pieces])
     parts = [
         Part("load the model, once for all", lambda: Transcriber.from_bundle(folder, threads=1)),
         Part("load the recordings", lambda: [load_audio(path) for path in paths]),
-        Part("encoder graph, features included", lambda: [graphs.encode(piece) for piece in pieces], encoding),
+        Part("find the speech in them", find),
+        Part("encoder graph, features included", lambda: [graphs.encode(piece.wave) for piece in pieces], encoding),
     ]
     for way, width in (("greedy", 1), (f"beam of {bundle.decoding.width}", bundle.decoding.width)):
         decoding, whole = replace(bundle.decoding, width=width), Transcriber(bundle, width=width, threads=1)
 
         def in_torch(decoding: DecodingSettings = decoding) -> None:
             for piece in pieces:
-                search(*encode_in_torch(piece), piece, decoding)
+                search(*encode_in_torch(piece.wave), piece, decoding)
 
         total = products_in(in_torch)
         parts += [

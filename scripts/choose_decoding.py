@@ -19,7 +19,7 @@ from asr.bundle import DEFAULT_BUNDLE, read_bundle
 from asr.data.lists.manifest import read_manifest, read_utterance
 from asr.evaluation.scoring import score
 from asr.runtime.graphs import Graphs
-from asr.runtime.transcriber import in_silence
+from asr.runtime.speech import find_utterance
 from asr.search.beam import beam
 from asr.search.limits import MINIMUM_TOKENS, TOKENS_PER_SECOND, max_tokens
 
@@ -42,9 +42,13 @@ def main() -> None:
     pairs = list(itertools.product(CTC_WEIGHTS, LENGTH_PENALTIES))
     texts: dict[tuple[float, float], dict[str, str]] = {pair: {} for pair in pairs}
     for utterance in track(utterances, description="Searching"):
-        wave = read_utterance(utterance)
-        heard = graphs.encode(in_silence(wave, bundle.decoding.margin_seconds))
-        cap = max_tokens(len(wave) / bundle.features.sample_rate, TOKENS_PER_SECOND, MINIMUM_TOKENS)
+        spoken = find_utterance(read_utterance(utterance), bundle.decoding.margin_seconds)
+        if spoken is None:
+            for pair in pairs:
+                texts[pair][utterance.id] = ""
+            continue
+        heard = graphs.encode(spoken.wave)
+        cap = max_tokens(spoken.seconds, TOKENS_PER_SECOND, MINIMUM_TOKENS)
         for weight, penalty in pairs:
             best = beam(
                 graphs.stepper(heard),

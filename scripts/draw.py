@@ -25,7 +25,7 @@ from asr.errors import AsrError
 from asr.model.saved import load_model
 from asr.model.seq2seq import Encoded, Seq2Seq
 from asr.model.stepper import TorchStepper
-from asr.runtime.transcriber import LONGEST_SECONDS, in_silence
+from asr.runtime.speech import LONGEST_SECONDS, Utterance, find_utterance
 from asr.runtime.transcript import Transcript, transcript_of
 from asr.search.beam import beam
 from asr.search.limits import MINIMUM_TOKENS, TOKENS_PER_SECOND, max_tokens
@@ -51,11 +51,9 @@ class Look:
     transcript: Transcript
 
 
-def look(bundle: Bundle, wave: Floats) -> Look:
-    """Transcribe a wave (N,) in torch, and keep what the parts say on the way."""
-    model = load_model(bundle)
-    seconds = len(wave) / SAMPLE_RATE
-    wave = in_silence(wave, bundle.decoding.margin_seconds)  # as the transcriber hears it
+def look(bundle: Bundle, utterance: Utterance) -> Look:
+    """Transcribe an utterance in torch, and keep what the parts say on the way."""
+    model, wave, seconds = load_model(bundle), utterance.wave, utterance.seconds
     with torch.no_grad():
         features, _ = Mfcc(bundle.features)(torch.from_numpy(wave)[None], torch.tensor([len(wave)]))
         encoded = model.encode(features)
@@ -187,7 +185,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     kinds = parser.add_subparsers(dest="kind", required=True)
     recording = kinds.add_parser("recording", help="what the model makes of a recording")
-    recording.add_argument("source", type=Path, metavar="FILE", help=f"a recording of at most {LONGEST_SECONDS:g} s")
+    recording.add_argument("source", type=Path, metavar="FILE", help=f"at most {LONGEST_SECONDS:g} s of speech")
     recording.add_argument("--bundle", type=Path, default=DEFAULT_BUNDLE, help="folder of the model")
     training = kinds.add_parser("training", help="the curves of a training")
     training.add_argument("source", type=Path, metavar="RUN", help="the folder given to `asr train` as run")
@@ -200,12 +198,14 @@ def main() -> int:
         with rc_context(STYLE):
             if options.kind == "recording":
                 bundle, wave = read_bundle(options.bundle), load_audio(options.source)
-                if len(wave) > LONGEST_SECONDS * SAMPLE_RATE:
+                utterance = find_utterance(wave, bundle.decoding.margin_seconds)
+                if utterance is None or utterance.seconds > LONGEST_SECONDS:
+                    found = 0.0 if utterance is None else utterance.seconds
                     raise AsrError(
-                        f"{options.source}: found {len(wave) / SAMPLE_RATE:.1f} s, wanted at most "
+                        f"{options.source}: found {found:.1f} s of speech, wanted some and at most "
                         f"{LONGEST_SECONDS:g} s, which the model hears in one piece; cut it"
                     )
-                seen = look(bundle, wave)
+                seen = look(bundle, utterance)
                 figure, said = draw_look(seen, bundle, options.source.name), seen.transcript.text
             else:
                 figure, said = draw_training(read_metrics(options.source)), f"training {options.source.name}"

@@ -115,7 +115,8 @@ def cost_of_ours(path: Path, bundle: Path, rounds: int) -> Cost:
     transcriber = Transcriber(opened, threads=1)
     utterances = read_manifest(SAMPLES)
     waves = [read_utterance(each) for each in utterances]
-    heard = [(transcriber.hear(wave), len(wave) / SAMPLE_RATE) for wave in waves]
+    found = [each for each in map(transcriber.find_utterance, waves) if each is not None]
+    heard = [(transcriber.hear(each), each.seconds) for each in found]
 
     def decode(constraint: TokenAutomaton | None) -> list[str]:
         best = [transcriber.decode(each, length, constraint=constraint)[0] for each, length in heard]

@@ -18,6 +18,7 @@ from rich.text import Text
 from asr.apps.output import json_text
 from asr.apps.understood import command_keys, command_text
 from asr.audio.load import SAMPLE_RATE
+from asr.audio.speech import find_speech
 from asr.errors import AudioError
 from asr.runtime.endpoint import Endpointer, EndpointSettings, Segment
 from asr.text.printable import printable
@@ -67,7 +68,7 @@ def listen(
     report: Callable[[str], None] | None = None,
     clock: Callable[[], float] = time.perf_counter,
 ) -> None:
-    """Write a line for each utterance, until the blocks end or the user presses ctrl-C.
+    """Write a line for each utterance in which somebody speaks, until the blocks end or the user presses ctrl-C.
 
     Args:
         blocks: the sound, samples (n,) at 16 kHz; closed at the end if it can be.
@@ -89,6 +90,8 @@ def listen(
     beginnings: deque[float] = deque(maxlen=60 * _BLOCKS_A_SECOND)
 
     def answer(segment: Segment) -> None:
+        if find_speech(segment.wave) is None:  # a door, a dog
+            return
         heard_in_it = hear(segment.wave)
         write(line(heard_in_it, 1000 * (clock() - min(beginnings) - segment.speech_end / SAMPLE_RATE)))
 

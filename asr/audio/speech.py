@@ -50,6 +50,8 @@ QUIETEST_DB: Final = 20.0
 """Decibels below the loudest block of a voice at which speech ends."""
 ROOM_SECONDS: Final = 10.0
 """From how far away the loudest block is taken: a long recording may have voices near and far."""
+MARGIN_SECONDS: Final = 0.3
+"""Of the recording's own sound that is heard before and after speech: quiet consonants lie there."""
 
 _RATE = 16_000  # at which every recording is read: asr.audio.load.SAMPLE_RATE
 _LEVEL = np.float32(0.7)  # of the loudest sample, at which the model misses fewest words that were recorded quietly

@@ -16,7 +16,8 @@ from asr.commands.network.network import Network, compile_network
 from asr.commands.reading import Reading
 from asr.commands.rejection import Rejection
 from asr.errors import BundleError, SettingsError
-from asr.runtime.transcriber import LONGEST_SECONDS, Transcriber, check_wave, in_silence
+from asr.runtime.speech import LONGEST_SECONDS
+from asr.runtime.transcriber import Transcriber, check_wave
 from asr.runtime.transcript import Transcript, transcript_of
 from asr.text.tokenizer import WORD_START
 
@@ -26,7 +27,7 @@ class Heard:
     """What an utterance can mean by a grammar, and what free decoding made of it.
 
     ``reading`` is None, and so are its transcript and its evidence, where no sentence of the grammar is possible: for
-    one, where the recording is too short or longer than an utterance.
+    one, where nobody speaks, or for longer than an utterance lasts.
     """
 
     free: Transcript
@@ -65,11 +66,12 @@ class Listener:
         check_wave(wave)
         transcriber, tokenizer = self.transcriber, self.transcriber.bundle.tokenizer
         seconds = len(wave) / SAMPLE_RATE
-        if not 0 < seconds <= LONGEST_SECONDS:
+        utterance = transcriber.find_utterance(wave)
+        if utterance is None or utterance.seconds > LONGEST_SECONDS:
             return Heard(transcriber.transcribe(wave), None, None, None)
-        heard = transcriber.hear(wave)
-        free = transcriber.decode(heard, seconds)[0]
-        best, *others = transcriber.decode(heard, seconds, n_best=2, constraint=self._automaton)
+        heard = transcriber.hear(utterance)
+        free = transcriber.decode(heard, utterance.seconds)[0]
+        best, *others = transcriber.decode(heard, utterance.seconds, n_best=2, constraint=self._automaton)
         text = tokenizer.decode(best.tokens).strip()
         reading = self.network.parse(text) if best.ended and best.tokens else None
         if reading is None:
@@ -80,7 +82,7 @@ class Listener:
             next((other for other in others if other.ended), None),
             free,
             word_starts=np.array([tokenizer.piece(token).startswith(WORD_START) for token in best.tokens]),
-            wave=in_silence(wave, transcriber.decoding.margin_seconds),
+            wave=utterance.wave,
             rate=SAMPLE_RATE,
         )
         return Heard(
@@ -145,6 +147,6 @@ class Commander:
     def understand(self, wave: NDArray[np.float32]) -> Understanding:
         """The command in a mono wave (N,), float32 in [-1, 1] at 16 kHz; raises AudioError for anything else.
 
-        A recording is one utterance: one of more than 20 s is never a command.
+        All that is said in a recording is one utterance; more than 20 s of it are never a command.
         """
         return decide(self._listener.hear(wave), self.rejection)

@@ -9,21 +9,13 @@ from numpy.typing import NDArray
 from asr.audio.load import SAMPLE_RATE
 from asr.bundle import DEFAULT_BUNDLE, RUNNER_UP, Bundle, read_bundle
 from asr.errors import AudioError
-from asr.runtime.endpoint import split_at_pauses
 from asr.runtime.graphs import Graphs, Heard
+from asr.runtime.speech import Utterance, find_utterance, find_utterances
 from asr.runtime.transcript import Transcript, join, transcript_of
 from asr.search.beam import beam
 from asr.search.constraint import Constraint
 from asr.search.hypothesis import Hypothesis
 from asr.search.limits import MINIMUM_TOKENS, TOKENS_PER_SECOND, max_tokens
-
-LONGEST_SECONDS = 20.0
-"""Longer recordings are cut at their quietest moments: the model has not met longer utterances in training."""
-
-
-def in_silence(wave: NDArray[np.float32], seconds: float) -> NDArray[np.float32]:
-    """The wave (N,) at 16 kHz with that much silence before and after it."""
-    return np.pad(wave, round(seconds * SAMPLE_RATE))
 
 
 class Transcriber:
@@ -49,13 +41,22 @@ class Transcriber:
         return cls(read_bundle(DEFAULT_BUNDLE if folder is None else folder), width=width, threads=threads)
 
     def transcribe(self, wave: NDArray[np.float32]) -> Transcript:
-        """What is said in a mono wave (N,), float32 in [-1, 1] at 16 kHz, of any length."""
-        check_wave(wave)
-        return join([self._utterance(wave[start:end]) for start, end in split_at_pauses(wave, LONGEST_SECONDS)])
+        """What is said in a mono wave (N,), float32 in [-1, 1] at 16 kHz, of any length.
 
-    def hear(self, wave: NDArray[np.float32]) -> Heard:
-        """What the encoder makes of an utterance (N,) of at most ``LONGEST_SECONDS``, in silence as in training."""
-        return self._graphs.encode(in_silence(wave, self.decoding.margin_seconds))
+        Silence around what is said makes no difference but to the seconds; where nobody speaks the text is empty, and
+        the confidence 0, for nothing speaks for it.
+        """
+        check_wave(wave)
+        utterances = find_utterances(wave, self.decoding.margin_seconds)
+        return replace(join([self._transcript(each) for each in utterances]), seconds=len(wave) / SAMPLE_RATE)
+
+    def find_utterance(self, wave: NDArray[np.float32]) -> Utterance | None:
+        """All that is said in a wave (N,) as one utterance, in silence as in training; None where nobody speaks."""
+        return find_utterance(wave, self.decoding.margin_seconds)
+
+    def hear(self, utterance: Utterance) -> Heard:
+        """What the encoder makes of an utterance."""
+        return self._graphs.encode(utterance.wave)
 
     def decode(
         self, heard: Heard, seconds: float, *, n_best: int = 1, constraint: Constraint | None = None
@@ -73,9 +74,9 @@ class Transcriber:
             **self.decoding.of_search(among_commands=constraint is not None),
         )
 
-    def _utterance(self, wave: NDArray[np.float32]) -> Transcript:
-        seconds = len(wave) / SAMPLE_RATE
-        return transcript_of(self.decode(self.hear(wave), seconds)[0], self.bundle.tokenizer, seconds)
+    def _transcript(self, utterance: Utterance) -> Transcript:
+        best = self.decode(self.hear(utterance), utterance.seconds)[0]
+        return transcript_of(best, self.bundle.tokenizer, utterance.seconds)
 
 
 def check_wave(wave: NDArray[np.float32]) -> None:
