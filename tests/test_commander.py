@@ -76,7 +76,8 @@ def test_no_sound_that_is_no_speech_is_a_command(computer: Commander, kind: str)
 
 def test_more_than_an_utterance_is_no_command(computer: Commander) -> None:
     once = sample("find_my_files")
-    long = np.concatenate([once, np.zeros(20 * SAMPLE_RATE, np.float32)])
+    pause = np.zeros(10 * SAMPLE_RATE, np.float32)
+    long = np.concatenate([once, pause, once, pause, once])
     found = computer.understand(long)
     assert (found.understood, found.reading, found.confidence) == (False, None, 0.0)
     assert found.transcript == computer.transcriber.transcribe(long)

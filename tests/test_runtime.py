@@ -18,7 +18,8 @@ from asr.bundle import FILES, read_bundle
 from asr.errors import AudioError, SettingsError
 from asr.model.stepper import TorchStepper
 from asr.runtime.graphs import Graphs
-from asr.runtime.transcriber import LONGEST_SECONDS, Transcriber
+from asr.runtime.speech import LONGEST_SECONDS, find_utterance, find_utterances
+from asr.runtime.transcriber import Transcriber
 from asr.runtime.transcript import Transcript, Word, join, transcript_of
 from asr.search.beam import beam
 from asr.search.hypothesis import Hypothesis
@@ -102,47 +103,62 @@ def test_a_bundle_says_all_about_its_model(tiny: TinyModel) -> None:
     assert bundle.provenance["parameters"] == sum(p.numel() for p in tiny.model.parameters())
 
 
-def test_same_transcript_again_and_in_any_company(tiny_bundle: Path) -> None:
-    waves = [noise(n, seed=n) for n in (0, 800, 24_000, 40_000)]
+def spoken(corpora: Path) -> list[NDArray[np.float32]]:
+    """Two sentences of people."""
+    folder = corpora / "librispeech_dev"
+    return [load_audio(path) for path in sorted(folder.rglob("*.opus"))[:2]]
+
+
+def test_same_transcript_again_and_in_any_company(tiny_bundle: Path, corpora: Path) -> None:
+    waves = [noise(0), noise(800), noise(24_000), *spoken(corpora)]
     one = Transcriber.from_bundle(tiny_bundle)
     forwards = [one.transcribe(wave) for wave in waves]
     backwards = [Transcriber.from_bundle(tiny_bundle, threads=1).transcribe(wave) for wave in waves[::-1]]
-    assert [t.text for t in forwards] == [t.text for t in backwards[::-1]]
+    assert forwards == backwards[::-1]
+    assert forwards[-1].words
 
 
 def test_nothing_is_an_empty_transcript(tiny_bundle: Path) -> None:
     assert Transcriber.from_bundle(tiny_bundle).transcribe(noise(0)) == Transcript("", 0.0, 0.0, (), ())
 
 
-def test_long_recordings_are_heard_in_parts(tiny_bundle: Path) -> None:
+def test_long_recordings_are_heard_in_parts(tiny_bundle: Path, corpora: Path) -> None:
     transcriber = Transcriber.from_bundle(tiny_bundle, width=1)
-    wave = noise(int(1.5 * LONGEST_SECONDS * SAMPLE_RATE))
-    wave[int(12.3 * SAMPLE_RATE) : int(12.9 * SAMPLE_RATE)] = 0
+    first, second = spoken(corpora)
+    pause = np.zeros(3 * SAMPLE_RATE, np.float32)
+    times = math.ceil(LONGEST_SECONDS * SAMPLE_RATE / (len(first) + len(second)))
+    wave = np.concatenate([each for _ in range(times) for part in (first, second) for each in (part, pause)])
     transcript = transcriber.transcribe(wave)
-    cut = int(12.6 * SAMPLE_RATE)
-    parts = [transcriber.transcribe(part) for part in (wave[:cut], wave[cut:])]
-    assert transcript.seconds == pytest.approx(1.5 * LONGEST_SECONDS)
-    assert abs(len(transcript.tokens) - len(join(parts).tokens)) <= 10
+    assert transcript.seconds == len(wave) / SAMPLE_RATE > LONGEST_SECONDS
+    parts = [transcriber.decode(transcriber.hear(each), each.seconds)[0] for each in find_utterances(wave, 0.25)]
+    assert len(parts) > 1
+    pieces = [transcriber.bundle.tokenizer.piece(token) for part in parts for token in part.tokens]
+    assert transcript.tokens == tuple(pieces)
     assert transcript.words
 
 
-def test_an_utterance_is_heard_in_silence(tiny_bundle: Path) -> None:
-    """The margin is part of what the model hears, and not of what is reported or of how much text is allowed."""
-    wave, margin = noise(SAMPLE_RATE, seed=5), np.zeros(SAMPLE_RATE // 4, np.float32)
+def test_an_utterance_is_heard_in_silence(tiny_bundle: Path, corpora: Path) -> None:
+    """The silence is part of what the model hears, and not of how much text is allowed."""
+    wave = spoken(corpora)[0]
     transcriber = Transcriber.from_bundle(tiny_bundle)
     graphs, bundle = Graphs(transcriber.bundle), transcriber.bundle
-    heard = graphs.encode(np.concatenate([margin, wave, margin]))
+    bare = find_utterance(wave, 0.0)
+    assert bare is not None
+    margin = np.zeros(SAMPLE_RATE // 4, np.float32)
+    heard = graphs.encode(np.concatenate([margin, bare.wave, margin]))
     best = beam(
         graphs.stepper(heard),
         width=bundle.decoding.width,
-        max_tokens=15,
+        max_tokens=math.ceil(15 * len(bare.wave) / SAMPLE_RATE),
         length_penalty=bundle.decoding.length_penalty,
         ctc_log_probs=heard.ctc_log_probs,
         ctc_weight=bundle.decoding.ctc_weight,
     )[0]
-    assert transcriber.transcribe(wave) == transcript_of(best, bundle.tokenizer, 1.0)
+    found = transcriber.transcribe(wave)
+    assert found.tokens == transcript_of(best, bundle.tokenizer, 1.0).tokens
+    assert found.seconds == len(wave) / SAMPLE_RATE
     none = replace(bundle, decoding=replace(bundle.decoding, margin_seconds=0.0))
-    assert Transcriber(none).transcribe(wave) != transcriber.transcribe(wave)
+    assert Transcriber(none).transcribe(wave) != found
 
 
 def test_only_a_mono_float_wave_is_taken(tiny_bundle: Path) -> None:
