@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import soundfile
 from conftest import ROOT
+from numpy.typing import NDArray
 from test_scripts import script
 
 from asr.audio.load import SAMPLE_RATE
@@ -45,17 +46,16 @@ jsgf = script("jsgf")
 
 
 @pytest.fixture(scope="module")
-def corpora(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The corpora in miniature: noises, whatever the lists say."""
+def corpora(tmp_path_factory: pytest.TempPathFactory, words: list[NDArray[np.float32]]) -> Path:
+    """The corpora in miniature: three words, whatever the lists say."""
     folder = tmp_path_factory.mktemp("corpora")
-    generator = np.random.default_rng(1)
     for name, texts in LISTS.items():
         lines = ["path\tspeaker\ttext"]
         for text, many in texts:
             for number in range(many):
                 path = f"{'not-wake-words' if text == 'flooring' else text.replace(' ', '')}/{number}.wav"
                 (folder / name).parent.joinpath(path).parent.mkdir(parents=True, exist_ok=True)
-                soundfile.write((folder / name).parent / path, generator.normal(0, 0.1, SAMPLE_RATE // 2), SAMPLE_RATE)
+                soundfile.write((folder / name).parent / path, words[number % 3], SAMPLE_RATE)
                 lines.append(f"{path}\tspeaker{number}\t{text}")
         (folder / name).write_text("\n".join(lines) + "\n", encoding="utf-8")
     return folder

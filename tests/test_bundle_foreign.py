@@ -20,6 +20,7 @@ from conftest import ROOT, TinyModel
 from onnx import TensorProto, helper
 
 from asr.apps.cli import app, run
+from asr.audio.load import load_audio
 from asr.bundle import DecodingSettings, read_bundle, record_score
 from asr.commands.rejection import Rejection
 from asr.errors import AsrError, BundleError, SettingsError
@@ -28,7 +29,7 @@ from asr.runtime.transcriber import Transcriber
 from asr.text.tokenizer import Tokenizer
 from asr.training.export import export_run
 
-WAVE = (np.random.default_rng(0).standard_normal(4_000) * 0.1).astype(np.float32)
+WAVE = load_audio(ROOT / "tests" / "data" / "english_ccc" / "T_26599.opus")
 VALUES: list[Any] = [
     None, True, 0, -1, 1, 3, 10**9, 10**30, 10**400, 0.5, 3.5, -2.5, 1e29, math.nan, math.inf, -math.inf,
     "", "4", "\x1b[31m", "\ud800", [], [1], [[]], {}, {"a": 1},

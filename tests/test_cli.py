@@ -16,11 +16,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+import soxr
 from conftest import ROOT
 
 from asr.apps import microphone
 from asr.apps.cli import app, run, transcribe_app
 from asr.apps.failures import EXTRAS, describe
+from asr.audio.load import load_audio
+from asr.audio.speech import excerpt, find_speech
 from asr.bundle import DecodingSettings
 from asr.data.lists.manifest import read_manifest
 from asr.files import write_whole
@@ -62,8 +65,11 @@ def shell(*arguments: str | Path, **more: object) -> subprocess.CompletedProcess
     return subprocess.run(command, capture_output=True, cwd=ROOT, timeout=120, **more)  # type: ignore[call-overload]
 
 
-def noise(seconds: float = 0.5, rate: int = 16_000) -> np.ndarray:
-    return np.random.default_rng(7).uniform(-0.5, 0.5, round(seconds * rate)).astype(np.float32)
+def spoken(seconds: float = 0.5, rate: int = 16_000) -> np.ndarray:
+    """The beginning of a word, over and over."""
+    wave = load_audio(ROOT / "tests" / "data" / "english_ccc" / "T_26599.opus")
+    start, end = find_speech(wave) or (0, 0)
+    return np.resize(soxr.resample(excerpt(wave, start, end), 16_000, rate), round(seconds * rate))
 
 
 @pytest.fixture
@@ -71,9 +77,9 @@ def folder(tmp_path: Path) -> Path:
     """Three recordings, one of them below."""
     made = tmp_path / "recordings"
     (made / "below").mkdir(parents=True)
-    soundfile.write(made / "a.wav", noise(), 16_000)
-    soundfile.write(made / "b.flac", noise(0.8, 44_100), 44_100)
-    soundfile.write(made / "below" / "c.ogg", noise(0.6), 16_000)
+    soundfile.write(made / "a.wav", spoken(), 16_000)
+    soundfile.write(made / "b.flac", spoken(0.8, 44_100), 44_100)
+    soundfile.write(made / "below" / "c.ogg", spoken(0.6), 16_000)
     (made / "notes.txt").write_text("not a recording")
     return made
 
@@ -224,14 +230,14 @@ BAD = {
     "empty.wav": b"",
     "no_samples.wav": wav(np.zeros(0)),
     "nan.wav": wav(np.full(8000, np.nan), subtype="FLOAT"),
-    "truncated.wav": wav(noise())[:-4000],
+    "truncated.wav": wav(spoken())[:-4000],
     "text.wav": b"this is a letter, not a recording\n" * 20,
 }
 GOOD = {
-    "eight_channels.wav": wav(np.tile(noise()[:, None], 8)),
-    "studio.wav": wav(noise(0.5, 192_000), 192_000),
+    "eight_channels.wav": wav(np.tile(spoken()[:, None], 8)),
+    "studio.wav": wav(spoken(0.5, 192_000), 192_000),
     "silent.wav": wav(np.zeros(8000), subtype="PCM_U8"),
-    "one_sample.wav": wav(noise()[:1]),
+    "one_sample.wav": wav(spoken()[:1]),
 }
 
 
@@ -576,7 +582,7 @@ def test_prepare_lists_a_corpus(asr: Asr, tmp_path: Path) -> None:
     recordings = tmp_path / "fsdd" / "recordings"
     recordings.mkdir(parents=True)
     for name in ("3_theo_0", "4_jackson_0", "5_jackson_1", "6_nicolas_0"):
-        soundfile.write(recordings / f"{name}.wav", noise(0.9), 16_000)
+        soundfile.write(recordings / f"{name}.wav", spoken(0.9), 16_000)
     out = tmp_path / "lists"
     ended = asr("prepare", "digits", tmp_path / "fsdd", out)
     assert ended.status == 0, ended.error
@@ -652,8 +658,8 @@ def test_mic_listens(asr: Asr, tiny_bundle: Path, monkeypatch: pytest.MonkeyPatc
 
     def recorded(device: int | str | None, *, report: Callable[[str], None]) -> Iterator[np.ndarray]:
         devices.append(device)
-        silence, speech = np.zeros(800, np.float32), noise(0.05)
-        yield from [silence] * 20 + [speech] * 20 + [silence] * 40
+        silence, speech = np.zeros(800, np.float32), spoken(1.0)
+        yield from [silence] * 20 + np.split(speech, 20) + [silence] * 40
 
     monkeypatch.setattr(microphone, "microphone_blocks", recorded)
     for options in ([], ["--device", "2"], ["--device", "USB"]):

@@ -106,6 +106,13 @@ def test_an_utterance_that_the_stream_breaks_off_is_transcribed(words: list[np.n
     assert [line.split()[0] for line in lines] == ["end", "stopped"]
 
 
+def test_a_sound_that_is_no_speech_gives_nothing(words: list[np.ndarray]) -> None:
+    tone = (0.3 * np.sin(2 * np.pi * 1000 * np.arange(SAMPLE_RATE) / SAMPLE_RATE)).astype(np.float32)
+    lines: list[str] = []
+    listen([stream_of([tone, words[0], tone])], lambda _: SimpleNamespace(text="word"), lines.append)
+    assert [line.split()[0] for line in lines] == ["word", "stopped"]
+
+
 @pytest.mark.parametrize("stop", [KeyboardInterrupt, AudioError("gone")])
 @pytest.mark.parametrize("where", ["blocks", "transcribe"])
 def test_the_stream_is_closed_whatever_ends_it(words: list[np.ndarray], stop: BaseException, where: str) -> None:

@@ -17,7 +17,7 @@ from conftest import ROOT, TinyModel
 from numpy.typing import NDArray
 from PIL import Image
 
-from asr.audio.load import SAMPLE_RATE
+from asr.audio.load import SAMPLE_RATE, load_audio
 from asr.audio.mfcc import Mfcc
 from asr.bundle import WEIGHTS, read_bundle
 from asr.errors import BundleError
@@ -48,10 +48,10 @@ bench = script("bench_transcribe")
 
 
 @pytest.fixture(scope="module")
-def recording(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def recording(tmp_path_factory: pytest.TempPathFactory, words: list[NDArray[np.float32]]) -> Path:
     """A name with signs that a formula would begin with."""
     path = tmp_path_factory.mktemp("recordings") / "a $x^ b_$.wav"
-    soundfile.write(path, noise(1.5), SAMPLE_RATE)
+    soundfile.write(path, np.resize(words[2], round(1.5 * SAMPLE_RATE)), SAMPLE_RATE, subtype="FLOAT")
     return path
 
 
@@ -131,7 +131,7 @@ def test_the_picture_of_a_recording(tiny: TinyModel, recording: Path, tmp_path: 
     out = tmp_path / "picture.png"
     done = run_script("draw.py", "recording", recording, out, "--bundle", tiny.bundle)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
-    said = Transcriber.from_bundle(tiny.bundle).transcribe(noise(1.5)).text
+    said = Transcriber.from_bundle(tiny.bundle).transcribe(load_audio(recording)).text
     assert said
     assert description(out) == said
 
@@ -173,7 +173,8 @@ def test_a_training_of_few_numbers_can_be_drawn(draw: ModuleType, kept: int) -> 
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["recording", "long.wav", "out.png"], "long.wav: found 20.5 s, wanted at most 20 s"),
+        (["recording", "long.wav", "out.png"], "s of speech, wanted some and at most 20 s"),
+        (["recording", "still.wav", "out.png"], "still.wav: found 0.0 s of speech, wanted some"),
         (["recording", "short.wav", "out.pdf"], "out.pdf: found a name that does not end in .png"),
         (["recording", "short.wav", "missing/out.png"], "No such file or directory: 'missing/out.png'"),
         (["training", "missing", "out.png"], "missing: found no csv/version_*/metrics.csv with numbers"),
@@ -185,11 +186,13 @@ def test_what_cannot_be_drawn_is_said_in_a_line(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
+    words: list[NDArray[np.float32]],
     arguments: list[str],
     said: str,
 ) -> None:
-    soundfile.write(tmp_path / "long.wav", noise(20.5), SAMPLE_RATE)
-    soundfile.write(tmp_path / "short.wav", noise(0.1), SAMPLE_RATE)
+    soundfile.write(tmp_path / "long.wav", np.resize(words[2], 25 * SAMPLE_RATE), SAMPLE_RATE)
+    soundfile.write(tmp_path / "short.wav", words[2], SAMPLE_RATE)
+    soundfile.write(tmp_path / "still.wav", noise(0.1), SAMPLE_RATE)
     monkeypatch.chdir(tmp_path)
     more = ["--bundle", str(tiny.bundle)] if arguments[0] == "recording" else []
     monkeypatch.setattr(sys, "argv", ["draw.py", *arguments, *more])

@@ -1,7 +1,6 @@
 """Where somebody speaks, and that what lies around it makes no difference."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,7 +12,6 @@ from numpy.typing import NDArray
 from asr.apps.listening import Listening, hear_all
 from asr.audio.load import SAMPLE_RATE, load_audio
 from asr.audio.speech import BLOCK, MARGIN_SECONDS, excerpt, find_pieces, find_speech, speech_likelihoods
-from asr.bundle import read_bundle
 from asr.data.lists.manifest import read_manifest, read_utterance
 from asr.runtime.commander import Commander
 from asr.runtime.speech import LONGEST_SECONDS, find_utterance, find_utterances
@@ -228,13 +226,3 @@ def test_speech_without_a_pause_is_cut_where_it_is_quietest(monkeypatch: pytest.
     utterances = list(find_utterances(wave, 0.0))
     np.testing.assert_array_equal(np.concatenate([each.wave for each in utterances]), wave[640:-640])
     assert all(each.seconds <= LONGEST_SECONDS for each in utterances)
-
-
-def test_a_bundle_may_ask_for_other_silence(tiny_bundle: Path) -> None:
-    assert read_bundle(tiny_bundle).decoding.margin_seconds == 0.25
-    found = Transcriber.from_bundle(tiny_bundle).find_utterance(SPEECH[0])
-    bare = find_utterance(SPEECH[0], 0.0)
-    assert found is not None
-    assert bare is not None
-    np.testing.assert_array_equal(found.wave, np.pad(bare.wave, SAMPLE_RATE // 4))
-    assert found.seconds == bare.seconds

@@ -31,6 +31,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from asr.audio.levels import frame_powers
+from asr.errors import AudioError
 
 CHUNK: Final = 512
 """Samples at 16 kHz of which the model says one thing."""
@@ -167,8 +168,16 @@ def _runs(mask: NDArray[np.bool_]) -> list[tuple[int, int]]:
 
 @functools.cache
 def _session() -> Any:
+    """Silero's model, loaded once, to run on one thread. Raises AudioError where its file cannot be used."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
-    return onnxruntime.InferenceSession(_MODEL, options, providers=["CPUExecutionProvider"])
+    options.log_severity_level = 4  # it raises what it would write to standard error
+    try:
+        return onnxruntime.InferenceSession(_MODEL, options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # onnxruntime's classes share no other base
+        reason = " ".join(str(error).split())[:300]
+        raise AudioError(
+            f"{_MODEL}: cannot be loaded ({reason}), wanted the model of voices; install asr again"
+        ) from error
