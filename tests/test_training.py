@@ -699,6 +699,30 @@ def test_every_utterance_of_training_has_a_vocal_tract_of_its_own(data: Path, tr
     assert float(drawn.log().mean()) == pytest.approx(0, abs=0.02)
 
 
+def test_the_margins_of_training_are_drawn_for_each_end_of_each_row(data: Path) -> None:
+    built = speech_module(data, margin_seconds=0.5)
+    given: list[Any] = []
+    built.mfcc.register_forward_pre_hook(lambda _, inputs: given.append(inputs[:2]))
+    seeds = torch.from_numpy(np.random.default_rng(0).integers(2**63, size=400))
+    waves, lengths = torch.ones(400, 100), torch.full((400,), 100)
+    empty = torch.zeros(400, 0, dtype=torch.int64)
+    rows = Batch([""] * 400, [""] * 400, waves, lengths, empty, 0 * lengths, empty, 0 * lengths, seeds)
+    built._features(rows, drawn=True)
+    padded, ends = given.pop()
+    before, after = padded.argmax(dim=1), ends - 100 - padded.argmax(dim=1)
+    assert torch.equal(padded.sum(dim=1), lengths.float()), "the row itself is all there"
+    for margin in (before, after):
+        assert 0 <= int(margin.min()) < 300
+        assert 15_700 < int(margin.max()) <= 16_000
+        assert float(margin.float().mean()) == pytest.approx(8_000, rel=0.1)
+    assert abs(float(torch.corrcoef(torch.stack([before, after]).float())[0, 1])) < 0.15
+    few = rows._replace(ids=rows.ids[7:9], waves=waves[7:9], wave_lengths=lengths[7:9], seeds=seeds[7:9])
+    built._features(few, drawn=True)
+    assert torch.equal(given.pop()[1], ends[7:9]), "whatever else is in the batch"
+    built._features(few)
+    assert given.pop()[1].tolist() == [16_100, 16_100], "the dev set's are as the bundle has them"
+
+
 def test_a_batch_of_silence_has_finite_losses(data: Path) -> None:
     built = speech_module(data)
     batch = batch_of_silence()

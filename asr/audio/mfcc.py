@@ -152,8 +152,8 @@ def _delta(features: Tensor, frames: Tensor | None) -> Tensor:
 def normalise(features: Tensor, frames: Tensor | None, settings: FeatureSettings) -> Tensor:
     """Mean 0 and variance 1 over the frames of a row (B, T, F) that count, each coefficient for itself.
 
-    Without ``frames`` (B,) all T are the row's own; with them, those beyond are zero. The floor under the variance keeps
-    an all but silent recording from being blown up into something like speech.
+    Without ``frames`` (B,) all T are the row's own; with them, those beyond are zero. The floor under the variance
+    keeps an all but silent recording from being blown up into something like speech.
     """
     valid = None
     if frames is not None:
@@ -170,9 +170,9 @@ def normalise(features: Tensor, frames: Tensor | None, settings: FeatureSettings
 def frame_weights(features: Tensor, valid: Tensor | None, settings: FeatureSettings) -> Tensor:
     """How much each frame of (B, T, F) counts in the means, from 0 to 1: (B, T).
 
-    A frame's level is the mean of its log mel bands, which is what the first coefficient is. It is compared with that of
-    the recording's tenth loudest frame, which no silence, no fainter noise and no click of a few frames moves, however
-    long the recording is. Where there are fewer frames than that, all count.
+    A frame's level is the mean of its log mel bands, which is what the first coefficient is. It is compared with that
+    of the recording's tenth loudest frame, which no silence, no fainter noise and no click of a few frames moves,
+    however long the recording is. Where there are fewer frames than that, all count.
     """
     everywhere = torch.ones_like(features[..., 0])
     own = everywhere if valid is None else everywhere * valid
