@@ -25,6 +25,7 @@ from asr.data.augmentation.augmenter import AugmentationSettings
 from asr.data.batches.batching import BatchSettings
 from asr.data.batches.dataset import Batch
 from asr.errors import AsrError, BundleError, ManifestError, SettingsError
+from asr.model.settings import ModelSettings
 from asr.text.tokenizer import Tokenizer
 from asr.training import command, module
 from asr.training.checkpoints import CHECKPOINTS
@@ -235,6 +236,15 @@ def test_a_checkpoint_of_another_model_is_refused(straight: Path, data: Path, ar
     other.write_bytes(Tokenizer.train(["too red ore wand gone"] * 10, 36).model)
     with pytest.raises(SettingsError, match="checkpoint's tokenizer"):
         train([*arguments, checkpoint, f"--model.tokenizer={other}"])
+
+
+def test_a_run_may_go_on_with_another_dropout(data: Path) -> None:
+    """It is no dimension, and how much of it a model wants shows late."""
+    kept: dict[str, Any] = {}
+    speech_module(data, model=ModelSettings(16, 2, 32, 4, 1, dropout=0.1)).on_save_checkpoint(kept)
+    speech_module(data, model=ModelSettings(16, 2, 32, 4, 1, dropout=0.0)).on_load_checkpoint(kept)
+    with pytest.raises(SettingsError, match="checkpoint's model"):
+        speech_module(data, model=ModelSettings(32, 2, 32, 4, 1, dropout=0.1)).on_load_checkpoint(kept)
 
 
 def test_a_missing_checkpoint_is_refused(arguments: list[str]) -> None:

@@ -39,6 +39,7 @@ class Mfcc(nn.Module):
                 "pad_mode": "constant",
             },
         )
+        self.transform.MelSpectrogram.spectrogram.power = None  # complex: see log_mel
 
     def forward(self, waves: Tensor, lengths: Tensor, tracts: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Features of float32 waves in [-1, 1]; frames beyond a row's own length are zero.
@@ -61,10 +62,11 @@ class Mfcc(nn.Module):
         """
         # torchaudio cannot take a wave of no samples; one zero has the same single frame.
         waves = functional.pad(waves, (0, max(0, 1 - waves.shape[1])))
+        # Its own power is the square of a modulus, with a root that nobody wants: a 27th of a training step.
+        power = torch.view_as_real(self.transform.MelSpectrogram.spectrogram(waves)).square().sum(dim=-1)
         if tracts is None:
-            mel = cast(Tensor, self.transform.MelSpectrogram(waves))
+            mel = cast(Tensor, self.transform.MelSpectrogram.mel_scale(power))
         else:
-            power = self.transform.MelSpectrogram.spectrogram(waves)
             bank = cast(Tensor, self.transform.MelSpectrogram.mel_scale.fb)
             mel = (moved(bank, tracts).transpose(1, 2) @ power).clamp(min=0)
         # torchaudio's own logarithm adds a fixed 1e-6; written out so that the floor is the setting's.

@@ -308,7 +308,11 @@ class SpeechModule(lightning.LightningModule):
             raise SettingsError("the checkpoint is none of `asr train`'s; go on from one of a run's checkpoints")
         pairs = {
             "features": (FeatureSettings.from_dict(saved["features"]), self.features),
-            "model": (ModelSettings.from_dict(saved["model"]), self.settings),
+            # Dropout is no dimension: it may be another from here on.
+            "model": (
+                replace(ModelSettings.from_dict(saved["model"]), dropout=self.settings.dropout),
+                self.settings,
+            ),
             "tokenizer": (Tokenizer(saved["tokenizer"]).digest, self.tokenizer.digest),
             "margin_seconds": (saved["margin_seconds"], self.margin_seconds),
         }
@@ -331,7 +335,6 @@ class SpeechModule(lightning.LightningModule):
         bundle = read_bundle(folder)
         pairs = {
             "features": (bundle.features, self.features),
-            # Dropout is no dimension: it may be another from here on.
             "model": (
                 replace(ModelSettings.from_dict(dict(bundle.model)), dropout=self.settings.dropout),
                 self.settings,
