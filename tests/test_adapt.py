@@ -36,7 +36,7 @@ from asr.data.lists.manifest import read_manifest
 from asr.data.synthetic import engines, voices
 from asr.data.synthetic.lessons import covering, lesson, ordinary_words, other_domains
 from asr.data.synthetic.near_misses import near_misses
-from asr.data.synthetic.noise import LEVELS_DB, made_noise
+from asr.data.synthetic.noise import LEVELS_DB, made_noise, made_tones
 from asr.errors import AsrError, BundleError, ManifestError, SettingsError
 from asr.text.tokenizer import Tokenizer
 from asr.training.adaptation import (
@@ -363,6 +363,28 @@ def test_made_noise_is_in_range_and_as_loud_as_it_says(seed: int, seconds: float
     level = 20 * np.log10(np.sqrt(np.mean(np.square(noise, dtype=np.float64))))
     assert LEVELS_DB[0] - 0.5 <= level <= LEVELS_DB[1] + 0.5
     assert np.array_equal(noise, made_noise(seconds, np.random.default_rng(seed)))
+
+
+@settings(max_examples=30)
+@given(st.integers(0, 2**32), st.floats(0, 3))
+def test_made_tones_are_in_range_and_have_pitch(seed: int, seconds: float) -> None:
+    tones = made_tones(seconds, np.random.default_rng(seed))
+    assert tones.shape == (round(seconds * 16_000),)
+    assert tones.dtype == np.float32
+    assert np.abs(tones).max(initial=0) <= 2 * 10 ** (LEVELS_DB[1] / 20) + 1e-6
+    assert np.array_equal(tones, made_tones(seconds, np.random.default_rng(seed)))
+    if len(tones) > 2048:
+        loudest = int(np.argmax(np.convolve(np.square(tones, dtype=np.float64), np.ones(1024), "valid")))
+        power = np.abs(np.fft.rfft(tones[loudest : loudest + 1024] * np.hanning(1024))) ** 2
+        assert np.sort(power)[-51:].sum() > 0.6 * power.sum(), "in a tenth of the frequencies; of noise a third"
+
+
+def test_made_tones_are_of_many_kinds() -> None:
+    """Some are silent between beeps, some never; some move, some stand still."""
+    made = [made_tones(4, np.random.default_rng(seed)) for seed in range(40)]
+    silent = [float(np.mean(np.abs(tones) < 1e-5)) for tones in made]
+    assert min(silent) < 0.05
+    assert max(silent) > 0.3
 
 
 # The folder of the work

@@ -242,6 +242,21 @@ def test_the_speed_of_batches_beside_the_model(tmp_path: Path) -> None:
             assert 0 < float(speed) / pace == pytest.approx(float(ratio), rel=0.2, abs=0.1), name
 
 
+def test_the_speed_of_a_training_step_against_the_processor(tmp_path: Path) -> None:
+    config = tmp_path / "train.yaml"
+    model = "{d_model: 16, heads: 2, feedforward: 16, encoder_layers: 4, decoder_layers: 1, stack: 6}"
+    config.write_text(f"model: {{model: {model}, features: {{speech_range_db: 15}}}}\n", encoding="utf-8")
+    options = ["--seconds", "4", "--rows", "1", "2", "--rounds", "2", "--set", "stack=1,dropout=0.1"]
+    done = run_script("bench_training.py", "--config", config, *options)
+    assert (done.returncode, done.stderr) == (0, "")
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in done.stdout.splitlines() if line[:1] == "|"]
+    assert [row[0] for row in rows[2:]] == ["the config's"] * 2 + ["stack=1,dropout=0.1"] * 2
+    for _, _, _, reached, limit, share in rows[2:]:
+        assert 0 < float(reached) < float(limit)
+        assert float(share.rstrip("%")) / 100 == pytest.approx(float(reached) / float(limit), abs=0.02)
+    assert float(rows[2][4]) > 2 * float(rows[4][4]), "a sixth of the steps are fewer products"
+
+
 def test_every_product_of_the_model_is_counted(tiny: TinyModel, bench: ModuleType) -> None:
     s, vocabulary, width = tiny.model.settings, tiny.tokenizer.vocabulary, tiny.features.dimension
     d, steps = s.d_model, 25

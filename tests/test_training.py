@@ -25,6 +25,7 @@ from asr.data.augmentation.augmenter import AugmentationSettings
 from asr.data.batches.batching import BatchSettings
 from asr.data.batches.dataset import Batch
 from asr.errors import AsrError, BundleError, ManifestError, SettingsError
+from asr.model.settings import ModelSettings
 from asr.text.tokenizer import Tokenizer
 from asr.training import command, module
 from asr.training.checkpoints import CHECKPOINTS
@@ -235,6 +236,15 @@ def test_a_checkpoint_of_another_model_is_refused(straight: Path, data: Path, ar
     other.write_bytes(Tokenizer.train(["too red ore wand gone"] * 10, 36).model)
     with pytest.raises(SettingsError, match="checkpoint's tokenizer"):
         train([*arguments, checkpoint, f"--model.tokenizer={other}"])
+
+
+def test_a_run_may_go_on_with_another_dropout(data: Path) -> None:
+    """It is no dimension, and how much of it a model wants shows late."""
+    kept: dict[str, Any] = {}
+    speech_module(data, model=ModelSettings(16, 2, 32, 4, 1, dropout=0.1)).on_save_checkpoint(kept)
+    speech_module(data, model=ModelSettings(16, 2, 32, 4, 1, dropout=0.0)).on_load_checkpoint(kept)
+    with pytest.raises(SettingsError, match="checkpoint's model"):
+        speech_module(data, model=ModelSettings(32, 2, 32, 4, 1, dropout=0.1)).on_load_checkpoint(kept)
 
 
 def test_a_missing_checkpoint_is_refused(arguments: list[str]) -> None:
@@ -697,6 +707,30 @@ def test_every_utterance_of_training_has_a_vocal_tract_of_its_own(data: Path, tr
     assert 1 / 1.2 <= float(drawn.min()) < 0.85
     assert 1.18 < float(drawn.max()) <= 1.2
     assert float(drawn.log().mean()) == pytest.approx(0, abs=0.02)
+
+
+def test_the_margins_of_training_are_drawn_for_each_end_of_each_row(data: Path) -> None:
+    built = speech_module(data, margin_seconds=0.5)
+    given: list[Any] = []
+    built.mfcc.register_forward_pre_hook(lambda _, inputs: given.append(inputs[:2]))
+    seeds = torch.from_numpy(np.random.default_rng(0).integers(2**63, size=400))
+    waves, lengths = torch.ones(400, 100), torch.full((400,), 100)
+    empty = torch.zeros(400, 0, dtype=torch.int64)
+    rows = Batch([""] * 400, [""] * 400, waves, lengths, empty, 0 * lengths, empty, 0 * lengths, seeds)
+    built._features(rows, drawn=True)
+    padded, ends = given.pop()
+    before, after = padded.argmax(dim=1), ends - 100 - padded.argmax(dim=1)
+    assert torch.equal(padded.sum(dim=1), lengths.float()), "the row itself is all there"
+    for margin in (before, after):
+        assert 0 <= int(margin.min()) < 300
+        assert 15_700 < int(margin.max()) <= 16_000
+        assert float(margin.float().mean()) == pytest.approx(8_000, rel=0.1)
+    assert abs(float(torch.corrcoef(torch.stack([before, after]).float())[0, 1])) < 0.15
+    few = rows._replace(ids=rows.ids[7:9], waves=waves[7:9], wave_lengths=lengths[7:9], seeds=seeds[7:9])
+    built._features(few, drawn=True)
+    assert torch.equal(given.pop()[1], ends[7:9]), "whatever else is in the batch"
+    built._features(few)
+    assert given.pop()[1].tolist() == [16_100, 16_100], "the dev set's are as the bundle has them"
 
 
 def test_a_batch_of_silence_has_finite_losses(data: Path) -> None:

@@ -19,7 +19,13 @@ class FeatureSettings:
 
     The defaults are the field's: 25 ms Hann windows every 10 ms at 16 kHz, 80 triangular bands on the HTK mel scale,
     natural logarithm, orthonormal DCT-II, the first 40 coefficients. ``deltas`` appends that many orders of time
-    derivatives. Raises SettingsError for a combination that makes no sense.
+    derivatives.
+
+    Each coefficient is normalised to mean 0 and variance 1 over the recording's own frames: over all of them, or with a
+    ``speech_range_db`` above 0 over those that are at most about so many decibels fainter than its loud ones, so that
+    what is silent around speech has no part in it.
+
+    Raises SettingsError for a combination that makes no sense.
     """
 
     sample_rate: int = 16_000
@@ -32,6 +38,7 @@ class FeatureSettings:
     deltas: int = 0
     log_floor: float = 1e-6
     variance_floor: float = 1e-2
+    speech_range_db: float = 0.0
 
     def __post_init__(self) -> None:
         """Refuse settings that would give features of no meaning."""
@@ -49,6 +56,7 @@ class FeatureSettings:
         check_number("features", "deltas", self.deltas, 0, 2, whole=True)
         check_number("features", "log_floor", self.log_floor, 0, 1e30, above=True)
         check_number("features", "variance_floor", self.variance_floor, 0, 1e30, above=True)
+        check_number("features", "speech_range_db", self.speech_range_db, 0, 200)
         if self.coefficients > self.mel_bands:
             raise SettingsError(
                 f"features: {self.coefficients} coefficients of {self.mel_bands} mel bands; "

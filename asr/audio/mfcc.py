@@ -1,5 +1,6 @@
 """MFCC on the batch's device (torchaudio), and the same numbers as a graph that ONNX can hold."""
 
+import math
 from typing import cast
 
 import torch
@@ -8,6 +9,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from asr.audio.features import FeatureSettings
+
+_LOUD_FRAMES = 10
+_EDGE_DB = 2.0  # over which a frame goes from hardly counting to nearly all
+_NO_LEVEL = -1e4  # dB, of frames that are none
 
 
 class Mfcc(nn.Module):
@@ -34,6 +39,7 @@ class Mfcc(nn.Module):
                 "pad_mode": "constant",
             },
         )
+        self.transform.MelSpectrogram.spectrogram.power = None  # complex: see log_mel
 
     def forward(self, waves: Tensor, lengths: Tensor, tracts: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Features of float32 waves in [-1, 1]; frames beyond a row's own length are zero.
@@ -56,10 +62,11 @@ class Mfcc(nn.Module):
         """
         # torchaudio cannot take a wave of no samples; one zero has the same single frame.
         waves = functional.pad(waves, (0, max(0, 1 - waves.shape[1])))
+        # Its own power is the square of a modulus, with a root that nobody wants: a 27th of a training step.
+        power = torch.view_as_real(self.transform.MelSpectrogram.spectrogram(waves)).square().sum(dim=-1)
         if tracts is None:
-            mel = cast(Tensor, self.transform.MelSpectrogram(waves))
+            mel = cast(Tensor, self.transform.MelSpectrogram.mel_scale(power))
         else:
-            power = self.transform.MelSpectrogram.spectrogram(waves)
             bank = cast(Tensor, self.transform.MelSpectrogram.mel_scale.fb)
             mel = (moved(bank, tracts).transpose(1, 2) @ power).clamp(min=0)
         # torchaudio's own logarithm adds a fixed 1e-6; written out so that the floor is the setting's.
@@ -145,17 +152,37 @@ def _delta(features: Tensor, frames: Tensor | None) -> Tensor:
 
 
 def normalise(features: Tensor, frames: Tensor | None, settings: FeatureSettings) -> Tensor:
-    """Mean 0 and variance 1 over a row's own frames, each coefficient for itself; zeros beyond them.
+    """Mean 0 and variance 1 over the frames of a row (B, T, F) that count, each coefficient for itself.
 
-    The floor under the variance keeps an all but silent recording from being blown up into something like speech.
+    Without ``frames`` (B,) all T are the row's own; with them, those beyond are zero. The floor under the variance
+    keeps an all but silent recording from being blown up into something like speech.
     """
-    if frames is None:
-        mean = features.mean(dim=1, keepdim=True)
-        variance = (features - mean).square().mean(dim=1, keepdim=True)
-        return (features - mean) / torch.sqrt(variance + settings.variance_floor)
-    valid = (torch.arange(features.shape[1], device=features.device) < frames.unsqueeze(1)).unsqueeze(-1)
-    count = frames.view(-1, 1, 1)
-    mean = (features * valid).sum(dim=1, keepdim=True) / count
-    centred = (features - mean) * valid
-    variance = centred.square().sum(dim=1, keepdim=True) / count
-    return centred / torch.sqrt(variance + settings.variance_floor)
+    valid = None
+    if frames is not None:
+        valid = torch.arange(features.shape[1], device=features.device) < frames.unsqueeze(1)
+    counts = frame_weights(features, valid, settings).unsqueeze(-1)
+    total = counts.sum(dim=1, keepdim=True)
+    mean = (features * counts).sum(dim=1, keepdim=True) / total
+    centred = features - mean
+    variance = (centred.square() * counts).sum(dim=1, keepdim=True) / total
+    normal = centred / torch.sqrt(variance + settings.variance_floor)
+    return normal if valid is None else normal * valid.unsqueeze(-1)
+
+
+def frame_weights(features: Tensor, valid: Tensor | None, settings: FeatureSettings) -> Tensor:
+    """How much each frame of (B, T, F) counts in the means, from 0 to 1: (B, T).
+
+    A frame's level is the mean of its log mel bands, which is what the first coefficient is. It is compared with that
+    of the recording's tenth loudest frame, which no silence, no fainter noise and no click of a few frames moves,
+    however long the recording is. Where there are fewer frames than that, all count.
+    """
+    everywhere = torch.ones_like(features[..., 0])
+    own = everywhere if valid is None else everywhere * valid
+    if not settings.speech_range_db:
+        return own
+    level = features[..., 0] * (10 / math.log(10) / math.sqrt(settings.mel_bands))  # nats, orthonormal DCT → dB
+    if valid is not None:
+        level = level.masked_fill(~valid, _NO_LEVEL)
+    nothing = torch.full_like(level[:, :1], _NO_LEVEL).expand(-1, _LOUD_FRAMES)
+    loud = torch.cat([level, nothing], dim=1).topk(_LOUD_FRAMES, dim=1).values[:, -1:]
+    return own * torch.sigmoid((level - loud + settings.speech_range_db) / _EDGE_DB)

@@ -163,6 +163,7 @@ def config_of(bundle: Bundle, material: Material, run: Path, *, peak_rate: float
             "dev": [str(path) for path in material.dev],
             "noise": [str(path) for path in material.rehearsed.noise],
             "impulses": [str(path) for path in material.rehearsed.impulses],
+            "made_noises": data.get("made_noises", 0),
             "simulated_rooms": data.get("simulated_rooms", 0),
             "augmentation": {**_known(AugmentationSettings, _part(data, "augmentation")), "ramp_epochs": 0.0},
             "batches": _known(BatchSettings, _part(data, "batches")),

@@ -25,9 +25,12 @@ from asr.data.batches.waves import Waves
 from asr.data.lists.manifest import check_disjoint, read_manifest
 from asr.data.lists.utterance import Utterance
 from asr.data.shards.index import ShardFolder, open_shards
+from asr.data.synthetic.noise import made_noise, made_tones
 from asr.errors import SettingsError
 from asr.text.tokenizer import Tokenizer
 from asr.training.loader import EpochLoader, Numbers
+
+_NOISE_SECONDS = 8.0  # of each that is made
 
 
 @dataclass(frozen=True)
@@ -59,9 +62,10 @@ class SpeechData(lightning.LightningDataModule):
     """Batches from manifests.
 
     ``train`` are sources with their weights; ``dev`` chooses the model; ``noise`` holds recordings without speech, for
-    mixing and as examples of nothing said. Speakers may not be shared by train and dev. ``phonemes`` adds targets for
-    the auxiliary phoneme loss: ``auto`` where espeak-ng is installed, ``on`` refuses to run without it, ``off``.
-    ``impulses`` are recorded responses of rooms, and ``simulated_rooms`` so many more are computed, for reverberation.
+    mixing and as examples of nothing said, and ``made_noises`` so many more are computed, every other one of tones.
+    Speakers may not be shared by train and dev. ``phonemes`` adds targets for the auxiliary phoneme loss: ``auto``
+    where espeak-ng is installed, ``on`` refuses to run without it, ``off``. ``impulses`` are recorded responses of
+    rooms, and ``simulated_rooms`` so many more are computed, for reverberation.
     ``hold_hours`` of each split are kept decoded in memory. With ``stream``, the training set is not held but read as
     it goes from folders of shards, on a disk or at any URL of fsspec; an epoch is then ``stream_hours`` of audio long,
     for all processes together, or with 0 once through everything. Where several processes train together, each takes
@@ -76,6 +80,7 @@ class SpeechData(lightning.LightningDataModule):
         dev: list[Path],
         noise: list[Path] | None = None,
         impulses: list[Path] | None = None,
+        made_noises: int = 0,
         simulated_rooms: int = 0,
         augmentation: AugmentationSettings = AugmentationSettings(),
         batches: BatchSettings = BatchSettings(),
@@ -93,6 +98,7 @@ class SpeechData(lightning.LightningDataModule):
         self.dev = dev
         self.noise = noise or []
         self.impulses = impulses or []
+        self.made_noises = made_noises
         self.simulated_rooms = simulated_rooms
         self.augmentation = augmentation
         self.batches = batches
@@ -111,10 +117,10 @@ class SpeechData(lightning.LightningDataModule):
         for name, given in (("join_ramp_epochs", join_ramp_epochs), ("stream_hours", stream_hours)):
             if not 0 <= given < math.inf:
                 raise SettingsError(f"data: {name} is {given}; it is a number from 0 up")
-        if workers < 0 or seed < 0 or simulated_rooms < 0:
-            raise SettingsError(
-                f"data: workers is {workers}, seed {seed} and simulated_rooms {simulated_rooms}; none may be below 0"
-            )
+        counts = {"workers": workers, "seed": seed, "made_noises": made_noises, "simulated_rooms": simulated_rooms}
+        for name, count in counts.items():
+            if count < 0:
+                raise SettingsError(f"data: {name} is {count}; it is a number from 0 up")
         # YAML reads a bare on or off as true or false.
         self.with_phonemes = phonemes in ("on", True) or (phonemes == "auto" and pronunciation.available())
         self._ready = False
@@ -134,6 +140,9 @@ class SpeechData(lightning.LightningDataModule):
         self._dev = Waves(dev, self.hold_hours, "dev set")
         noises = Waves([u for path in self.noise for u in read_manifest(path)], self.hold_hours, "noises")
         self._noises: list[NDArray[np.float32]] = [noises[i] for i in range(len(noises)) if noises.lengths[i]]
+        for number in range(self.made_noises):
+            make = made_tones if number % 2 else made_noise
+            self._noises.append(make(_NOISE_SECONDS, np.random.default_rng([self.seed, number])))
         rooms = measured([u for path in self.impulses for u in read_manifest(path)])
         rooms += simulated(self.simulated_rooms, self.seed)
         self._augmenter = Augmenter(self.augmentation, self._noises, rooms)

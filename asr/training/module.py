@@ -119,8 +119,8 @@ class SpeechModule(lightning.LightningModule):
     Every update draws from generators that are set by ``seed``, the update's number and the rank, so that a resumed
     run goes on as the straight one would. ``decoded_at_most`` utterances of a dev set are read by greedy search after
     an epoch, evenly chosen, which is the slow part; the losses and the CTC head's reading take in all of them.
-    ``margin_seconds`` of silence stand before and after every utterance, here and in the bundle: features are
-    normalised over an utterance, and a recording that is cut close would have another mean.
+    ``margin_seconds`` of silence stand before and after every utterance, here and in the bundle; in training none to
+    twice as much, drawn for each end, so that where an utterance begins is nothing to learn.
     ``start_from`` is the folder of a bundle whose weights the model begins with, in place of random ones; it must have
     the same features, dimensions and tokenizer. Raises SettingsError or BundleError.
     """
@@ -193,7 +193,7 @@ class SpeechModule(lightning.LightningModule):
         if self.spec_augment.tract:
             spread = torch.rand(len(batch.ids), device=batch.waves.device) * 2 - 1
             tracts = (1 + self.spec_augment.tract) ** spread
-        features, lengths = self._features(batch, tracts)
+        features, lengths = self._features(batch, tracts, drawn=True)
         if self.global_step >= self.spec_augment.from_update:
             features = self._mask(features)
         losses = self._losses(batch, features, lengths, self.loss.label_smoothing)[1]
@@ -308,7 +308,11 @@ class SpeechModule(lightning.LightningModule):
             raise SettingsError("the checkpoint is none of `asr train`'s; go on from one of a run's checkpoints")
         pairs = {
             "features": (FeatureSettings.from_dict(saved["features"]), self.features),
-            "model": (ModelSettings.from_dict(saved["model"]), self.settings),
+            # Dropout is no dimension: it may be another from here on.
+            "model": (
+                replace(ModelSettings.from_dict(saved["model"]), dropout=self.settings.dropout),
+                self.settings,
+            ),
             "tokenizer": (Tokenizer(saved["tokenizer"]).digest, self.tokenizer.digest),
             "margin_seconds": (saved["margin_seconds"], self.margin_seconds),
         }
@@ -331,7 +335,6 @@ class SpeechModule(lightning.LightningModule):
         bundle = read_bundle(folder)
         pairs = {
             "features": (bundle.features, self.features),
-            # Dropout is no dimension: it may be another from here on.
             "model": (
                 replace(ModelSettings.from_dict(dict(bundle.model)), dropout=self.settings.dropout),
                 self.settings,
@@ -346,9 +349,19 @@ class SpeechModule(lightning.LightningModule):
                 )
         self.model.load_state_dict(load_model(bundle).state_dict())
 
-    def _features(self, batch: Batch, tracts: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        margin = round(self.margin_seconds * self.features.sample_rate)
-        waves, lengths = functional.pad(batch.waves, (margin, margin)), batch.wave_lengths + 2 * margin
+    def _features(self, batch: Batch, tracts: Tensor | None = None, *, drawn: bool = False) -> tuple[Tensor, Tensor]:
+        """Features and their lengths, with the margin around each row, or ``drawn`` ones of up to twice as much."""
+        shares = torch.ones(len(batch.ids), 2, device=batch.waves.device)
+        if drawn:  # by the row's own seed, so that a row is the same whichever process has it
+            bits = torch.tensor([8, 24], device=batch.seeds.device)
+            shares = ((batch.seeds[:, None] >> bits) & 0xFFFF) / 0x8000
+        margins = (shares * self.margin_seconds * self.features.sample_rate).long()
+        lengths = batch.wave_lengths + margins.sum(dim=1)
+        waves = batch.waves.new_zeros(len(batch.ids), int(lengths.max()))
+        for row, wave, before, length in zip(
+            waves, batch.waves, margins[:, 0].tolist(), batch.wave_lengths.tolist(), strict=True
+        ):
+            row[before : before + length] = wave[:length]
         features, frames = self.mfcc(waves, lengths, tracts)
         return features, frames
 
