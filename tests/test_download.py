@@ -19,6 +19,7 @@ import pytest
 from asr.data.corpora import CORPORA, download
 from asr.data.corpora.corpus import Archive, Corpus
 from asr.data.corpora.download import fetch
+from asr.download import _length
 from asr.errors import AsrError
 
 
@@ -295,7 +296,7 @@ def test_an_archive_that_would_fill_the_disk_is_refused(
 
 
 def test_a_length_that_is_no_number_is_none() -> None:
-    assert [download._length(each) for each in ("12", "", "²", "-1", "1 2", "٣", "9" * 5000)] == [12, *[None] * 6]
+    assert [_length(each) for each in ("12", "", "²", "-1", "1 2", "٣", "9" * 5000)] == [12, *[None] * 6]
 
 
 def test_an_absolute_name_stays_in_the_folder(publisher: Publisher, tmp_path: Path) -> None:
