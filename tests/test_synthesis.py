@@ -19,9 +19,10 @@ from conftest import ROOT
 
 from asr.data.lists.manifest import read_manifest, read_utterance
 from asr.data.synthetic import engines, espeak, pico, speech, synthesis
+from asr.data.synthetic.casting import SHARES
 from asr.data.synthetic.engines import INSTALL, run_engine
 from asr.data.synthetic.speech import Take, speak, speak_all
-from asr.data.synthetic.synthesis import PEOPLE_SHARE, PLAN, Plan, draw, synthesize
+from asr.data.synthetic.synthesis import PLAN, Plan, draw, synthesize
 from asr.data.synthetic.texts import read_lines
 from asr.data.synthetic.voices import Split, Voice, find_voices, split_of, split_voices
 from asr.errors import AudioError, SettingsError
@@ -334,7 +335,7 @@ def test_draw_is_fixed_by_the_seed_and_uses_texts_evenly() -> None:
     assert set(counts) == set(TEXTS)
     assert max(counts.values()) - min(counts.values()) <= 1
     people = sum(take.voice.engine != "espeak-ng" for take in takes) / 400
-    assert people == pytest.approx(PEOPLE_SHARE, abs=0.08)
+    assert people == pytest.approx(SHARES["people"], abs=0.08)
     spoken_by = Counter(take.voice.speaker for take in takes if take.voice.engine != "espeak-ng")
     assert set(spoken_by) == {"slt", "rms", "awb", "kal"}
     assert max(spoken_by.values()) < 2 * min(spoken_by.values()), "kal has two voices, and is no more likely"
