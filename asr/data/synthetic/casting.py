@@ -34,6 +34,23 @@ REAL_TIME: Final[dict[Kind, float]] = {"kokoro": 1.0}
 """Seconds of a core for a second of speech, of what is slow enough to be said before one begins."""
 
 
+_WORTH_SAYING: Final = 0.1  # hours
+
+
+def slow_parts(voices: Sequence[Voice], hours: float, jobs: int) -> list[str]:
+    """What a person should know before so much is spoken: a line for each kind of voice that takes long."""
+    cast = Cast(voices)
+    lines = []
+    for kind, cost in REAL_TIME.items():
+        spoken = cast.share(kind) * hours
+        if (takes := spoken * cost / jobs) > _WORTH_SAYING:
+            lines.append(
+                f"{kind} is slow: it speaks about {spoken:.1f} of {hours:.1f} hours, in some {takes:.1f} hours by "
+                f"{jobs} processes; --engines chooses others"
+            )
+    return lines
+
+
 class Cast:
     """Voices that speak by turns, by chance."""
 

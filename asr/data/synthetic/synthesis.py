@@ -191,6 +191,11 @@ def _share(plan: Plan, shards: int, seconds: float) -> float:
     return shards * plan.shard / plan.utterances
 
 
+def guessed_hours(plan: Plan) -> float:
+    """About how much speech it will be."""
+    return plan.hours or (plan.utterances or 0) * _guessed_seconds(plan) / plan.shard / 3600
+
+
 def _guessed_seconds(plan: Plan) -> float:
     """About how much speech a shard will hold, before one is there."""
     letters = sum(len(text) for text in plan.texts) / len(plan.texts)
