@@ -583,12 +583,12 @@ def test_without_a_synthesiser_it_says_what_to_install(
 ) -> None:
     monkeypatch.setenv("PATH", "")
     monkeypatch.setattr(engines, "PICO_PACKAGE", "no-such-package")
-    voices.find_voices.cache_clear()
+    voices.voices_of.cache_clear()
     try:
         with pytest.raises(SettingsError, match="apt-get install espeak-ng flite"):
             Adaptation(request(tiny))
     finally:
-        voices.find_voices.cache_clear()
+        voices.voices_of.cache_clear()
     assert not Path("mine.work").exists()
 
 
