@@ -592,6 +592,14 @@ def test_without_a_synthesiser_it_says_what_to_install(
     assert not Path("mine.work").exists()
 
 
+def test_synthesisers_without_a_voice_for_each_split_are_refused_at_once(tiny: TinyModel, grammar: Path) -> None:
+    if not voices.voices_of("hibari"):
+        pytest.skip("the package hibari-tts is not installed")
+    with pytest.raises(SettingsError, match=r"no voice for dev.*--engines"):
+        Adaptation(request(tiny, settings=replace(SMALL, engines=("hibari",))))
+    assert not Path("mine.work").exists()
+
+
 def test_a_bundle_that_cannot_be_trained_is_refused(tiny: TinyModel, grammar: Path) -> None:
     shutil.copytree(tiny.bundle, "start")
     weights = Path("start", WEIGHTS)
