@@ -15,12 +15,19 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
+from publishers import Publisher, publishing
 
 from asr.audio.features import FeatureSettings
 from asr.bundle import record_rejection
 from asr.commands.evidence import MEASURES
 from asr.commands.rejection import OperatingPoint, Rejection
 from asr.data.lists.manifest import read_manifest, read_utterance
+from asr.data.synthetic.kokoro import pins
+from asr.data.synthetic.voice_fetch import fetch_kokoro
+from asr.data.synthetic.voice_store import store
+from asr.data.synthetic.voices import voices_of
+from asr.errors import AsrError
+from asr.files import locked
 from asr.model.seq2seq import Seq2Seq
 from asr.model.settings import ModelSettings
 from asr.text.normaliser import Normaliser
@@ -28,6 +35,12 @@ from asr.text.tokenizer import Tokenizer
 from asr.training.export import export_run
 
 ROOT = Path(__file__).resolve().parents[1]
+
+# What neural voices a person has fetched is no business of the tests, and Kokoro would make those that speak with any
+# voice slow. Those that want it use `kokoro`.
+OWN_VOICES = store()
+os.environ["ASR_VOICES"] = f"{os.devnull}/none"
+os.environ.pop("ASR_PIPER", None)
 
 # Each run of the suite draws the same examples and times none of them, so that one commit is either good or not.
 # `pytest --hypothesis-profile default` draws others.
@@ -129,6 +142,41 @@ def close_words(corpora: Path) -> list[NDArray[np.float32]]:
     waves = [read_utterance(each) for each in read_manifest(corpora / "english_ccc" / "train.tsv")[:3]]
     loud = [np.flatnonzero(np.abs(wave) > 0.02 * np.abs(wave).max()) for wave in waves]
     return [wave[where[0] : where[-1] + 1] for wave, where in zip(waves, loud, strict=True)]
+
+
+@pytest.fixture
+def publisher() -> Iterator[Publisher]:
+    """A web server that gives what it is told to."""
+    with publishing() as made:
+        yield made
+
+
+@pytest.fixture(scope="session")
+def kokoro_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with Kokoro: the person's own, or one for all processes of this run; skips where it cannot be had."""
+    if all((OWN_VOICES / "kokoro" / name).is_file() for name in pins().sha256):
+        return OWN_VOICES
+    folder = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        folder = folder.parent
+    try:
+        with locked(folder), pytest.MonkeyPatch.context() as patch:
+            patch.setenv("ASR_VOICES", str(folder / "voices"))
+            fetch_kokoro(lambda line: None)
+    except AsrError as error:
+        pytest.skip(f"Kokoro cannot be fetched: {error}")
+    return folder / "voices"
+
+
+@pytest.fixture
+def kokoro(kokoro_store: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """With Kokoro's voices among those that are found."""
+    if shutil.which("espeak-ng") is None:
+        pytest.skip("espeak-ng, which pronounces for Kokoro, is not installed")
+    monkeypatch.setenv("ASR_VOICES", str(kokoro_store))
+    voices_of.cache_clear()
+    yield kokoro_store
+    voices_of.cache_clear()
 
 
 @pytest.fixture

@@ -605,12 +605,20 @@ def test_without_a_synthesiser_it_says_what_to_install(
 ) -> None:
     monkeypatch.setenv("PATH", "")
     monkeypatch.setattr(engines, "PICO_PACKAGE", "no-such-package")
-    voices.find_voices.cache_clear()
+    voices.voices_of.cache_clear()
     try:
         with pytest.raises(SettingsError, match="apt-get install espeak-ng flite"):
             Adaptation(request(tiny))
     finally:
-        voices.find_voices.cache_clear()
+        voices.voices_of.cache_clear()
+    assert not Path("mine.work").exists()
+
+
+def test_synthesisers_without_a_voice_for_each_split_are_refused_at_once(tiny: TinyModel, grammar: Path) -> None:
+    if not voices.voices_of("hibari"):
+        pytest.skip("the package hibari-tts is not installed")
+    with pytest.raises(SettingsError, match=r"no voice for dev.*--engines"):
+        Adaptation(request(tiny, settings=replace(SMALL, engines=("hibari",))))
     assert not Path("mine.work").exists()
 
 

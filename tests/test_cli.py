@@ -110,7 +110,7 @@ def test_help_names_every_command_and_loads_little() -> None:
     done = shell("--help")
     assert done.returncode == 0
     commands = ("transcribe", "demo", "evaluate", "prepare", "tokenizer", "sentences", "synthesize", "train", "export")
-    for command in (*commands, "mic"):
+    for command in (*commands, "mic", "voices"):
         assert f"\n  {command} ".encode() in done.stdout
 
 
@@ -540,10 +540,22 @@ def test_synthesize_speaks(asr: Asr, tmp_path: Path) -> None:
         ["--utterances", "4", "--hours", "1"],
         ["--utterances", "4", "--format", "mp3"],
         ["--utterances", "5", "--voices", "dev", "--seed", "1", "--jobs", "1"],
+        ["--utterances", "4", "--engines", "somebody"],
+        ["--utterances", "4", "--engines", "kokoro"],  # which is not here
+        ["--utterances", "4", "--engines", "festival", "--voices", "test"],  # it has none
         [],
     ):
         ended = asr("synthesize", texts, out, *options)
         assert (ended.status, len(ended.complaints)) == (1, 1), options
+
+
+@needs_voices
+def test_synthesize_speaks_by_the_engines_that_are_named(asr: Asr, tmp_path: Path) -> None:
+    texts = tmp_path / "texts.txt"
+    texts.write_text("find my files\n")
+    ended = asr("synthesize", texts, tmp_path / "speech", "--utterances", "8", "--engines", "flite", "--jobs", "1")
+    assert ended.status == 0, ended.error
+    assert {utterance.speaker for utterance in read_manifest(tmp_path / "speech")} <= {"kal", "slt"}
 
 
 @needs_voices

@@ -5,80 +5,21 @@ import hashlib
 import io
 import socket
 import tarfile
-import threading
 import zipfile
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from publishers import Publisher
 
 from asr.data.corpora import CORPORA, download
 from asr.data.corpora.corpus import Archive, Corpus
 from asr.data.corpora.download import fetch
+from asr.download import _length
 from asr.errors import AsrError
-
-
-@dataclass
-class Publisher:
-    """What a server gives by path. ``cut`` ends the next answers after so many bytes; ``refuse`` is a status."""
-
-    files: dict[str, bytes] = field(default_factory=dict)
-    cut: list[int] = field(default_factory=list)
-    refuse: list[int] = field(default_factory=list)
-    redirect: dict[str, str] = field(default_factory=dict)
-    ranges: bool = True
-    asked: list[str | None] = field(default_factory=list)
-    url: str = ""
-
-
-@pytest.fixture
-def publisher() -> Iterator[Publisher]:
-    made = Publisher()
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            asked = self.headers.get("Range")
-            made.asked.append(asked)
-            if self.path in made.redirect:
-                self.send_response(302)
-                self.send_header("Location", made.redirect[self.path])
-                self.end_headers()
-                return
-            if made.refuse or self.path not in made.files:
-                self.send_error(made.refuse.pop(0) if made.refuse else 404)
-                return
-            content = made.files[self.path]
-            start = int(asked.removeprefix("bytes=").rstrip("-")) if asked and made.ranges else 0
-            if start and start >= len(content):
-                self.send_response(416)
-                self.send_header("Content-Range", f"bytes */{len(content)}")
-                self.send_header("Content-Length", "0")
-                self.end_headers()
-                return
-            self.send_response(206 if start else 200)
-            if start:
-                self.send_header("Content-Range", f"bytes {start}-{len(content) - 1}/{len(content)}")
-            self.send_header("Content-Length", str(len(content) - start))
-            self.end_headers()
-            self.wfile.write(content[start : start + made.cut.pop(0)] if made.cut else content[start:])
-            self.close_connection = True
-
-        def log_message(self, *_: Any) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    made.url = f"http://127.0.0.1:{server.server_port}"
-    yield made
-    server.shutdown()
-    thread.join()
-    server.server_close()
 
 
 def tar_of(members: dict[str, bytes], *, link: tuple[str, str] | None = None) -> bytes:
@@ -295,7 +236,7 @@ def test_an_archive_that_would_fill_the_disk_is_refused(
 
 
 def test_a_length_that_is_no_number_is_none() -> None:
-    assert [download._length(each) for each in ("12", "", "²", "-1", "1 2", "٣", "9" * 5000)] == [12, *[None] * 6]
+    assert [_length(each) for each in ("12", "", "²", "-1", "1 2", "٣", "9" * 5000)] == [12, *[None] * 6]
 
 
 def test_an_absolute_name_stays_in_the_folder(publisher: Publisher, tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from conftest import ROOT
 # Each may import what stands before it in this list; parts of one row know nothing of each other.
 LAYERS = (
     ("asr.errors", "asr.files"),
-    ("asr.settings",),
+    ("asr.settings", "asr.download"),
     ("asr.audio", "asr.text", "asr.model.settings"),
     ("asr.bundle",),
     ("asr.model", "asr.search"),

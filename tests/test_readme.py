@@ -17,7 +17,8 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 # The Makefile's targets run this suite and cannot be run by it; .ci/run runs the one, the release check the other.
 # The installs have been made when a test runs.
-NOT_HERE = ("make demo", "make test", "pip install '.[mic]'", "pip install '.[train]'")
+FETCHED = ("pip install '.[voices]'", "asr voices fetch kokoro")
+NOT_HERE = ("make demo", "make test", "pip install '.[mic]'", "pip install '.[train]'", *FETCHED)
 
 # A person trains for ten minutes; here it is enough that the same command goes through.
 SHORTER = (

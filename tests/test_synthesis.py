@@ -18,12 +18,13 @@ import soundfile
 from conftest import ROOT
 
 from asr.data.lists.manifest import read_manifest, read_utterance
-from asr.data.synthetic import engines, espeak, pico, speech, synthesis
+from asr.data.synthetic import engines, espeak, hibari, pico, speech, synthesis
+from asr.data.synthetic.casting import SHARES
 from asr.data.synthetic.engines import INSTALL, run_engine
 from asr.data.synthetic.speech import Take, speak, speak_all
-from asr.data.synthetic.synthesis import PEOPLE_SHARE, PLAN, Plan, draw, synthesize
+from asr.data.synthetic.synthesis import PLAN, Plan, draw, synthesize
 from asr.data.synthetic.texts import read_lines
-from asr.data.synthetic.voices import Split, Voice, find_voices, split_of, split_voices
+from asr.data.synthetic.voices import Split, Voice, find_voices, split_of, split_voices, voices_of
 from asr.errors import AudioError, SettingsError
 
 RECIPE = ROOT / "recipes" / "commands"
@@ -92,7 +93,7 @@ def test_installed_voices_are_split_too(voices: tuple[Voice, ...]) -> None:
     check_splits(split_voices(voices))
 
 
-@pytest.mark.parametrize("engine", ["espeak-ng", "flite", "pico"])
+@pytest.mark.parametrize("engine", ["espeak-ng", "flite", "pico", "hibari"])
 def test_speech_is_16_khz_and_grows_with_the_text(voices: tuple[Voice, ...], engine: str) -> None:
     voice = next((v for v in voices if v.engine == engine), None)
     if voice is None:
@@ -105,7 +106,7 @@ def test_speech_is_16_khz_and_grows_with_the_text(voices: tuple[Voice, ...], eng
     assert len(long) > 1.5 * len(short)
 
 
-@pytest.mark.parametrize("name", ["en-gb+f1", "en-us", "slt", "kal", "en-US", "en-GB"])
+@pytest.mark.parametrize("name", ["en-gb+f1", "en-us", "slt", "kal", "en-US", "en-GB", "heart"])
 def test_rate_shortens_and_pitch_raises(voices: tuple[Voice, ...], name: str) -> None:
     voice = next((v for v in voices if v.name == name), None)
     if voice is None:
@@ -159,7 +160,7 @@ def envelope(wave: np.ndarray) -> np.ndarray:
 
 
 def test_many_are_spoken_as_each_alone(voices: tuple[Voice, ...]) -> None:
-    some = [v for v in voices if v.engine in ("festival", "pico")] + [KAL, Voice("espeak-ng", "en-us+f2")]
+    some = [v for v in voices if v.engine in ("festival", "pico", "hibari")] + [KAL, Voice("espeak-ng", "en-us+f2")]
     takes = [Take('the "end" is\\near', voice, 1.2, 1.1 if voice.has_pitch else 0.9, 0.9) for voice in some]
     takes.insert(1, Take("...", takes[0].voice))
     for take, together in zip(takes, speak_all(takes), strict=True):
@@ -246,7 +247,7 @@ def test_a_is_a_letter_where_letters_are_spelled(text: str, spoken: str) -> None
     assert Take(text, SLT).engine_text == spoken.replace("eh", "ay")
 
 
-@pytest.mark.parametrize("engine", ["espeak-ng", "flite", "festival", "pico"])
+@pytest.mark.parametrize("engine", ["espeak-ng", "flite", "festival", "pico", "hibari"])
 def test_the_letter_a_is_spoken_as_in_day(voices: tuple[Voice, ...], engine: str) -> None:
     voice = next((v for v in voices if v.engine == engine), None)
     if voice is None:
@@ -302,12 +303,13 @@ def test_text_that_looks_like_an_option_is_spoken(voices: tuple[Voice, ...]) -> 
 
 
 def test_missing_engines_are_named_with_the_command_to_install_them(monkeypatch: pytest.MonkeyPatch) -> None:
-    find_voices.cache_clear()
+    voices_of.cache_clear()
     monkeypatch.setenv("PATH", "")
     monkeypatch.setattr(engines, "PICO_PACKAGE", "no-such-package")
+    monkeypatch.setattr(hibari, "PACKAGE", "no-such-package")
     with pytest.raises(SettingsError, match=r"apt-get install espeak-ng flite .*pip install ttspico"):
         find_voices()
-    find_voices.cache_clear()
+    voices_of.cache_clear()
 
 
 def test_pico_is_for_training_and_its_version_decides_about_a_plan(voices: tuple[Voice, ...]) -> None:
@@ -334,7 +336,7 @@ def test_draw_is_fixed_by_the_seed_and_uses_texts_evenly() -> None:
     assert set(counts) == set(TEXTS)
     assert max(counts.values()) - min(counts.values()) <= 1
     people = sum(take.voice.engine != "espeak-ng" for take in takes) / 400
-    assert people == pytest.approx(PEOPLE_SHARE, abs=0.08)
+    assert people == pytest.approx(SHARES["people"], abs=0.08)
     spoken_by = Counter(take.voice.speaker for take in takes if take.voice.engine != "espeak-ng")
     assert set(spoken_by) == {"slt", "rms", "awb", "kal"}
     assert max(spoken_by.values()) < 2 * min(spoken_by.values()), "kal has two voices, and is no more likely"

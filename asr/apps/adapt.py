@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
+from asr.apps.options import Engines, chosen_engines
 from asr.apps.output import say
 from asr.errors import SettingsError
 from asr.text.printable import printable
@@ -38,6 +39,7 @@ def adapt(
     jobs: Annotated[
         int | None, typer.Option(min=1, help="How many voices speak at a time. [default: one a core]")
     ] = None,
+    engines: Engines = None,
     keep: Annotated[bool, typer.Option("--keep", help="Keep the work folder beside --out.")] = False,
 ) -> None:
     """Adapt a bundle to your own commands, on this machine, and show what that gained.
@@ -58,7 +60,8 @@ def adapt(
     train, held_out, noises = (
         min(most, max(least, round(a_minute * minutes))) for a_minute, least, most in (_TRAIN, _HELD_OUT, _NOISES)
     )
-    settings = Settings(minutes=minutes, train=train, held_out=held_out, noises=noises, seed=seed)
+    speakers = chosen_engines(engines)
+    settings = Settings(minutes=minutes, train=train, held_out=held_out, noises=noises, seed=seed, engines=speakers)
     run(Adaptation(Request(tuple(grammars), start, out, recordings, settings, jobs or cores())), keep=keep)
 
 

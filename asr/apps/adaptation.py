@@ -20,11 +20,14 @@ if TYPE_CHECKING:
     from asr.commands.network.network import Network
     from asr.commands.rejection import Rejection
     from asr.data.lists.utterance import Utterance
+    from asr.data.synthetic.voices import Engine
     from asr.runtime.commander import Listener
     from asr.training.adaptation import TrainingSet
 
 FORGETTING: Final = 100
 """Utterances of each real dev set on which it is measured what was forgotten."""
+
+_A_COMMAND: Final = 2.5  # seconds
 
 RESULT: Final = "adaptation.json"
 SYNTHETIC: Final = "synthetic test voices"
@@ -38,6 +41,7 @@ class Settings:
     ``train`` commands and as many other sentences are spoken to learn from, ``held_out`` of both to calibrate with, and
     as many to report on. ``noises`` recordings of noise are heard in calibration, and as many for the report.
     ``peak_rate`` is a tenth or so of what a model is trained with from nothing: it is to move, not to begin anew.
+    ``engines`` are the synthesisers that speak, by default all that are installed.
     """
 
     minutes: float = 10.0
@@ -47,6 +51,7 @@ class Settings:
     noises: int = 40
     peak_rate: float = 3e-4
     seed: int = 0
+    engines: "tuple[Engine, ...] | None" = None
 
 
 @dataclass(frozen=True)
@@ -81,6 +86,7 @@ class Adaptation:
         from asr.commands.grammar.grammar import read_grammars
         from asr.commands.grammar.ready import find_grammar
         from asr.commands.network.network import compile_network
+        from asr.data.synthetic.engines import INSTALL
         from asr.data.synthetic.voices import find_voices, split_voices
         from asr.model.saved import load_model
         from asr.runtime.commander import Listener
@@ -97,7 +103,13 @@ class Adaptation:
         self.network: Network = compile_network(grammars, self.start.normaliser)
         self.digests = [[path.name, _digest(path)] for path in paths]
         self.before: Listener = Listener(Transcriber(self.start), self.network)
-        self.voices = split_voices(find_voices())
+        self.voices = split_voices(find_voices(request.settings.engines))
+        for split, group in self.voices.items():
+            if not group:
+                raise SettingsError(
+                    f"the synthesisers that are to speak have no voice for {split}, wanted one for each split; name "
+                    f"more by --engines, or install more: {INSTALL}"
+                )
         self.rehearsed: TrainingSet = training_set(self.start)
         self.takes: Takes | None = read_takes(request.recordings) if request.recordings else None
         wanted = {
@@ -111,6 +123,8 @@ class Adaptation:
 
     def remarks(self) -> list[str]:
         """What a person should know before it begins."""
+        from asr.data.synthetic.casting import slow_parts
+
         lines = [f"{', '.join(self.request.grammars)}: {self.network.count():,} sentences"]
         if self.takes:
             takes = [*self.takes.train, *self.takes.held_out]
@@ -130,6 +144,9 @@ class Adaptation:
                 f"of what the bundle was trained with, {len(self.rehearsed.absent)} lists are not at hand, so more may "
                 f"be forgotten: {some(self.rehearsed.absent)}"
             )
+        settings = self.request.settings
+        hours = 2 * (settings.train + 2 * settings.held_out) * _A_COMMAND / 3600
+        lines += slow_parts(self.voices["train"], hours, self.request.jobs)
         lines += [f"left out: {fault}" for fault in self.rehearsed.unreadable]
         return lines
 

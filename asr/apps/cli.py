@@ -32,6 +32,7 @@ from asr.apps.output import flush, need_output, open_standard_streams, say
 from asr.apps.prepare import prepare
 from asr.apps.synthesize import synthesize
 from asr.apps.transcribe import demo, transcribe
+from asr.apps.voices import voices_app
 
 __all__ = ["app", "main", "run", "transcribe_app", "transcribe_main"]
 
@@ -67,6 +68,7 @@ for _command in (transcribe, demo, evaluate, calibrate, adapt, prepare, tokenize
 
 app.add_typer(data_app, name="data")
 app.add_typer(commands_app, name="commands")
+app.add_typer(voices_app, name="voices")
 
 
 # What follows `train` belongs to LightningCLI, --help included.

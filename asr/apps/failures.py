@@ -15,6 +15,7 @@ EXTRAS: Final = {
     "train": "torch torchaudio lightning jsonargparse lhotse fsspec librosa jiwer tensorboard onnx onnxscript "
     "safetensors matplotlib jinja2",
     "mic": "sounddevice",
+    "voices": "hibari",
 }
 """The packages that each extra brings; a core install is without them."""
 

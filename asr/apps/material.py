@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from asr.apps.listening import attempt_all
 from asr.apps.workplace import WorkFolder
-from asr.errors import ManifestError, SettingsError
+from asr.errors import ManifestError
 from asr.files import write_whole
 
 if TYPE_CHECKING:
@@ -115,16 +115,13 @@ def speak_texts(
 ) -> dict[str, Spoken]:
     """Each split's texts by its own voices, into shards in the work folder.
 
-    Raises SettingsError where a split has no voice, AudioError where too much cannot be spoken.
+    Raises AudioError where too much cannot be spoken.
     """
     from asr.data.lists.manifest import read_manifest
-    from asr.data.synthetic.engines import INSTALL
     from asr.data.synthetic.synthesis import Plan, synthesize
 
     made = {}
     for split, group in voices.items():
-        if not group:
-            raise SettingsError(f"the installed synthesisers have no voice for {split}; install more: {INSTALL}")
         folders = []
         for number, (part, lines) in enumerate(texts[split].items()):
             if lines:

@@ -1,9 +1,14 @@
 """Options that several commands share."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from asr.errors import SettingsError
+
+if TYPE_CHECKING:
+    from asr.data.synthetic.voices import Engine
 
 Beam = Annotated[
     int | None,
@@ -41,6 +46,14 @@ Commands = Annotated[
         "repeated.",
     ),
 ]
+Engines = Annotated[
+    str | None,
+    typer.Option(
+        "--engines",
+        metavar="NAME,NAME",
+        help="Synthesisers that speak, as `asr voices` names them. [default: all that are there]",
+    ),
+]
 Device = Annotated[
     str | None,
     typer.Option("--device", metavar="D", help="Number or part of the name. [default: the system's]"),
@@ -52,3 +65,16 @@ def chosen_width(beam: int | None, greedy: bool) -> int | None:
     if greedy and beam is not None:
         raise typer.BadParameter("--beam and --greedy exclude each other; give one of them")
     return 1 if greedy else beam
+
+
+def chosen_engines(named: str | None) -> "tuple[Engine, ...] | None":
+    """The synthesisers that ``--engines`` names; None leaves it to what is installed. Raises SettingsError."""
+    from asr.data.synthetic.voices import ENGINES
+
+    if named is None:
+        return None
+    wanted = [name.strip() for name in named.split(",")]
+    unknown = [name for name in wanted if name not in ENGINES]
+    if unknown:
+        raise SettingsError(f"--engines {unknown[0]!r}: wanted some of {', '.join(ENGINES)}, with commas between them")
+    return tuple(engine for engine in ENGINES if engine in wanted)

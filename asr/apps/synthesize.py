@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from asr.apps.options import Engines, chosen_engines
 from asr.apps.output import say
 from asr.apps.workers import cores
 from asr.errors import SettingsError
@@ -28,17 +29,20 @@ def synthesize(
     jobs: Annotated[
         int | None, typer.Option(min=1, help="How many to speak at a time. [default: one for each core]")
     ] = None,
+    engines: Engines = None,
     form: Annotated[
         str, typer.Option("--format", help="flac, or opus: a quarter of the size in three times the time.")
     ] = "flac",
 ) -> None:
-    """Speak texts with many voices, by espeak-ng, flite, festival and pico.
+    """Speak texts with many voices, of all synthesisers that are there (`asr voices`).
 
-    The same seed gives the same files. An interrupted run goes on where it was.
+    The same seed gives the same files. An interrupted run goes on where it was. Kokoro, which is slow, speaks a part
+    of it, a seventh where the others are there; by itself, --engines kokoro, it is the nearest to people.
     """
     from asr.audio.encoding import FORMS
     from asr.commands.grammar.ready import find_grammar
-    from asr.data.synthetic.synthesis import Plan
+    from asr.data.synthetic.casting import slow_parts
+    from asr.data.synthetic.synthesis import Plan, guessed_hours
     from asr.data.synthetic.synthesis import synthesize as speak
     from asr.data.synthetic.texts import read_texts
     from asr.data.synthetic.voices import find_voices, split_voices
@@ -49,12 +53,16 @@ def synthesize(
     chosen = [known for known in FORMS if known == form]
     if not chosen:
         raise SettingsError(f"--format {form!r}: wanted one of {', '.join(FORMS)}")
-    groups = {str(split): group for split, group in split_voices(find_voices()).items()}
+    groups = {str(split): group for split, group in split_voices(find_voices(chosen_engines(engines))).items()}
     if voices not in groups:
         raise SettingsError(f"--voices {voices!r}: wanted one of {', '.join(groups)}")
     most = utterances or int((hours or 0) * 3600 / _SHORTEST_SECONDS) + 1
     lines = read_texts(Path(texts) if Path(texts).suffix else find_grammar(texts), seed, min(most, _MOST_SENTENCES))
+    if not groups[voices]:
+        raise SettingsError(f"--engines {engines}: found no voice for {voices}, wanted one; name more of them")
     plan = Plan(lines, groups[voices], seed=seed, utterances=utterances, hours=hours, form=chosen[0])
+    for line in slow_parts(plan.voices, guessed_hours(plan), jobs or cores()):
+        say(line)
     made = speak(plan, out, jobs=jobs or cores())
     for missed in made.left_out[:_LISTED]:
         say(f"left out, could not be spoken: {missed}", error=True)

@@ -3,41 +3,22 @@
 import errno
 import gzip
 import hashlib
-import http.client
 import lzma
-import re
-import ssl
 import stat
 import struct
 import tarfile
-import time
-import urllib.error
-import urllib.request
 import zipfile
 import zlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
 from typing import Any, Final
 from urllib.parse import unquote, urlsplit
 
-from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    DownloadColumn,
-    Progress,
-    ProgressColumn,
-    TextColumn,
-    TimeRemainingColumn,
-    TransferSpeedColumn,
-)
-
 from asr.data.corpora.corpus import Archive, Corpus
 from asr.data.lists.bounded import BoundedTarInfo
+from asr.download import fetch_file, progress_of
 from asr.errors import AsrError
 
-_BLOCK: Final = 2**20
-_TRIES: Final = 5
-_TIMEOUT: Final = 60.0
 _DAMAGED: Final = (
     *(tarfile.TarError, zipfile.BadZipFile, gzip.BadGzipFile, EOFError, zlib.error, lzma.LZMAError),
     *(ValueError, OverflowError, MemoryError, struct.error),  # of sizes and names that nothing can have
@@ -45,7 +26,6 @@ _DAMAGED: Final = (
 _ODD_NAMES: Final = (errno.EISDIR, errno.ENOTDIR, errno.EEXIST, errno.ENAMETOOLONG, errno.EINVAL, errno.ELOOP)
 _RATIO: Final = 50  # audio packs to a half, sometimes to a tenth
 _FREE: Final = 2**30  # bytes that an archive may unpack to, however small it is
-_LOOPBACK: Final = ("127.0.0.1", "::1", "localhost")
 
 
 def fetch(corpus: Corpus, folder: Path, *, pause: float = 2.0) -> None:
@@ -73,7 +53,7 @@ def fetch(corpus: Corpus, folder: Path, *, pause: float = 2.0) -> None:
                 continue
             file = folder / name
             if not file.exists():
-                _fetch_one(archive, file, corpus, pause)
+                fetch_file(archive.url, file, _by_hand(corpus, folder), pause=pause)
             _check(archive, file)
             _unpack(file, folder)
             unpacked.touch()
@@ -92,107 +72,6 @@ def _by_hand(corpus: Corpus, folder: Path) -> str:
 
 def _name(url: str) -> str:
     return PurePosixPath(unquote(urlsplit(url).path)).name
-
-
-def _fetch_one(archive: Archive, file: Path, corpus: Corpus, pause: float) -> None:
-    """Fetch a file whole, and only then give it its name."""
-    part = file.with_name(f"{file.name}.part")
-    reason = ""
-    with _progress(DownloadColumn(), TransferSpeedColumn()) as progress:
-        task = progress.add_task(file.name, total=None)
-        for attempt in range(_TRIES):
-            if attempt:
-                time.sleep(pause)
-            before = _size(part)
-            try:
-                whole = _go_on(
-                    archive.url, part, lambda done, total: progress.update(task, completed=done, total=total)
-                )
-            except urllib.error.HTTPError as error:
-                reason = f"HTTP {error.code} {error.reason}"
-                error.close()
-                if error.code < 500:
-                    break  # it will not be another the next time
-            except urllib.error.URLError as error:
-                reason = str(error.reason)
-                if _size(part) == before:
-                    break
-            except (http.client.HTTPException, ConnectionError, TimeoutError, ssl.SSLError) as error:
-                reason = str(error) or type(error).__name__
-            else:
-                if whole:
-                    part.replace(file)
-                    return
-                reason = f"the connection ended after {_size(part)} bytes"
-    kept = f"; {part} holds what came, and the next run goes on from there" if _size(part) else ""
-    raise AsrError(f"{archive.url}: cannot be fetched ({reason}){kept}; run again, or {_by_hand(corpus, file.parent)}")
-
-
-def _size(path: Path) -> int:
-    return path.stat().st_size if path.exists() else 0
-
-
-def _go_on(url: str, part: Path, report: Callable[[int, int | None], None]) -> bool:
-    """Fetch what is missing of a file; whether it is whole now."""
-    have = _size(part)
-    request = urllib.request.Request(
-        url, headers={"User-Agent": "asr", **({"Range": f"bytes={have}-"} if have else {})}
-    )
-    try:
-        response = _opener(url).open(request, timeout=_TIMEOUT)
-    except urllib.error.HTTPError as error:
-        if error.code != http.client.REQUESTED_RANGE_NOT_SATISFIABLE or not have:
-            raise
-        # There is nothing after what we have: it is whole, or it is not this file.
-        total = error.headers.get("Content-Range", "").rpartition("/")[2]
-        error.close()
-        if total == str(have):
-            return True
-        part.unlink()
-        return False
-    with response:
-        if response.status == http.client.PARTIAL_CONTENT:
-            first, _, total = response.headers.get("Content-Range", "").removeprefix("bytes ").partition("/")
-            if first.partition("-")[0] != str(have):
-                part.unlink()
-                return False
-            size = _length(total)
-        else:
-            have = 0  # the publisher sends all of it again
-            size = _length(response.headers.get("Content-Length", ""))
-        with part.open("ab" if have else "wb") as file:
-            while block := response.read(_BLOCK):
-                file.write(block)
-                have += len(block)
-                report(have, size)
-    return size is None or have == size
-
-
-def _length(header: str) -> int | None:
-    """The bytes that a header promises, None where it does not."""
-    return int(header) if re.fullmatch(r"[0-9]{1,18}", header) else None
-
-
-class _NoDowngrade(urllib.request.HTTPRedirectHandler):
-    """Follows a redirection only to where the first address could have led."""
-
-    def redirect_request(self, req, fp, code, msg, headers, newurl):  # type: ignore[no-untyped-def]
-        _check_scheme(newurl)
-        return super().redirect_request(req, fp, code, msg, headers, newurl)
-
-
-def _opener(url: str) -> urllib.request.OpenerDirector:
-    _check_scheme(url)
-    handlers: list[urllib.request.BaseHandler] = [_NoDowngrade()]
-    if urlsplit(url).hostname in _LOOPBACK:
-        handlers.append(urllib.request.ProxyHandler({}))
-    return urllib.request.build_opener(*handlers)
-
-
-def _check_scheme(url: str) -> None:
-    parts = urlsplit(url)
-    if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in _LOOPBACK):
-        raise AsrError(f"{url}: found {parts.scheme or 'no'} as the protocol, wanted https; get it by hand")
 
 
 def _check(archive: Archive, file: Path) -> None:
@@ -270,11 +149,5 @@ def _check_room(unpacked: int, room: int) -> None:
 
 
 def _counted(members: Iterable[Any], total: int | None, file: Path) -> Iterator[Any]:
-    with _progress() as progress:
+    with progress_of() as progress:
         yield from progress.track(members, total=total, description=f"Unpacking {file.name}")
-
-
-def _progress(*more: ProgressColumn) -> Progress:
-    console = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), *more, TimeRemainingColumn())
-    return Progress(*columns, console=console, transient=True, disable=not console.is_terminal)

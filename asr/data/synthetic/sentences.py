@@ -34,7 +34,7 @@ LONGEST: Final = 20
 """No command is said with more words; those joined stop before."""
 
 # What becomes of a filled template: the rest is said as it is.
-_WAYS: Final = {"plain": 0.45, "polite": 0.22, "joined": 0.12, "hesitating": 0.06, "off": 0.09, "cut": 0.06}
+_WAYS: Final = {"plain": 0.4, "polite": 0.22, "joined": 0.11, "hesitating": 0.1, "off": 0.09, "cut": 0.08}
 
 _OLDER: Final = 5
 """Of the words by commonness, the first 16th, 8th, quarter, half, or all, as likely each."""

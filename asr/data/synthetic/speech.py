@@ -10,7 +10,6 @@ import tempfile
 import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -19,8 +18,10 @@ from numpy.typing import NDArray
 
 from asr.audio.load import SAMPLE_RATE
 from asr.data.synthetic import espeak, pico
-from asr.data.synthetic.engines import INSTALL, TIMEOUT_SECONDS, run_engine
-from asr.data.synthetic.voices import ENGINES, Engine, Voice, find_voices
+from asr.data.synthetic.engines import TIMEOUT_SECONDS, run_engine
+from asr.data.synthetic.graphs import Sound
+from asr.data.synthetic.neural import NEURAL
+from asr.data.synthetic.voices import ENGINES, Engine, Voice, how_to_get, known
 from asr.errors import AsrError, AudioError, SettingsError
 
 TOGETHER = 500
@@ -32,9 +33,6 @@ SHORTEST_SECONDS = 0.05
 QUIETEST = 100
 """Loudest 16-bit samples below this are the silence that an engine makes of a text without words."""
 
-Sound = tuple[NDArray[np.int16], int]
-"""Samples and how many of them there are in a second."""
-
 # What the engines can do: beyond it they clip the value or stop making sense.
 RATES = (0.5, 2.0)
 PITCHES = (0.67, 1.63)
@@ -43,7 +41,10 @@ FORMANTS = (0.8, 1.25)
 ESPEAK_WORDS_PER_MINUTE = 175
 # A lone a is read as the article, even beside other letters. So they are given what they read as the letter's name.
 LETTER_A = re.compile(r"(?<=(?<![\w'])[a-hj-z] )a(?![\w'])|(?<![\w'])a(?= [a-hj-z]\b(?!'))|^a$")
-NAME_OF_A: dict[Engine, str] = {"espeak-ng": "eh", "flite": "ay", "festival": "ay", "pico": "eh"}
+NAME_OF_A: dict[Engine, str] = {
+    **dict.fromkeys(("espeak-ng", "pico", "hibari", "kokoro", "piper"), "eh"),
+    **dict.fromkeys(("flite", "festival"), "ay"),
+}
 # espeak-ng's pitch moves the lowest tone of a voice and leaves the rise and fall above it as it is. So a voice's mean
 # pitch moves by only a part of what is set: 0.65 in the median of its voices, from 0.4 to 1.1.
 ESPEAK_PITCH_PART = 0.65
@@ -128,9 +129,11 @@ def speak_all(takes: Sequence[Take]) -> Iterator[NDArray[np.float32] | AudioErro
     """
     for take in takes:
         # The engines speak an unknown name with their default voice and report success.
-        if take.voice not in _known_voices():
+        if not known(take.voice):
             voice = take.voice
-            raise SettingsError(f"no voice {voice.name!r} of {voice.engine}: choose one of find_voices(), or {INSTALL}")
+            raise SettingsError(
+                f"no voice {voice.name!r} of {voice.engine}: choose one of find_voices(); {how_to_get(voice.engine)}"
+            )
     for start in range(0, len(takes), TOGETHER):
         yield from _speak_together(takes[start : start + TOGETHER])
 
@@ -149,6 +152,10 @@ def _speak_together(takes: Sequence[Take]) -> Iterator[NDArray[np.float32] | Aud
                     if isinstance(spoken, AudioError):
                         raise spoken
                     sound = spoken
+                elif take.voice.engine in NEURAL:
+                    # In this process, which keeps the network for the next take.
+                    network = NEURAL[take.voice.engine]
+                    sound = network.speak(take.engine_text, take.voice.name, take.engine_rate, take.engine_pitch)
                 else:
                     ready = next(by_espeak) if take.voice.engine == "espeak-ng" else None
                     sound = ready or _read_wav(_speak_alone(take))
@@ -263,11 +270,6 @@ def _finish(take: Take, samples: NDArray[np.int16], sample_rate: int) -> NDArray
     if sample_rate * take.formants != SAMPLE_RATE:
         wave = soxr.resample(wave, sample_rate * take.formants, SAMPLE_RATE).clip(-1, 1).astype(np.float32)
     return wave
-
-
-@cache
-def _known_voices() -> frozenset[Voice]:
-    return frozenset(find_voices())
 
 
 def _read_wav(data: bytes) -> Sound:

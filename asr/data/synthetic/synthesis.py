@@ -29,9 +29,9 @@ from asr.audio.load import SAMPLE_RATE
 from asr.data.lists.bounded import lines_of, parse_json
 from asr.data.lists.shard import audio_name, cuts_name, finished_shards, write_shard
 from asr.data.lists.utterance import Utterance
-from asr.data.synthetic.engines import engine_version
+from asr.data.synthetic.casting import Cast
 from asr.data.synthetic.speech import Take, check_text, speak_all
-from asr.data.synthetic.voices import Voice
+from asr.data.synthetic.voices import Voice, version_of
 from asr.errors import AudioError, ManifestError, SettingsError
 from asr.files import write_whole
 
@@ -42,11 +42,6 @@ VERSION = 3  # raised whenever the same plan would come out differently
 DRAWN_RATES = (0.7, 1.45)
 DRAWN_PITCHES = (0.81, 1.38)
 DRAWN_FORMANTS = (0.85, 1.2)
-
-# espeak-ng's hundreds of voices are computed from formants, the few of the others are cut or modelled from recorded
-# people. Drawn evenly, the people would be one utterance in fifty. They sound more like those who will speak to the
-# model, but they are about ten, and what only these have in common is not to be learnt either: so less than half.
-PEOPLE_SHARE = 0.4
 
 MOST_FAILED = 0.02
 """The share of a shard's utterances that may fail; beyond it something is wrong with the machine or the texts."""
@@ -96,7 +91,7 @@ class Plan:
             "shard": self.shard,
             "texts": {"count": len(self.texts), "sha256": _digest(self.texts)},
             "voices": {"count": len(self.voices), "sha256": _digest(f"{v.engine}\t{v.name}" for v in self.voices)},
-            "engines": {engine: engine_version(engine) for engine in engines},
+            "engines": {engine: version_of(engine) for engine in engines},
         }
 
 
@@ -113,12 +108,10 @@ class Synthesis:
 def draw(plan: Plan, number: int) -> list[Take]:
     """What a shard is to hold: texts as evenly as can be, voices, rates, pitches and formants by chance.
 
-    Of the recorded people each is as likely, and then each of the voices made from that person.
+    Which voices, and mixtures of them, says ``Cast``.
     """
     generator = random.Random(f"{plan.seed}/{number}")
-    computed = [voice for voice in plan.voices if voice.engine == "espeak-ng"]
-    people = [voice for voice in plan.voices if voice.engine != "espeak-ng"]
-    persons = sorted({voice.speaker for voice in people})
+    cast = Cast(plan.voices)
     first, end = number * plan.shard, (number + 1) * plan.shard
     if plan.utterances is not None:
         end = min(end, plan.utterances)
@@ -126,11 +119,7 @@ def draw(plan: Plan, number: int) -> list[Take]:
     for index in range(first, end):
         round_, place = divmod(index, len(plan.texts))
         text = plan.texts[_order(plan.seed, round_, len(plan.texts))[place]]
-        if people and (not computed or generator.random() < PEOPLE_SHARE):
-            person = generator.choice(persons)
-            voice = generator.choice([voice for voice in people if voice.speaker == person])
-        else:
-            voice = generator.choice(computed)
+        voice = cast.choose(generator)
         rate, pitch, formants = (
             round(math.exp(generator.uniform(math.log(low), math.log(high))), 2)
             for low, high in (DRAWN_RATES, DRAWN_PITCHES, DRAWN_FORMANTS)
@@ -200,6 +189,11 @@ def _share(plan: Plan, shards: int, seconds: float) -> float:
         return seconds / 3600 / plan.hours
     assert plan.utterances is not None
     return shards * plan.shard / plan.utterances
+
+
+def guessed_hours(plan: Plan) -> float:
+    """About how much speech it will be."""
+    return plan.hours or (plan.utterances or 0) * _guessed_seconds(plan) / plan.shard / 3600
 
 
 def _guessed_seconds(plan: Plan) -> float:

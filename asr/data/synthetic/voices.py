@@ -10,13 +10,15 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Literal
 
-from asr.data.synthetic.engines import INSTALL, pico_version, run_engine
+from asr.data.synthetic import hibari, kokoro, piper
+from asr.data.synthetic.engines import INSTALL, engine_version, pico_version, run_engine
+from asr.data.synthetic.neural import NEURAL, NeuralEngine
 from asr.errors import SettingsError
 
-Engine = Literal["espeak-ng", "flite", "festival", "pico"]
+Engine = Literal["espeak-ng", "flite", "festival", "pico"] | NeuralEngine
 Split = Literal["train", "dev", "test"]
 
-ENGINES: tuple[Engine, ...] = ("espeak-ng", "flite", "festival", "pico")
+ENGINES: tuple[Engine, ...] = ("espeak-ng", "flite", "festival", "pico", "hibari", "kokoro", "piper")
 
 # The voices kept out of training, chosen to sound unlike any that is trained on: variants of one family (steph, steph2,
 # steph3) go together, and linda is made from f3, Mike from m3. Any voice not named here is for training.
@@ -25,7 +27,12 @@ HELD_OUT_VARIANTS: dict[str, Split] = {
     **dict.fromkeys(("f3", "linda", "m3", "Mike", "steph", "steph2", "steph3", "sandro", "victor"), "dev"),
     **dict.fromkeys(("f5", "m7", "Andrea", "grandma", "gustave", "marcelo", "pablo", "travis"), "test"),
 }
-HELD_OUT_PEOPLE: dict[str, Split] = {"rms": "dev", "awb": "test"}
+HELD_OUT_PEOPLE: dict[str, Split] = {
+    **{"rms": "dev", "awb": "test"},
+    # Of Kokoro's, two women and two men of each English, and a woman and a man of other languages.
+    **dict.fromkeys(("af_jessica", "am_liam", "bf_lily", "bm_daniel", "zf_xiaoyi", "em_alex"), "dev"),
+    **dict.fromkeys(("af_nova", "am_eric", "bf_alice", "bm_lewis", "hf_beta", "im_nicola"), "test"),
+}
 
 # A speed test, two that are klatt under other names, and a voice that speaks only the time of day.
 UNUSED_VARIANTS = frozenset({"fast", "caleb", "klatt6"})
@@ -40,11 +47,21 @@ FESTIVAL_PEOPLE = {
 }
 # Two women, whose names are not known.
 PICO_PEOPLE = {"en-GB": "pico-gb", "en-US": "pico-us"}
+HIBARI_PEOPLE = {hibari.NAME: hibari.SAME_AS}
+_PEOPLE: dict[Engine, dict[str, str]] = {
+    "flite": FLITE_PEOPLE,
+    "festival": FESTIVAL_PEOPLE,
+    "pico": PICO_PEOPLE,
+    "hibari": HIBARI_PEOPLE,
+}
 
 
 @dataclass(frozen=True, order=True)
 class Voice:
-    """One way of speaking: an espeak-ng accent with a variant (``en-gb+f3``), or a voice of another engine."""
+    """One way of speaking: an espeak-ng accent with a variant (``en-gb+f3``), or a voice of another engine.
+
+    ``af_bella+bm_fable@0.35`` is a mixture of two of Kokoro's, by so much the first.
+    """
 
     engine: Engine
     name: str
@@ -52,44 +69,87 @@ class Voice:
     @property
     def speaker(self) -> str:
         """Whom one hears: the same for all voices that were made from one person's recordings."""
-        people = {"flite": FLITE_PEOPLE, "festival": FESTIVAL_PEOPLE, "pico": PICO_PEOPLE}.get(self.engine, {})
-        return people.get(self.name, self.name)
+        if self.engine == "piper":
+            return piper.person_of(self.name)
+        return _PEOPLE.get(self.engine, {}).get(self.name, self.name)
 
     @property
     def has_pitch(self) -> bool:
         """Whether the engine can raise or lower the voice."""
-        return not (self.engine == "festival" and self.name.endswith("_hts"))
+        return self.engine not in ("kokoro", "piper") and not (self.engine == "festival" and self.name.endswith("_hts"))
+
+
+def find_voices(engines: Sequence[Engine] | None = None) -> tuple[Voice, ...]:
+    """All English voices of these synthesisers, or of all that are installed, sorted; mixtures are not listed.
+
+    Raises SettingsError if one that is named has none, or if there are none at all.
+    """
+    found = {engine: voices_of(engine) for engine in (ENGINES if engines is None else engines)}
+    for engine, voices in found.items():
+        if engines is not None and not voices:
+            raise SettingsError(f"no voice of {engine} is here; {how_to_get(engine)}")
+    if not any(found.values()):
+        wanted = ", ".join(ENGINES)
+        raise SettingsError(
+            f"no speech synthesiser found: wanted {wanted}; install some: {INSTALL}; neural ones: asr voices"
+        )
+    return tuple(sorted({voice for voices in found.values() for voice in voices}))
+
+
+def how_to_get(engine: Engine) -> str:
+    """What a synthesiser lacks, in a few words, or what installs it."""
+    return f"wanted: {NEURAL[engine].missing()}" if engine in NEURAL else f"install it: {INSTALL}"
+
+
+def known(voice: Voice) -> bool:
+    """Whether there is such a voice, or it is a mixture of such."""
+    if voice.engine == "kokoro":
+        return all(Voice("kokoro", part) in voices_of("kokoro") for part in kokoro.parts_of(voice.name))
+    return voice in voices_of(voice.engine)
+
+
+def version_of(engine: Engine) -> str:
+    """The version of an installed synthesiser: another may speak otherwise."""
+    return NEURAL[engine].version() if engine in NEURAL else engine_version(engine)
 
 
 @cache
-def find_voices() -> tuple[Voice, ...]:
-    """All English voices of the installed synthesisers, sorted; SettingsError if there are none."""
-    voices: list[Voice] = []
-    if shutil.which("espeak-ng"):
+def voices_of(engine: Engine) -> frozenset[Voice]:
+    """The English voices of a synthesiser; none where it is not installed."""
+    return frozenset(Voice(engine, name) for name in _names_of(engine))
+
+
+def _names_of(engine: Engine) -> Iterator[str]:
+    if engine in NEURAL:
+        yield from NEURAL[engine].names()
+    elif engine == "pico":
+        yield from PICO_PEOPLE if pico_version() else ()
+    elif not shutil.which(engine):
+        return
+    elif engine == "flite":
+        names = run_engine(["flite", "-lv"]).decode().partition(":")[2].split()
+        yield from (name for name in names if name not in UNUSED_FLITE)
+    elif engine == "festival":
+        names = run_engine(["festival", "--pipe"], text="(print (voice.list))").decode().strip().strip("()").split()
+        yield from (name for name in names if name in FESTIVAL_PEOPLE)
+    else:
         accents = [code for code, file in _espeak_voices("en") if file.startswith("gmw/")]  # mb/ needs other programs
         variants = [file.removeprefix("!v/") for _, file in _espeak_voices("variant") if file.startswith("!v/")]
         for accent in accents:
-            voices.append(Voice("espeak-ng", accent))
-            voices.extend(Voice("espeak-ng", f"{accent}+{name}") for name in variants if name not in UNUSED_VARIANTS)
-    if shutil.which("flite"):
-        names = run_engine(["flite", "-lv"]).decode().partition(":")[2].split()
-        voices.extend(Voice("flite", name) for name in names if name not in UNUSED_FLITE)
-    if shutil.which("festival"):
-        names = run_engine(["festival", "--pipe"], text="(print (voice.list))").decode().strip().strip("()").split()
-        voices.extend(Voice("festival", name) for name in names if name in FESTIVAL_PEOPLE)
-    if pico_version():
-        voices.extend(Voice("pico", language) for language in PICO_PEOPLE)
-    if not voices:
-        raise SettingsError(f"no speech synthesiser found: wanted {', '.join(ENGINES)}; install some: {INSTALL}")
-    return tuple(sorted(set(voices)))
+            yield accent
+            yield from (f"{accent}+{name}" for name in variants if name not in UNUSED_VARIANTS)
 
 
 def split_of(voice: Voice) -> Split | None:
     """Where a voice may be used; None for one that is half held out and so would blur the line.
 
     A training voice has neither a held-out accent nor a held-out variant. A dev voice has a dev variant and any
-    accent but a test one, and the other way round. A recorded person is in one split, whichever engine speaks.
+    accent but a test one, and the other way round. A recorded person is in one split, whichever engine speaks. A
+    mixture is for training, as are both its voices, or for nothing.
     """
+    parts = kokoro.parts_of(voice.name) if voice.engine == "kokoro" else ()
+    if len(parts) > 1:
+        return "train" if all(split_of(Voice("kokoro", part)) == "train" for part in parts) else None
     if voice.engine != "espeak-ng":
         return HELD_OUT_PEOPLE.get(voice.speaker, "train")
     accent, _, variant = voice.name.partition("+")

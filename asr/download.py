@@ -1,0 +1,141 @@
+"""A file from a web server: fetched whole, by https, going on where an interrupted download ended."""
+
+import http.client
+import re
+import ssl
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+from urllib.parse import urlsplit
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    Progress,
+    ProgressColumn,
+    TextColumn,
+    TimeRemainingColumn,
+    TransferSpeedColumn,
+)
+
+from asr.errors import AsrError
+
+_BLOCK: Final = 2**20
+_TRIES: Final = 5
+_TIMEOUT: Final = 60.0
+_LOOPBACK: Final = ("127.0.0.1", "::1", "localhost")
+
+
+def fetch_file(url: str, file: Path, by_hand: str, *, pause: float = 2.0) -> None:
+    """Fetch a file whole, and only then give it its name.
+
+    It is kept as ``.part`` until then, and an interrupted download goes on from there, in this run after a ``pause`` in
+    seconds, or in the next. Raises AsrError where it cannot be reached or is refused; the message ends with
+    ``by_hand``, what else to do.
+    """
+    part = file.with_name(f"{file.name}.part")
+    reason = ""
+    with progress_of(DownloadColumn(), TransferSpeedColumn()) as progress:
+        task = progress.add_task(file.name, total=None)
+        for attempt in range(_TRIES):
+            if attempt:
+                time.sleep(pause)
+            before = _size(part)
+            try:
+                whole = _go_on(url, part, lambda done, total: progress.update(task, completed=done, total=total))
+            except urllib.error.HTTPError as error:
+                reason = f"HTTP {error.code} {error.reason}"
+                error.close()
+                if error.code < 500:
+                    break  # it will not be another the next time
+            except urllib.error.URLError as error:
+                reason = str(error.reason)
+                if _size(part) == before:
+                    break
+            except (http.client.HTTPException, ConnectionError, TimeoutError, ssl.SSLError) as error:
+                reason = str(error) or type(error).__name__
+            else:
+                if whole:
+                    part.replace(file)
+                    return
+                reason = f"the connection ended after {_size(part)} bytes"
+    kept = f"; {part} holds what came, and the next run goes on from there" if _size(part) else ""
+    raise AsrError(f"{url}: cannot be fetched ({reason}){kept}; run again, or {by_hand}")
+
+
+def progress_of(*more: ProgressColumn) -> Progress:
+    """A bar on standard error, where that is a terminal."""
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), *more, TimeRemainingColumn())
+    return Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
+
+
+def _size(path: Path) -> int:
+    return path.stat().st_size if path.exists() else 0
+
+
+def _go_on(url: str, part: Path, report: Callable[[int, int | None], None]) -> bool:
+    """Fetch what is missing of a file; whether it is whole now."""
+    have = _size(part)
+    request = urllib.request.Request(
+        url, headers={"User-Agent": "asr", **({"Range": f"bytes={have}-"} if have else {})}
+    )
+    try:
+        response = _opener(url).open(request, timeout=_TIMEOUT)
+    except urllib.error.HTTPError as error:
+        if error.code != http.client.REQUESTED_RANGE_NOT_SATISFIABLE or not have:
+            raise
+        # There is nothing after what we have: it is whole, or it is not this file.
+        total = error.headers.get("Content-Range", "").rpartition("/")[2]
+        error.close()
+        if total == str(have):
+            return True
+        part.unlink()
+        return False
+    with response:
+        if response.status == http.client.PARTIAL_CONTENT:
+            first, _, total = response.headers.get("Content-Range", "").removeprefix("bytes ").partition("/")
+            if first.partition("-")[0] != str(have):
+                part.unlink()
+                return False
+            size = _length(total)
+        else:
+            have = 0  # the publisher sends all of it again
+            size = _length(response.headers.get("Content-Length", ""))
+        with part.open("ab" if have else "wb") as file:
+            while block := response.read(_BLOCK):
+                file.write(block)
+                have += len(block)
+                report(have, size)
+    return size is None or have == size
+
+
+def _length(header: str) -> int | None:
+    """The bytes that a header promises, None where it does not."""
+    return int(header) if re.fullmatch(r"[0-9]{1,18}", header) else None
+
+
+class _NoDowngrade(urllib.request.HTTPRedirectHandler):
+    """Follows a redirection only to where the first address could have led."""
+
+    def redirect_request(self, req, fp, code, msg, headers, newurl):  # type: ignore[no-untyped-def]
+        _check_scheme(newurl)
+        return super().redirect_request(req, fp, code, msg, headers, newurl)
+
+
+def _opener(url: str) -> urllib.request.OpenerDirector:
+    _check_scheme(url)
+    handlers: list[urllib.request.BaseHandler] = [_NoDowngrade()]
+    if urlsplit(url).hostname in _LOOPBACK:
+        handlers.append(urllib.request.ProxyHandler({}))
+    return urllib.request.build_opener(*handlers)
+
+
+def _check_scheme(url: str) -> None:
+    parts = urlsplit(url)
+    if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in _LOOPBACK):
+        raise AsrError(f"{url}: found {parts.scheme or 'no'} as the protocol, wanted https; get it by hand")

@@ -1,0 +1,184 @@
+"""Piper's voices. None is at hand, so the graph here is a toy: with the inputs that Piper's have, and noise inside."""
+
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper
+
+from asr.data.synthetic import piper
+from asr.data.synthetic.speech import Take, speak, speak_all
+from asr.data.synthetic.voices import Voice, find_voices, split_of, version_of, voices_of
+from asr.errors import AudioError, SettingsError
+
+pytestmark = pytest.mark.skipif(shutil.which("espeak-ng") is None, reason="wants the Debian package espeak-ng")
+
+SYMBOLS = {symbol: [number] for number, symbol in enumerate("_^$ ,.abdefhijklmnopstuvwzæðŋɐɑɒɔəɚɛɜɡɪɹʃʊʌʒˈˌːθ")}
+SAID = {
+    "audio": {"sample_rate": 22_050},
+    "espeak": {"voice": "en-us"},
+    "inference": {"noise_scale": 0.667, "length_scale": 1.0, "noise_w": 0.8},
+    "phoneme_type": "espeak",
+    "phoneme_id_map": SYMBOLS,
+    "num_speakers": 1,
+    "speaker_id_map": {},
+}
+
+
+def toy(path: Path, *, speakers: int = 1) -> None:
+    """A graph that makes 400 samples of each symbol, as loud as its number and its speaker's, and noise by scale."""
+    floats, integers = TensorProto.FLOAT, TensorProto.INT64
+    inputs = [
+        helper.make_tensor_value_info("input", integers, [1, "n"]),
+        helper.make_tensor_value_info("input_lengths", integers, [1]),
+        helper.make_tensor_value_info("scales", floats, [3]),
+    ]
+    nodes = [
+        helper.make_node("Cast", ["input"], ["numbers"], to=floats),
+        helper.make_node("Mul", ["numbers", "hundredth"], ["quiet"]),
+        helper.make_node("Gather", ["scales", "one"], ["length"]),
+        helper.make_node("Mul", ["length", "samples"], ["exact"]),
+        helper.make_node("Cast", ["exact"], ["whole"], to=integers),
+        helper.make_node("Transpose", ["quiet"], ["column"], perm=[1, 0]),
+        helper.make_node("Concat", ["rows", "whole"], ["times"], axis=0),
+        helper.make_node("Tile", ["column", "times"], ["tiled"]),
+        helper.make_node("RandomNormalLike", ["tiled"], ["random"]),
+        helper.make_node("Gather", ["scales", "zero"], ["scale"]),
+        helper.make_node("Mul", ["random", "scale"], ["noise"]),
+        helper.make_node("Add", ["tiled", "noise"], ["mono"]),
+    ]
+    constants = [
+        helper.make_tensor("hundredth", floats, [], [0.01]),
+        helper.make_tensor("samples", floats, [1], [400.0]),
+        helper.make_tensor("one", integers, [1], [1]),
+        helper.make_tensor("zero", integers, [1], [0]),
+        helper.make_tensor("rows", integers, [1], [1]),
+        helper.make_tensor("flat", integers, [4], [1, 1, 1, -1]),
+    ]
+    last = "mono"
+    if speakers > 1:
+        inputs.append(helper.make_tensor_value_info("sid", integers, [1]))
+        nodes += [
+            helper.make_node("Cast", ["sid"], ["who"], to=floats),
+            helper.make_node("Mul", ["who", "hundredth"], ["louder"]),
+            helper.make_node("Add", ["mono", "louder"], ["voiced"]),
+        ]
+        last = "voiced"
+    nodes.append(helper.make_node("Reshape", [last, "flat"], ["output"]))
+    output = helper.make_tensor_value_info("output", floats, [1, 1, 1, "t"])
+    graph = helper.make_graph(nodes, "toy", inputs, [output], constants)
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 15)], ir_version=8), path)
+
+
+def write_voice(folder: Path, name: str, *, speakers: int = 1, **changes: Any) -> None:
+    toy(folder / f"{name}.onnx", speakers=speakers)
+    (folder / f"{name}.onnx.json").write_text(json.dumps(SAID | {"num_speakers": speakers} | changes))
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A folder of the person's own, empty."""
+    monkeypatch.setenv("ASR_PIPER", str(tmp_path))
+    voices_of.cache_clear()
+    yield tmp_path
+    voices_of.cache_clear()
+
+
+def test_voices_are_those_of_the_folder_that_speak_english(folder: Path) -> None:
+    write_voice(folder, "en_GB-own-medium")
+    write_voice(folder, "de_DE-own-low", espeak={"voice": "de"})
+    write_voice(folder, "en_US-arctic-medium", speakers=2, speaker_id_map={"rms": 0, "ksp": 1})
+    names = ("en_GB-own-medium", "en_US-arctic-medium:ksp", "en_US-arctic-medium:rms")
+    found = find_voices(("piper",))
+    assert tuple(voice.name for voice in found) == names
+    assert [voice.speaker for voice in found] == ["en_GB-own-medium", "ksp", "rms"]
+    assert [split_of(voice) for voice in found] == ["train", "train", "dev"], "rms is held out, whoever speaks"
+    assert not any(voice.has_pitch for voice in found)
+
+
+def test_the_symbols_go_in_as_piper_sends_them(folder: Path) -> None:
+    """Begin, then each with a pad after it, then the end; 400 samples at 22,050 a second each."""
+    write_voice(folder, "en_US-own-low")
+    samples, sample_rate = piper.speak("see", "en_US-own-low", 1.0, 1.0)
+    assert sample_rate == 22_050
+    numbers = np.rint(samples.astype(float)[200::400] / 327.67).astype(int).tolist()
+    expected = [SYMBOLS[symbol][0] for symbol in "^_" + "".join(f"{symbol}_" for symbol in "sˈiː") + "$"]
+    heard = [number for number in expected if number > 1]
+    assert [number for number in numbers if number > 1] == heard
+
+
+def test_the_same_is_spoken_the_same_whatever_came_before(folder: Path) -> None:
+    """The noise in the graph goes on from run to run, so that it has to be without."""
+    write_voice(folder, "en_US-own-low")
+    voice = Voice("piper", "en_US-own-low")
+    takes = [
+        Take(text, voice, rate) for text, rate in (("stop it", 1.0), ("go on", 1.2), ("...", 1.0), ("stop it", 1.0))
+    ]
+    first, second, nothing, again = speak_all(takes)
+    assert isinstance(nothing, AudioError)
+    assert np.array_equal(first, again)
+    assert not np.array_equal(first, second)
+    session = piper._graph(folder / "en_US-own-low.onnx")
+    given = {
+        "input": np.full((1, 9), 5),
+        "input_lengths": np.array([9]),
+        "scales": np.array([0.667, 1, 0.8], np.float32),
+    }
+    one, other = (session.run(None, given)[0] for _ in range(2))
+    assert not np.array_equal(one, other), "the toy has noise as Piper's graphs have"
+
+
+def test_rate_and_formants_are_obeyed_and_each_speaker_is_one(folder: Path) -> None:
+    write_voice(folder, "en_US-two-low", speakers=2, speaker_id_map={"p1": 0, "p2": 20})
+    one, two = (Voice("piper", f"en_US-two-low:{name}") for name in ("p1", "p2"))
+    plain = speak("find my files", one)
+    assert len(speak("find my files", one, rate=2.0)) == pytest.approx(len(plain) / 2, rel=0.15)
+    assert len(speak("find my files", one, formants=1.25, pitch=1.25)) == pytest.approx(len(plain), rel=0.1)
+    assert speak("find my files", two).mean() > plain.mean() + 0.1
+    with pytest.raises(SettingsError, match="pitch of its own"):
+        Take("stop", one, pitch=1.2)
+
+
+def test_another_file_is_another_version(folder: Path) -> None:
+    write_voice(folder, "en_US-own-low")
+    before = version_of("piper")
+    write_voice(folder, "en_US-own-low", inference={"length_scale": 1.1})
+    assert version_of("piper") != before
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"phoneme_id_map": None}, "phoneme_id_map"),
+        ({"espeak": {}}, "'voice'"),
+        ({"audio": {"sample_rate": 1}}, "1 Hz"),
+        ({"phoneme_id_map": {"a": [1]}}, "'\\^'"),
+        ({"phoneme_type": "text"}, "text"),
+        ({"inference": {"length_scale": 1e9}}, "length scale"),
+    ],
+)
+def test_what_piper_did_not_write_is_refused_by_name(folder: Path, changes: dict[str, Any], named: str) -> None:
+    write_voice(folder, "en_US-own-low", **changes)
+    with pytest.raises(SettingsError, match=rf"en_US-own-low\.onnx\.json: .*{named}"):
+        find_voices(("piper",))
+
+
+def test_a_graph_that_is_none_and_one_of_another_kind_are_named(folder: Path) -> None:
+    write_voice(folder, "en_US-broken-low")
+    (folder / "en_US-broken-low.onnx").write_bytes(b"nothing")
+    write_voice(folder, "en_US-other-low")
+    toy(folder / "en_US-other-low.onnx", speakers=2)
+    with pytest.raises(SettingsError, match=r"broken.*no graph"):
+        speak("stop", Voice("piper", "en_US-broken-low"))
+    with pytest.raises(SettingsError, match=r"other.*cannot be run"):
+        speak("stop", Voice("piper", "en_US-other-low"))
+
+
+def test_without_a_folder_it_says_where_to_put_voices(folder: Path) -> None:
+    with pytest.raises(SettingsError, match=rf"no voice of piper.*\.onnx\.json .*{folder}"):
+        find_voices(("piper",))
