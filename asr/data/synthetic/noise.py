@@ -64,7 +64,12 @@ def _alarm(count: int, generator: np.random.Generator) -> NDArray[np.float64]:
     long, gap = generator.uniform(0.05, 0.6), generator.uniform(0.02, 0.6)
     numbers = iter(range(count))
     return _in_turn(
-        count, generator, (long, long), (gap, gap), lambda: beeps[next(numbers) % len(beeps)], generator.integers(1, 8)
+        count,
+        generator,
+        (long, long),
+        (gap, gap),
+        lambda: beeps[next(numbers) % len(beeps)],
+        int(generator.integers(1, 8)),
     )
 
 
@@ -87,7 +92,7 @@ def _melody(count: int, generator: np.random.Generator) -> NDArray[np.float64]:
     def chord() -> list[float]:
         return [float(key * 2 ** (generator.choice(_SCALE) / 12)) for _ in range(voices)]
 
-    return _in_turn(count, generator, (beat, 2 * beat), (0, 0.05), chord, generator.integers(3, 9), dying=True)
+    return _in_turn(count, generator, (beat, 2 * beat), (0, 0.05), chord, int(generator.integers(3, 9)), dying=True)
 
 
 def _in_turn(
