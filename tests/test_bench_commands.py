@@ -41,12 +41,12 @@ commands:
 
 bench = script("bench_commands")
 costs = script("grammar_costs")
-words = script("corpus_words")
+corpus_words = script("corpus_words")
 jsgf = script("jsgf")
 
 
 @pytest.fixture(scope="module")
-def corpora(tmp_path_factory: pytest.TempPathFactory, words: list[NDArray[np.float32]]) -> Path:
+def miniature(tmp_path_factory: pytest.TempPathFactory, words: list[NDArray[np.float32]]) -> Path:
     """The corpora in miniature: three words, whatever the lists say."""
     folder = tmp_path_factory.mktemp("corpora")
     for name, texts in LISTS.items():
@@ -66,20 +66,20 @@ def corpora(tmp_path_factory: pytest.TempPathFactory, words: list[NDArray[np.flo
 
 @pytest.mark.parametrize(("entries", "lists"), [(8, 1), (10, 1), (10, 2), (12, 3), (100, 3)])
 def test_a_grammar_is_as_large_as_asked_for_and_has_the_samples(
-    costs: ModuleType, words: ModuleType, tmp_path: Path, entries: int, lists: int
+    costs: ModuleType, corpus_words: ModuleType, tmp_path: Path, entries: int, lists: int
 ) -> None:
-    texts = words.texts(read_manifest(costs.SAMPLES))
+    texts = corpus_words.texts(read_manifest(costs.SAMPLES))
     grammar = costs.size_grammar(texts, entries, lists, 3)
     assert grammar == costs.size_grammar(texts, entries, lists, 3)
     assert all(len(values) == entries for values in grammar["lists"].values())
-    network = compile_network([read_grammar(words.write_grammar(grammar, tmp_path))], Normaliser())
+    network = compile_network([read_grammar(corpus_words.write_grammar(grammar, tmp_path))], Normaliser())
     assert network.count() == entries**lists + (entries**2 if lists == 3 else 0)
     for text in texts:
         assert network.parse(text) is not None
 
 
-def test_words_of_the_corpora_become_commands(bench: ModuleType, corpora: Path) -> None:
-    tasks = {task.name.split(";")[0].split(",")[0]: task for task in bench.tasks(corpora, 100, 0)}
+def test_words_of_the_corpora_become_commands(bench: ModuleType, miniature: Path) -> None:
+    tasks = {task.name.split(";")[0].split(",")[0]: task for task in bench.tasks(miniature, 100, 0)}
     digits, words, often, phrases = tasks.values()
     assert (set(often.commands), {each.text for each in often.other}) == ({"tree"}, {"house"})
     assert set(digits.commands.values()) == {"one", "two"}
@@ -90,9 +90,9 @@ def test_words_of_the_corpora_become_commands(bench: ModuleType, corpora: Path) 
     for task in tasks.values():
         assert {each.text for each in task.said} <= set(task.commands.values())
         assert not {each.text for each in task.other} & set(task.commands.values())
-    few = bench.tasks(corpora, 3, 0)[0]
+    few = bench.tasks(miniature, 3, 0)[0]
     assert len(few.said) == len(few.other) == 3
-    assert few == bench.tasks(corpora, 3, 0)[0]
+    assert few == bench.tasks(miniature, 3, 0)[0]
 
 
 # The same in JSGF
@@ -162,9 +162,9 @@ def test_a_grammar_that_is_too_much_ends_nothing_else(costs: ModuleType) -> None
 
 
 @pytest.mark.slow
-def test_both_recognisers_on_the_same_recordings(willing_bundle: Path, corpora: Path) -> None:
+def test_both_recognisers_on_the_same_recordings(willing_bundle: Path, miniature: Path) -> None:
     pytest.importorskip("pocketsphinx")
-    command = [sys.executable, ROOT / "scripts" / "bench_commands.py", "--bundle", willing_bundle, "--corpora", corpora]
+    command = [sys.executable, ROOT / "scripts" / "bench_commands.py", "--bundle", willing_bundle, "--corpora", miniature]
     options = ["--sizes", "2", "--rounds", "1", "--utterances", "3"]
     done = subprocess.run([*command, *options], capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr

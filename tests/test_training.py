@@ -172,9 +172,9 @@ def test_the_loss_falls_and_keeps_to_its_curve(straight: Path) -> None:
     dev = list(logged(straight, "dev/decoder").values())
     assert np.mean(loss[-4:]) < 0.6 * np.mean(loss[:2])
     assert dev[-1] < dev[0]
-    # Seen on 2026-11-22 with torch 2.11 on a CPU. Others round otherwise, which is far from a change of the sums.
-    assert loss[0] == pytest.approx(11.2313, rel=1e-3)
-    assert loss[4::4] == pytest.approx([5.964, 3.016, 2.206], rel=0.03)
+    # Seen on 2026-11-29 with torch 2.11 on a CPU. Others round otherwise, which is far from a change of the sums.
+    assert loss[0] == pytest.approx(11.4888, rel=1e-3)
+    assert loss[4::4] == pytest.approx([5.773, 3.004, 2.209], rel=0.03)
 
 
 def test_a_resumed_run_equals_the_straight_one(

@@ -45,6 +45,7 @@ def plain(uneven: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict
     monkeypatch.setattr(pronunciation, "pronounce", lambda words: {word: each[: 1 + len(word) % 3] for word in words})
     made = config(uneven, tmp_path / "run")
     made["model"]["model"]["dropout"] = 0.0
+    made["model"]["margin_seconds"] = 0.0
     made["model"]["spec_augment"] = {"coefficient_masks": 0, "time_masks": 0}
     made["model"]["loss"] |= {"start": {"decoder": 1.0, "ctc": 0.5, "phoneme": 0.7}}
     made["data"] |= {

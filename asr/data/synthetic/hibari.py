@@ -44,11 +44,12 @@ def version() -> str:
 def speak(text: str, name: str, rate: float, pitch: float) -> Sound:
     """The text; ``rate`` and ``pitch`` are 1 for the voice's own.
 
-    The noise of which its breath is made follows from the text.
+    The noise of which its breath is made follows from what is said.
     """
     voice = _voice()
-    generator = np.random.default_rng(zlib.crc32(text.encode()))
-    waves = [_wave(voice, symbols, rate, pitch, generator) for symbols in voice.phonemize(text)]
+    said = voice.phonemize(text)
+    generator = np.random.default_rng(zlib.crc32("".join(said).encode()))
+    waves = [_wave(voice, symbols, rate, pitch, generator) for symbols in said]
     return sound_of(np.concatenate([np.zeros(0, np.float32), *waves]), voice.sample_rate)
 
 
