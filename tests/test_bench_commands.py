@@ -164,8 +164,8 @@ def test_a_grammar_that_is_too_much_ends_nothing_else(costs: ModuleType) -> None
 @pytest.mark.slow
 def test_both_recognisers_on_the_same_recordings(willing_bundle: Path, miniature: Path) -> None:
     pytest.importorskip("pocketsphinx")
-    command = [sys.executable, ROOT / "scripts" / "bench_commands.py", "--bundle", willing_bundle, "--corpora", miniature]
-    options = ["--sizes", "2", "--rounds", "1", "--utterances", "3"]
+    command = [sys.executable, ROOT / "scripts" / "bench_commands.py", "--bundle", willing_bundle]
+    options = ["--corpora", miniature, "--sizes", "2", "--rounds", "1", "--utterances", "3"]
     done = subprocess.run([*command, *options], capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
     rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in done.stdout.splitlines() if line[:1] == "|"]
