@@ -16,6 +16,8 @@ from asr.data.lists.utterance import NOBODY, Utterance
 from asr.evaluation.noise import pieces
 
 NOISES = ("noise_esc10", "noise_ccc_maskers", "noise_mycroft", "noise_speechbrain")
+SENTENCES = ("librispeech_dev", "common_voice", "speechocean762")
+WORDS = ("speech_commands", "speech_commands_more")
 SILENCE_SECONDS = (0.3, 0.5, 1.0, 2.0, 3.0, 5.0, 10.0)
 HISS_DB = (-80, -70, -60)  # root mean square beside full scale: from a very good microphone to a laptop's
 HISSES = 3  # of each length and loudness
@@ -50,16 +52,23 @@ def drawn(utterances: Sequence[Utterance], count: int, seed: int) -> tuple[Utter
     return tuple(sample(utterances, count or len(utterances), random.Random(seed)))
 
 
-def sentences(corpora: Path, count: int, seed: int) -> SpeechSet:
-    """Read sentences, for free transcription."""
-    return SpeechSet("speechocean762 dev", drawn(read_manifest(corpora / "speechocean762" / "dev.tsv"), count, seed))
+def sentences(corpora: Path, count: int, seed: int) -> list[SpeechSet]:
+    """Read sentences, for free transcription: by native readers, by anybody, by learners and children."""
+    return [
+        SpeechSet(f"{name} dev", drawn(read_manifest(corpora / name / "dev.tsv"), count, seed)) for name in SENTENCES
+    ]
 
 
 def single_words(corpora: Path, count: int, seed: int) -> WordSet:
     """Recordings of the dev half; its commands are the words of both halves."""
-    train, dev = (read_manifest(corpora / "speech_commands" / f"{half}.tsv") for half in ("train", "dev"))
-    words = texts([*train, *dev])
-    return WordSet(f"speech_commands dev, {len(words)} words", drawn(dev, count, seed), commands_of(words))
+    halves = {half: [read_manifest(corpora / name / f"{half}.tsv") for name in WORDS] for half in ("train", "dev")}
+    words = texts([each for lists in halves.values() for found in lists for each in found])
+    dev = [
+        replace(each, id=f"{name}/{each.id}")
+        for name, found in zip(WORDS, halves["dev"], strict=True)
+        for each in found
+    ]
+    return WordSet(f"{' and '.join(WORDS)} dev, {len(words)} words", drawn(dev, count, seed), commands_of(words))
 
 
 def digits(corpora: Path, count: int, seed: int) -> WordSet:

@@ -53,7 +53,7 @@ def measure(options: argparse.Namespace, parts: Sequence[str]) -> tuple[list[str
     bundle, drawing = read_bundle(options.bundle), (options.corpora, options.utterances, options.seed)
     normaliser, jobs = bundle.normaliser, options.jobs
     # All lists and grammars first: an hour of listening should not end with the news that one is missing.
-    read = sentences(*drawing) if "free" in parts else None
+    read = sentences(*drawing) if "free" in parts else []
     words = {name: make(*drawing) for name, (_, make) in WORDS.items() if name in parts}
     lists = [founding(each, options.utterances, options.seed) for each in options.founding]
     free = free_ears(options.bundle)
@@ -76,10 +76,10 @@ def measure(options: argparse.Namespace, parts: Sequence[str]) -> tuple[list[str
 
     tell(introduction(options, bundle, mixed, len(recordings), bad))
     ladder, as_recorded = Ladder(Noises(recordings) if mixed else None, tuple(mixed)), Ladder(None, ())
-    said, understood, silent, found = None, {}, [], []
-    if read:
-        said = score_free(read, free, normaliser, ladder, jobs)
-        tell(free_part("Free speech", said))
+    said, understood, silent, found = [], {}, [], []
+    for each in read:
+        said.append(score_free(each, free, normaliser, ladder, jobs))
+        tell(free_part(f"Free speech: {each.name}", said[-1]))
     for name, spoken in words.items():
         understood[name] = score_understanding(spoken, ears[name], normaliser, ladder, jobs)
         tell(command_part(WORDS[name][0], understood[name]))
