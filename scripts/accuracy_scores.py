@@ -147,7 +147,7 @@ def score_free(
 
     Raises ManifestError where no recording can be read.
     """
-    hearings, failures = _hear(speech, speech.utterances, ears, ladder, jobs)
+    hearings, failures = hear_under(speech, speech.utterances, ears, ladder, jobs)
     found = {
         (name, snr): (_score(hearings, [each.text for each in column], normaliser), _pace(hearings, column))
         for snr, name, column in _columns(hearings, ears, ladder)
@@ -169,7 +169,7 @@ def score_understanding(
     """
     check_sentences(speech, ears.network)
     sayable = [each for each in speech.utterances if not set(normaliser(each.text).split()) & ears.missing]
-    hearings, failures = _hear(speech, sayable, ears.hear, ladder, jobs)
+    hearings, failures = hear_under(speech, sayable, ears.hear, ladder, jobs)
     rows: list[CommandRow] = []
     clean: dict[str, list[Outcome]] = {}
     for snr, name, column in _columns(hearings, ears.hear, ladder):
@@ -250,7 +250,7 @@ def score_quiet(
 
 
 @dataclass(frozen=True)
-class _Hearing(Generic[Found]):
+class Hearing(Generic[Found]):
     """An utterance of so many seconds, and what each recogniser found in it under each condition."""
 
     utterance: Utterance
@@ -258,14 +258,19 @@ class _Hearing(Generic[Found]):
     found: Mapping[tuple[str, Condition], Found]
 
 
-def _hear(
+def hear_under(
     speech: SpeechSet, utterances: Sequence[Utterance], ears: Mapping[str, Ear[Found]], ladder: Ladder, jobs: int
-) -> tuple[list[_Hearing[Found]], dict[str, str]]:
-    def attempt(utterance: Utterance) -> _Hearing[Found]:
+) -> tuple[list[Hearing[Found]], dict[str, str]]:
+    """What each recogniser finds in each utterance as it is and at each ratio, and what is wrong with others, by id.
+
+    Raises ManifestError where no recording can be read.
+    """
+
+    def attempt(utterance: Utterance) -> Hearing[Found]:
         wave = read_utterance(utterance)
         waves = ladder.waves(wave, utterance.id)
         found = {(name, snr): hear(waves[snr]) for snr in waves for name, hear in ears.items()}
-        return _Hearing(utterance, len(wave) / SAMPLE_RATE, found)
+        return Hearing(utterance, len(wave) / SAMPLE_RATE, found)
 
     hearings, failures = attempt_all_in_forks(utterances, attempt, f"Hearing {speech.name}", jobs)
     _check_any(speech.name, hearings, utterances)
@@ -278,7 +283,7 @@ def _check_any(name: str, found: Mapping[str, object], utterances: Sequence[Utte
 
 
 def _columns(
-    hearings: Sequence[_Hearing[Found]], ears: Mapping[str, object], ladder: Ladder
+    hearings: Sequence[Hearing[Found]], ears: Mapping[str, object], ladder: Ladder
 ) -> Iterator[tuple[Condition, str, list[Found]]]:
     """What each recogniser found under each condition, in the order of the hearings."""
     for snr in ladder.conditions:
@@ -286,7 +291,7 @@ def _columns(
             yield snr, name, [each.found[name, snr] for each in hearings]
 
 
-def _score(hearings: Sequence[_Hearing[Any]], texts: Sequence[str], normaliser: Callable[[str], str]) -> Report:
+def _score(hearings: Sequence[Hearing[Any]], texts: Sequence[str], normaliser: Callable[[str], str]) -> Report:
     ids = [each.utterance.id for each in hearings]
     return score(
         {each.utterance.id: each.utterance.text for each in hearings},
@@ -310,7 +315,7 @@ def _lost(clean: Sequence[Outcome], noisy: Sequence[Outcome]) -> Rate | None:
     return resample([each.id for each in clean], [each.speaker for each in clean], np.array(rows)).rate(0, 1)
 
 
-def _pace(hearings: Sequence[_Hearing[Any]], column: Sequence[Said] | Sequence[Heard]) -> Rate:
+def _pace(hearings: Sequence[Hearing[Any]], column: Sequence[Said] | Sequence[Heard]) -> Rate:
     return _rate([each.utterance for each in hearings], [e.seconds for e in column], [e.seconds for e in hearings])
 
 
