@@ -116,8 +116,8 @@ def tiny_bundle(tiny: TinyModel) -> Path:
 
 def answer_always(bundle: Path, evidence: float) -> None:
     """Let a bundle take all readings for commands, or none where the weight of evidence is below 0."""
-    point = OperatingPoint(accepted=1.0, false_accepts=1.0, commands=1, others=1, by_kind={})
-    record_rejection(bundle, Rejection(dict.fromkeys(MEASURES, 0.0), evidence, 0.5, point).to_dict())
+    point = OperatingPoint(threshold=0.5, accepted=1.0, false_accepts=1.0, commands=1, others=1, by_kind={})
+    record_rejection(bundle, Rejection(dict.fromkeys(MEASURES, 0.0), evidence, point).to_dict())
 
 
 @pytest.fixture(scope="session")

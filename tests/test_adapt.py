@@ -430,7 +430,7 @@ commands:
   stop: ["stop [please]"]
 """
 SMALL = Settings(updates=4, train=6, held_out=4, noises=4)
-NEVER = Rejection(dict.fromkeys(MEASURES, 0.1), -1.0, 0.6, OperatingPoint(0.5, 0.1, 10, 10, {"noise": 0.0}))
+NEVER = Rejection(dict.fromkeys(MEASURES, 0.1), -1.0, OperatingPoint(0.6, 0.5, 0.1, 10, 10, {"noise": 0.0}))
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """When a reading is taken: weights that are found again, confidences that come true, thresholds that hold."""
 
 import json
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -8,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from asr.commands.evidence import MEASURES, Evidence
-from asr.commands.rejection import COMMAND, Rejection, Trial, calibrate
+from asr.commands.rejection import COMMAND, LIMITS, Rejection, Trial, calibrate
 from asr.errors import SettingsError
 
 
@@ -89,6 +90,33 @@ def test_kept_and_read_again_it_is_the_same() -> None:
     assert again == rejection
 
 
+def test_each_share_has_its_point() -> None:
+    """The lowest threshold that keeps to it: a stricter share takes less of all, and 'at' takes most within one."""
+    rejection = calibrate(trials(2000, 10))
+    assert len(rejection.points) == len(LIMITS)
+    for limit, point in zip(LIMITS, rejection.points, strict=True):
+        assert limit - 0.002 < point.false_accepts <= limit
+        at = rejection.at(limit)
+        assert (at.threshold, at.point.false_accepts) == (point.threshold, point.false_accepts)
+        assert at.confidence(evidence(1.0)) == rejection.confidence(evidence(1.0))
+    for one, other in pairwise(rejection.points):
+        assert one.threshold < other.threshold
+        assert one.accepted > other.accepted
+    assert rejection.at(1.0).point == rejection.points[0]
+    assert rejection.at(rejection.points[1].false_accepts + 1e-9).point == rejection.points[1]
+    with pytest.raises(SettingsError, match=r"at most 0.0001: the calibration found thresholds for 0.00\d+ and more"):
+        rejection.at(0.0001)
+
+
+def test_settings_of_one_point_are_read() -> None:
+    kept = calibrate(trials(300, 11)).to_dict()
+    threshold = kept["point"].pop("threshold")
+    del kept["points"]
+    old = Rejection.from_dict(kept | {"threshold": threshold})
+    assert (old.threshold, old.points) == (threshold, ())
+    assert old.at(1.0) == old
+
+
 def test_more_gap_is_never_more_sure() -> None:
     rejection = calibrate(trials(2000, 7))
     confidences = [rejection.confidence(evidence(gap)) for gap in np.linspace(0, 10, 30)]
@@ -106,7 +134,8 @@ def test_too_little_to_calibrate_with() -> None:
 @pytest.mark.parametrize(
     "harm",
     [
-        lambda kept: kept.pop("threshold"),
+        lambda kept: kept["point"].pop("threshold"),
+        lambda kept: kept["points"][0].pop("accepted"),
         lambda kept: kept["weights"].pop("gap"),
         lambda kept: kept["weights"].update(gap=float("nan")),
         lambda kept: kept.update(point={"accepted": 1.0}),

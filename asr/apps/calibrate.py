@@ -83,12 +83,18 @@ def calibrate(
 
 def describe_point(rejection: "Rejection") -> list[str]:
     """What a calibration comes to, in lines to print."""
+    from asr.commands.rejection import LIMITS
+
     point = rejection.point
     return [
         f"a reading is taken from a confidence of {rejection.threshold:.2f} on: of {point.commands} commands "
         f"{100 * point.accepted:.1f} % are taken and right, of {point.others} other sounds "
         f"{100 * point.false_accepts:.1f} % are taken",
         *(f"  {kind}: {100 * share:.1f} % taken" for kind, share in point.by_kind.items()),
+        *(
+            f"--false-accepts {limit:g}: from {each.threshold:.2f} on, {100 * each.accepted:.1f} % taken and right"
+            for limit, each in zip(LIMITS, rejection.points, strict=True)
+        ),
     ]
 
 

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,9 @@ from asr.errors import SettingsError
 
 FALSE_ACCEPTS = 0.05
 """The share of what should be refused that may be taken, by which the threshold is chosen."""
+
+LIMITS = (0.05, 0.02, 0.01, 0.005)
+"""The shares at which a calibration says what each would cost."""
 
 _FOLDS = 5
 _RIDGE = 10.0
@@ -40,12 +43,13 @@ COMMAND = "command"
 
 @dataclass(frozen=True)
 class OperatingPoint:
-    """What the threshold does, on trials that had no part in the weights (cross-validation by groups).
+    """What a threshold does, on trials that had no part in the weights (cross-validation by groups).
 
-    ``accepted`` is the share of commands that are taken and right, ``false_accepts`` that of other trials taken,
+    ``threshold`` is the confidence from which a reading is taken, ``accepted`` the share of commands that are taken and right, ``false_accepts`` that of other trials taken,
     ``by_kind`` the same for each kind of them; ``commands`` and ``others`` are how many of each there were.
     """
 
+    threshold: float
     accepted: float
     false_accepts: float
     commands: int
@@ -57,13 +61,34 @@ class OperatingPoint:
 class Rejection:
     """Logistic regression on the measures of ``Evidence``, and the confidence from which a reading is taken.
 
+    ``point`` is what that threshold does, ``points`` what others would, the most willing first.
+
     Raises SettingsError for weights of other measures than these, or for a number that is none.
     """
 
     weights: Mapping[str, float]
     intercept: float
-    threshold: float
     point: OperatingPoint
+    points: tuple[OperatingPoint, ...] = ()
+
+    @property
+    def threshold(self) -> float:
+        """The confidence from which a reading is taken."""
+        return self.point.threshold
+
+    def at(self, false_accepts: float) -> "Rejection":
+        """The same with the threshold that takes most commands and at most this share (0..1) of other sounds.
+
+        Raises SettingsError where the calibration found none so strict.
+        """
+        strict = [each for each in (self.point, *self.points) if each.false_accepts <= false_accepts]
+        if not strict:
+            least = min(each.false_accepts for each in (self.point, *self.points))
+            raise SettingsError(
+                f"false accepts of at most {false_accepts:g}: the calibration found thresholds for {least:.4f} and more; "
+                "give a larger share, or calibrate the bundle again: asr calibrate"
+            )
+        return replace(self, point=max(strict, key=lambda each: each.accepted))
 
     def __post_init__(self) -> None:
         if set(self.weights) != set(MEASURES):
@@ -87,9 +112,13 @@ class Rejection:
     def from_dict(cls, kept: Mapping[str, Any]) -> "Rejection":
         """What ``to_dict`` described. Raises SettingsError for anything else."""
         try:
-            point = OperatingPoint(**kept["point"])
             weights = {str(name): float(weight) for name, weight in kept["weights"].items()}
-            return cls(weights, float(kept["intercept"]), float(kept["threshold"]), point)
+            points = [
+                OperatingPoint(**{**each, "threshold": float(each["threshold"])})
+                # A bundle of before 0.2 keeps the threshold beside its one point.
+                for each in ({"threshold": kept.get("threshold"), **kept["point"]}, *kept.get("points", ()))
+            ]
+            return cls(weights, float(kept["intercept"]), points[0], tuple(points[1:]))
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise SettingsError(
                 f"rejection: its settings do not fit this version of asr ({error}); calibrate again: asr calibrate"
@@ -129,28 +158,35 @@ def calibrate(trials: Sequence[Trial], *, false_accepts: float = FALSE_ACCEPTS) 
             found[held] = _sigmoid(measures[held] @ weights + intercept)
     confidences = np.zeros(len(trials))
     confidences[read] = found
-    threshold = _threshold(confidences[~command], false_accepts)
-    taken = confidences >= threshold
     kinds = sorted({trial.kind for trial in trials} - {COMMAND})
     named = np.array([trial.kind for trial in trials])
-    point = OperatingPoint(
-        accepted=float((taken & right)[command].mean()) if command.any() else 0.0,
-        false_accepts=float(taken[~command].mean()),
-        commands=int(command.sum()),
-        others=int((~command).sum()),
-        by_kind={kind: float(taken[named == kind].mean()) for kind in kinds},
-    )
+
+    def point(threshold: float) -> OperatingPoint:
+        taken = confidences >= threshold
+        return OperatingPoint(
+            threshold=threshold,
+            accepted=float((taken & right)[command].mean()) if command.any() else 0.0,
+            false_accepts=float(taken[~command].mean()),
+            commands=int(command.sum()),
+            others=int((~command).sum()),
+            by_kind={kind: float(taken[named == kind].mean()) for kind in kinds},
+        )
+
     weights, intercept = _fit(measures, read_right)
-    return Rejection(dict(zip(MEASURES, weights.tolist(), strict=True)), intercept, threshold, point)
+    return Rejection(
+        dict(zip(MEASURES, weights.tolist(), strict=True)),
+        intercept,
+        point(max(0.5, _threshold(confidences[~command], false_accepts))),
+        tuple(point(_threshold(confidences[~command], limit)) for limit in LIMITS),
+    )
 
 
 def _threshold(others: NDArray[np.float64], false_accepts: float) -> float:
-    """The lowest confidence from one half up that at most this share of the others (N,) reach."""
+    """The lowest confidence that at most this share of the others (N,) reach; above 0, which is no reading at all."""
     ordered = np.sort(others)[::-1]
     allowed = math.floor(false_accepts * len(ordered))
-    if allowed >= len(ordered):
-        return 0.5
-    return max(0.5, float(np.nextafter(ordered[allowed], 1.0)))
+    lowest = 0.0 if allowed >= len(ordered) else float(ordered[allowed])
+    return float(np.nextafter(lowest, 1.0))
 
 
 def _fit(measures: NDArray[np.float64], right: NDArray[np.bool_]) -> tuple[NDArray[np.float64], float]:
