@@ -45,8 +45,9 @@ COMMAND = "command"
 class OperatingPoint:
     """What a threshold does, on trials that had no part in the weights (cross-validation by groups).
 
-    ``threshold`` is the confidence from which a reading is taken, ``accepted`` the share of commands that are taken and right, ``false_accepts`` that of other trials taken,
-    ``by_kind`` the same for each kind of them; ``commands`` and ``others`` are how many of each there were.
+    ``threshold`` is the confidence from which a reading is taken, ``accepted`` the share of commands that are taken and
+    right, ``false_accepts`` that of other trials taken, ``by_kind`` the same for each kind of them; ``commands`` and
+    ``others`` are how many of each there were.
     """
 
     threshold: float
@@ -85,8 +86,8 @@ class Rejection:
         if not strict:
             least = min(each.false_accepts for each in (self.point, *self.points))
             raise SettingsError(
-                f"false accepts of at most {false_accepts:g}: the calibration found thresholds for {least:.4f} and more; "
-                "give a larger share, or calibrate the bundle again: asr calibrate"
+                f"false accepts of at most {false_accepts:g}: the calibration found thresholds for {least:.4f} and "
+                "more; give a larger share, or calibrate the bundle again: asr calibrate"
             )
         return replace(self, point=max(strict, key=lambda each: each.accepted))
 
