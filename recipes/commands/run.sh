@@ -76,9 +76,18 @@ while IFS= read -r line; do
   printf '%s\n' "$line"
 done < "$here/train.yaml" > data/commands/train.yaml
 if [ -e runs/commands/checkpoints/last.ckpt ]; then go_on="--ckpt_path last"; else go_on=; fi
-asr train --config data/commands/train.yaml $go_on
+# Without a GPU, two processes of one thread each: on two cores they hear 1.8 times as much as one of two threads.
+how=
+if [ ! -e /dev/nvidia0 ] && [ "$(uname)" = Linux ] && [ "$(nproc)" -gt 1 ]; then
+  export OMP_NUM_THREADS=1
+  how="--trainer.accelerator cpu --trainer.devices 2 --trainer.strategy ddp"
+fi
+# shellcheck disable=SC2086
+asr train --config data/commands/train.yaml $how $go_on
 asr export runs/commands runs/commands/bundle --average 1 --ctc-weight 0.3 --length-penalty 1.0
+# Commands of every kind, and people who read and talk as what is none.
 asr calibrate data/speech_commands/cuts_dev.jsonl.gz data/speechocean762/cuts_dev.jsonl.gz \
+  data/common_voice/cuts_dev.jsonl.gz data/librispeech_dev/cuts_dev.jsonl.gz \
   "$out/commands_dev" "$out/founding_dev" --bundle runs/commands/bundle \
   --noise data/noise_esc10/cuts_all.jsonl.gz --noise data/noise_ccc_maskers/cuts_all.jsonl.gz \
   --noise data/noise_mycroft/cuts_all.jsonl.gz --noise data/noise_speechbrain/cuts_all.jsonl.gz
