@@ -34,10 +34,10 @@ from asr.audio.mfcc import Mfcc
 from asr.bundle import DEFAULT_BUNDLE, DecodingSettings, read_bundle
 from asr.errors import AsrError
 from asr.model.saved import load_model
-from asr.model.stepper import TorchStepper
+from asr.model.torch_stepper import TorchStepper
 from asr.runtime.graphs import Graphs
-from asr.runtime.speech import Utterance, find_utterances
 from asr.runtime.transcriber import Transcriber
+from asr.runtime.utterances import Utterance, find_utterances
 from asr.search.beam import beam
 from asr.search.limits import MINIMUM_TOKENS, TOKENS_PER_SECOND, max_tokens
 from asr.search.stepper import Stepper

@@ -16,8 +16,8 @@ from asr.commands.grammar.ready import find_grammar
 from asr.commands.network.network import Network
 from asr.commands.reading import Reading
 from asr.commands.rejection import Rejection
-from asr.data.lists.utterance import Utterance
-from asr.evaluation.commands import Kind, Outcome
+from asr.data.manifests.utterance import Utterance
+from asr.evaluation.outcome import Kind, Outcome
 from asr.runtime.commander import Commander, Listener, decide
 from asr.runtime.transcriber import Transcriber
 

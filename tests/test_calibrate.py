@@ -10,9 +10,9 @@ import soundfile
 from conftest import ROOT
 from typer.testing import CliRunner
 
+from asr.adaptation.trials import Said, half_of, in_longer_speech, sets_of_sentences, strings_of_words, trial
 from asr.apps.cli import app
 from asr.apps.cli import run as cli_run
-from asr.apps.trials import Said, half_of, in_longer_speech, sets_of_sentences, strings_of_words, trial
 from asr.audio.load import SAMPLE_RATE, load_audio
 from asr.bundle import DEFAULT_BUNDLE, read_bundle
 from asr.commands import rejection

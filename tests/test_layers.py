@@ -13,7 +13,7 @@ from conftest import ROOT
 
 # Each may import what stands before it in this list; parts of one row know nothing of each other.
 LAYERS = (
-    ("asr.errors", "asr.files"),
+    ("asr.errors", "asr.files", "asr.printable"),
     ("asr.settings", "asr.download"),
     ("asr.audio", "asr.text", "asr.model.settings"),
     ("asr.bundle",),
@@ -21,13 +21,15 @@ LAYERS = (
     ("asr.commands", "asr.commands.grammar"),
     ("asr.commands.network",),
     ("asr.commands.inspection",),
-    ("asr.data", "asr.data.lists"),
+    ("asr.data", "asr.data.manifests"),
     ("asr.data.shards", "asr.data.augmentation"),
     ("asr.data.inspection",),
-    ("asr.data.corpora", "asr.data.synthetic"),
+    ("asr.data.corpora", "asr.data.synthetic", "asr.data.texts"),
     ("asr.data.batches",),
-    ("asr.runtime", "asr.evaluation"),
+    ("asr.runtime",),
+    ("asr.evaluation",),
     ("asr.training",),
+    ("asr.adaptation",),
     ("asr.apps",),
     ("asr.__main__",),
 )
@@ -43,6 +45,7 @@ TRAINING_ONLY = {
 CORE = (
     "asr.errors",
     "asr.files",
+    "asr.printable",
     "asr.settings",
     "asr.audio",
     "asr.text",
@@ -52,7 +55,7 @@ CORE = (
     "asr.runtime",
     "asr.model.settings",
 )
-NOT_CORE = ("asr.audio.mfcc",)
+NOT_CORE = ("asr.audio.mfcc", "asr.audio.microphone")
 LONGEST = 400
 
 MODULES = {

@@ -20,7 +20,7 @@ from asr.apps.cli import app, run
 from asr.data.corpora import CORPORA
 from asr.data.corpora.corpus import Reading
 from asr.data.corpora.vctk import split_of
-from asr.data.lists.manifest import check_disjoint, read_manifest
+from asr.data.manifests.manifest import check_disjoint, read_manifest
 from asr.errors import ManifestError
 from asr.training.checkpoints import CHECKPOINTS
 from asr.training.command import train

@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 from test_synthesis import envelope, files, fundamental
 
-from asr.data.lists.manifest import read_manifest
-from asr.data.synthetic import hibari, kokoro, speech
+from asr.data.manifests.manifest import read_manifest
+from asr.data.synthetic import hibari, kokoro, speaking
 from asr.data.synthetic.casting import ENGLISH_SHARE, MIXED, MIXED_SHARE, SHARES, Cast, slow_parts
 from asr.data.synthetic.phonemes import kokoro_symbols
-from asr.data.synthetic.speech import Take, speak, speak_all
+from asr.data.synthetic.speaking import Take, speak, speak_all
 from asr.data.synthetic.synthesis import DRAWN_FORMANTS, DRAWN_RATES, Plan, draw, synthesize
 from asr.data.synthetic.voices import (
     ENGINES,
@@ -60,7 +60,7 @@ def test_texts_become_the_symbols_that_kokoro_knows(text: str, american: str, br
 
 @needs_espeak
 def test_every_symbol_of_the_lesson_is_known_to_kokoro() -> None:
-    from asr.data.synthetic.lessons import ordinary_words
+    from asr.adaptation.lessons import ordinary_words
 
     text = " ".join(ordinary_words()[::7])
     for british in (False, True):
@@ -290,4 +290,4 @@ def test_a_file_that_is_another_is_refused(kokoro: Path, tmp_path: Path, monkeyp
     damaged.unlink()
     voices_of.cache_clear()
     with pytest.raises(SettingsError, match="1 of 55 files"):
-        speech.speak("stop", Voice("kokoro", "af_bella"))
+        speaking.speak("stop", Voice("kokoro", "af_bella"))

@@ -12,7 +12,7 @@ import pytest
 from onnx import TensorProto, helper
 
 from asr.data.synthetic import piper
-from asr.data.synthetic.speech import Take, speak, speak_all
+from asr.data.synthetic.speaking import Take, speak, speak_all
 from asr.data.synthetic.voices import Voice, find_voices, split_of, version_of, voices_of
 from asr.errors import AudioError, SettingsError
 

@@ -26,8 +26,8 @@ from asr.apps.cli import app, run
 from asr.data.corpora import CORPORA, preparation
 from asr.data.corpora.corpus import Reading
 from asr.data.corpora.preparation import JOURNAL, LEFT_OUT, prepare_corpus
-from asr.data.lists.manifest import read_manifest
-from asr.data.lists.utterance import Utterance
+from asr.data.manifests.manifest import read_manifest
+from asr.data.manifests.utterance import Utterance
 from asr.errors import AsrError, ManifestError
 
 RATE = 16_000

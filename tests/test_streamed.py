@@ -16,8 +16,8 @@ from asr.data.batches.batching import BatchSettings
 from asr.data.batches.dataset import Batch
 from asr.data.batches.streamed import StreamedEpoch
 from asr.data.batches.targets import Speller
-from asr.data.lists.shard import write_shard
-from asr.data.lists.utterance import Utterance
+from asr.data.manifests.shard import write_shard
+from asr.data.manifests.utterance import Utterance
 from asr.data.shards.index import open_shards
 from asr.errors import ManifestError, SettingsError
 from asr.text.tokenizer import Tokenizer

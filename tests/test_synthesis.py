@@ -17,14 +17,14 @@ import pytest
 import soundfile
 from conftest import ROOT
 
-from asr.data.lists.manifest import read_manifest, read_utterance
-from asr.data.synthetic import engines, espeak, hibari, pico, speech, synthesis
+from asr.data.manifests.manifest import read_manifest, read_utterance
+from asr.data.synthetic import engines, espeak, hibari, pico, speaking, synthesis
 from asr.data.synthetic.casting import SHARES
 from asr.data.synthetic.engines import INSTALL, run_engine
-from asr.data.synthetic.speech import Take, speak, speak_all
+from asr.data.synthetic.speaking import Take, speak, speak_all
 from asr.data.synthetic.synthesis import PLAN, Plan, draw, synthesize
-from asr.data.synthetic.texts import read_lines
 from asr.data.synthetic.voices import Split, Voice, find_voices, split_of, split_voices, voices_of
+from asr.data.texts.sources import read_lines
 from asr.errors import AudioError, SettingsError
 
 RECIPE = ROOT / "recipes" / "commands"
@@ -179,7 +179,7 @@ def test_library_of_espeak_speaks_as_its_program_does(
     some = [voice for voice in voices if voice.engine == "espeak-ng"][::37]
     texts = itertools.cycle(("stop", "what's <b>5 & 6</b>, a café?", "..."))
     takes = [Take(text, voice, 1.2, 0.9) for text, voice in zip(texts, some, strict=False)]
-    if None in speech._speak_by_espeak(takes):
+    if None in speaking._speak_by_espeak(takes):
         pytest.skip(f"there is no {espeak.LIBRARY}")
     by_library, backwards = list(speak_all(takes)), list(speak_all(takes[::-1]))[::-1]
     monkeypatch.setattr(espeak, "__file__", "/nowhere")

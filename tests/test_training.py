@@ -487,7 +487,7 @@ def test_phonemes_may_be_written_bare_in_yaml(
 ) -> None:
     built: list[SpeechData] = []
     monkeypatch.setattr(Trainer, "fit", lambda self, model, datamodule, **_: built.append(datamodule))
-    monkeypatch.setattr("asr.data.batches.pronunciation.available", lambda: True)
+    monkeypatch.setattr("asr.data.synthetic.pronunciation.available", lambda: True)
     settings["data"]["phonemes"] = phonemes
     train(["--config", written(settings, tmp_path)])
     assert built[0].with_phonemes is (phonemes not in ("off", False))

@@ -15,8 +15,8 @@ from PIL import Image
 from test_training import config, data, last, logged, written
 
 from asr.audio.load import SAMPLE_RATE
-from asr.data.batches import pronunciation
 from asr.data.batches.dataset import Batch
+from asr.data.synthetic import pronunciation
 from asr.errors import AsrError, SettingsError
 from asr.training import command, progress, rate_finder
 from asr.training.checkpoints import CHECKPOINTS, AtomicCheckpoints

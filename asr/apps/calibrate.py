@@ -14,10 +14,10 @@ from asr.apps.output import say
 from asr.errors import ManifestError
 
 if TYPE_CHECKING:
-    from asr.apps.trials import Said
+    from asr.adaptation.trials import Said
     from asr.commands.grammar.grammar import Grammar
     from asr.commands.rejection import Rejection, Trial
-    from asr.data.lists.utterance import Utterance
+    from asr.data.manifests.utterance import Utterance
     from asr.runtime.commander import Listener
     from asr.runtime.transcriber import Transcriber
 
@@ -97,8 +97,8 @@ def _read(path: Path, transcriber: "Transcriber", generator: random.Random, fail
 
     Raises ManifestError where none of them can.
     """
-    from asr.apps.trials import Said
-    from asr.data.lists.manifest import read_manifest, read_utterance
+    from asr.adaptation.trials import Said
+    from asr.data.manifests.manifest import read_manifest, read_utterance
 
     utterances = read_manifest(path, lenient=True)
     chosen = generator.sample(utterances, min(_AT_MOST, len(utterances)))
@@ -115,7 +115,7 @@ def _read(path: Path, transcriber: "Transcriber", generator: random.Random, fail
 
 def _drawn(said: Sequence["Said"], count: int, generator: random.Random) -> Iterator["Grammar"]:
     """Grammars of all kinds by turns."""
-    from asr.apps.trials import KINDS_OF_GRAMMAR
+    from asr.adaptation.trials import KINDS_OF_GRAMMAR
 
     texts = sorted({each.text for each in said if each.text})
     kinds = [draw(texts, generator) for draw in KINDS_OF_GRAMMAR] if len(texts) > 2 else []
@@ -130,7 +130,7 @@ def _trials(
     noises: Sequence["Said"],
     generator: random.Random,
 ) -> Iterator["Trial"]:
-    from asr.apps.trials import half_of, in_longer_speech, trial
+    from asr.adaptation.trials import half_of, in_longer_speech, trial
 
     known = cache(lambda text: listener.network.parse(text) is not None)
 

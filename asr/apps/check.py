@@ -11,7 +11,7 @@ import typer
 from asr.apps.options import BundleFolder
 from asr.apps.output import need_output, say, say_json, show
 from asr.commands.grammar.budget import MANY
-from asr.text.printable import printable
+from asr.printable import printable
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -50,7 +50,7 @@ def check(
     from asr.commands.inspection.checks import check as check_grammars
     from asr.commands.inspection.diagram import draw_grammars
     from asr.commands.network.network import compile_network
-    from asr.data.batches.pronunciation import available, pronounce
+    from asr.data.synthetic.pronunciation import available, pronounce
     from asr.files import write_whole
 
     if draw is not None and draw.suffix.lower() not in (".html", ".svg"):

@@ -14,20 +14,16 @@ from asr.apps.failures import Failure, failure_of
 from asr.apps.output import say
 from asr.apps.workers import in_order
 from asr.files import write_whole
-from asr.text.printable import printable
+from asr.printable import printable
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from asr.data.lists.utterance import Utterance
+    from asr.data.manifests.utterance import Utterance
     from asr.evaluation.noise import Noises
     from asr.runtime.commander import Understanding
     from asr.runtime.transcript import Transcript
-
-RATIOS = (24.0, 18.0, 12.0, 6.0)
-"""Decibels at which noise is mixed in unless others are asked for: from a quiet room to one where people raise their
-voices."""
 
 _NAMED_AT_MOST = 10
 
@@ -63,6 +59,8 @@ class Listening:
 
 def chosen_ratios(noise: Path | None, snr: str | None) -> tuple[float, ...]:
     """The ratios of speech to noise in dB that the options --noise and --snr ask for, none without noise."""
+    from asr.evaluation.noise import RATIOS
+
     if noise is None:
         if snr is not None:
             raise typer.BadParameter("--snr says how loud noise is; give the noise with --noise DIR")
@@ -133,7 +131,7 @@ def _in_noises(
     hear: "Callable[[NDArray[np.float32]], Heard]",
     noises: "Noises | None",
 ) -> dict[float | None, Heard]:
-    from asr.data.lists.manifest import read_utterance
+    from asr.data.manifests.manifest import read_utterance
 
     wave = read_utterance(utterance)
     heard: dict[float | None, Heard] = {None: hear(wave)}
@@ -148,7 +146,7 @@ def usable_noises(path: Path) -> tuple[list["Utterance"], dict[str, str]]:
     Raises:
         AudioError: there is none.
     """
-    from asr.data.lists.manifest import read_utterance
+    from asr.data.manifests.manifest import read_utterance
     from asr.errors import AudioError
     from asr.evaluation.noise import find_noises
 

@@ -44,8 +44,8 @@ def synthesize(
     from asr.data.synthetic.casting import slow_parts
     from asr.data.synthetic.synthesis import Plan, guessed_hours
     from asr.data.synthetic.synthesis import synthesize as speak
-    from asr.data.synthetic.texts import read_texts
     from asr.data.synthetic.voices import find_voices, split_voices
+    from asr.data.texts.sources import read_texts
 
     if (hours is None) == (utterances is None):
         given = "both" if hours is not None else "neither"

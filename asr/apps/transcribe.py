@@ -16,7 +16,7 @@ from asr.apps.output import is_closed, need_output, put, say, say_json, show
 from asr.apps.understood import command_keys, command_text
 from asr.apps.workers import chosen_jobs, in_order
 from asr.errors import AsrError, AudioError
-from asr.text.printable import printable
+from asr.printable import printable
 
 if TYPE_CHECKING:
     import numpy as np

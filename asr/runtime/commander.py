@@ -16,9 +16,9 @@ from asr.commands.network.network import Network, compile_network
 from asr.commands.reading import Reading
 from asr.commands.rejection import Rejection
 from asr.errors import BundleError, SettingsError
-from asr.runtime.speech import LONGEST_SECONDS
 from asr.runtime.transcriber import Transcriber, check_wave
 from asr.runtime.transcript import Transcript, transcript_of
+from asr.runtime.utterances import LONGEST_SECONDS
 from asr.text.tokenizer import WORD_START
 
 

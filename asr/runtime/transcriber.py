@@ -10,8 +10,8 @@ from asr.audio.load import SAMPLE_RATE
 from asr.bundle import DEFAULT_BUNDLE, RUNNER_UP, Bundle, read_bundle
 from asr.errors import AudioError
 from asr.runtime.graphs import Graphs, Heard
-from asr.runtime.speech import Utterance, find_utterance, find_utterances
 from asr.runtime.transcript import Transcript, join, transcript_of
+from asr.runtime.utterances import Utterance, find_utterance, find_utterances
 from asr.search.beam import beam
 from asr.search.constraint import Constraint
 from asr.search.hypothesis import Hypothesis

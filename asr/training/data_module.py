@@ -16,16 +16,16 @@ from torch.utils.data import DataLoader
 
 from asr.data.augmentation.augmenter import AugmentationSettings, Augmenter
 from asr.data.augmentation.impulses import measured, simulated
-from asr.data.batches import pronunciation
 from asr.data.batches.batching import BatchSettings, balanced, plan_epoch
 from asr.data.batches.dataset import Batch, Changes, SpeechDataset
 from asr.data.batches.streamed import StreamedEpoch
 from asr.data.batches.targets import Speller, Targets
 from asr.data.batches.waves import Waves
-from asr.data.lists.manifest import check_disjoint, read_manifest
-from asr.data.lists.utterance import Utterance
+from asr.data.manifests.manifest import check_disjoint, read_manifest
+from asr.data.manifests.utterance import Utterance
 from asr.data.shards.index import ShardFolder, open_shards
-from asr.data.synthetic.noise import made_noise, made_tones
+from asr.data.synthetic import pronunciation
+from asr.data.synthetic.made_noise import made_noise, made_tones
 from asr.errors import SettingsError
 from asr.text.tokenizer import Tokenizer
 from asr.training.loader import EpochLoader, Numbers

@@ -10,7 +10,7 @@ from typing import Final, Literal
 from asr.commands.grammar.budget import Exhausted, Steps
 from asr.commands.grammar.grammar import AS_SAID, Grammar, NumberRange, Wildcard, WordList
 from asr.commands.inspection.alike import Comparison, Said, find_alike
-from asr.commands.inspection.limits import drawn, examples_of, within
+from asr.commands.inspection.bounded_search import drawn, examples_of, within
 from asr.commands.inspection.outlines import Normalise, UsedList, outlines, range_texts, used_lists, value_texts
 from asr.commands.inspection.overlap import find_overlap
 from asr.commands.inspection.sounds import Sounds, spelled_sounds

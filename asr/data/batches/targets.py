@@ -3,8 +3,8 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from asr.data.batches import pronunciation
-from asr.data.lists.utterance import Utterance
+from asr.data.manifests.utterance import Utterance
+from asr.data.synthetic import pronunciation
 from asr.text.normaliser import Normaliser
 from asr.text.tokenizer import Tokenizer
 

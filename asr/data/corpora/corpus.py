@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from asr.data.lists.utterance import Utterance
+from asr.data.manifests.utterance import Utterance
 
 
 @dataclass(frozen=True)

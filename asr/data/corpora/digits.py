@@ -8,7 +8,7 @@ from pathlib import Path
 
 from asr.audio.load import find_audio
 from asr.data.corpora.corpus import Corpus, Reading
-from asr.data.lists.utterance import Utterance, some
+from asr.data.manifests.utterance import Utterance, some
 from asr.errors import AudioError, ManifestError
 
 WORDS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")

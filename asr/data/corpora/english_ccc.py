@@ -9,7 +9,7 @@ from typing import Final
 
 from asr.data.corpora.corpus import Corpus, Reading
 from asr.data.corpora.pairing import Transcript, add, find_recordings, find_root, pair, read_table
-from asr.data.lists.utterance import NOBODY, Utterance
+from asr.data.manifests.utterance import NOBODY, Utterance
 
 LISTING: Final = "confusionCorpus_v1.2.csv"
 DEV_SPEAKERS: Final = frozenset({"s1"})

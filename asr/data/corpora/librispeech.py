@@ -10,7 +10,7 @@ from typing import Final
 
 from asr.data.corpora.corpus import Archive, Corpus, Reading
 from asr.data.corpora.pairing import Transcript, add, find_recordings, find_root, pair, read_rows
-from asr.data.lists.bounded import is_file
+from asr.data.manifests.bounded import is_file
 
 # The publisher's checksums: https://www.openslr.org/resources/12/md5sum.txt, …/31/md5sum.txt
 PARTS: Final = {

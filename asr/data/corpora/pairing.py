@@ -12,8 +12,8 @@ from typing import Final
 
 from asr.audio.load import find_audio
 from asr.data.corpora.corpus import Reading
-from asr.data.lists.bounded import LONGEST_LINE
-from asr.data.lists.utterance import Utterance, some
+from asr.data.manifests.bounded import LONGEST_LINE
+from asr.data.manifests.utterance import Utterance, some
 from asr.errors import AudioError, ManifestError
 
 _SPLITS: Final = ("train", "dev", "test", "all")

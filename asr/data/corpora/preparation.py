@@ -16,10 +16,10 @@ from rich.progress import track
 from asr.audio.load import SAMPLE_RATE, load_audio
 from asr.data.corpora.corpus import Corpus, Reading
 from asr.data.inspection.sheet import Sheet, describe
-from asr.data.lists.bounded import number, parse_json
-from asr.data.lists.cuts import write_cuts
-from asr.data.lists.manifest import check_disjoint
-from asr.data.lists.utterance import Utterance, some_lines
+from asr.data.manifests.bounded import number, parse_json
+from asr.data.manifests.cuts import write_cuts
+from asr.data.manifests.manifest import check_disjoint
+from asr.data.manifests.utterance import Utterance, some_lines
 from asr.errors import AsrError, AudioError, ManifestError
 from asr.files import write_whole
 

@@ -16,7 +16,7 @@ import soundfile
 
 from asr.data.corpora.corpus import Archive, Corpus, Reading
 from asr.data.corpora.pairing import find_recordings, find_root, read_rows
-from asr.data.lists.utterance import NOBODY, Utterance
+from asr.data.manifests.utterance import NOBODY, Utterance
 from asr.errors import ManifestError
 
 CORE_WORDS: Final = ("yes", "no", "up", "down", "left", "right", "on", "off", "stop", "go")

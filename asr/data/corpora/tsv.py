@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from asr.data.corpora.corpus import Corpus, Reading
-from asr.data.lists.manifest import check_disjoint, missing_audio, read_list
-from asr.data.lists.utterance import Utterance, some_lines
+from asr.data.manifests.manifest import check_disjoint, missing_audio, read_list
+from asr.data.manifests.utterance import Utterance, some_lines
 from asr.errors import ManifestError
 
 SPLITS = ("train", "dev", "test", "all")

@@ -9,7 +9,7 @@ from typing import Final
 
 from asr.data.corpora.corpus import Archive, Corpus, Reading
 from asr.data.corpora.pairing import Transcript, add, decoded, find_recordings, find_root, pair
-from asr.data.lists.bounded import LONGEST_LINE, is_file, whole
+from asr.data.manifests.bounded import LONGEST_LINE, is_file, whole
 from asr.errors import ManifestError
 
 LAYOUT: Final = (

@@ -10,8 +10,8 @@ from typing import Final
 import soundfile
 
 from asr.data.inspection.faults import KINDS, Fault, Judge, Measures, measure
-from asr.data.lists.manifest import read_utterance
-from asr.data.lists.utterance import Utterance
+from asr.data.manifests.manifest import read_utterance
+from asr.data.manifests.utterance import Utterance
 from asr.errors import AsrError
 
 _AT_A_TIME: Final = 512  # utterances handed to the threads at once; of each, only the numbers come back

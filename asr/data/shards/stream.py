@@ -23,10 +23,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from asr.audio.load import load_audio
-from asr.data.lists.bounded import MOST_HELD, BoundedTarInfo, unpacked_lines
-from asr.data.lists.manifest import cut_out
-from asr.data.lists.shard import pair, read_members
-from asr.data.lists.utterance import Utterance
+from asr.data.manifests.bounded import MOST_HELD, BoundedTarInfo, unpacked_lines
+from asr.data.manifests.manifest import cut_out
+from asr.data.manifests.shard import pair, read_members
+from asr.data.manifests.utterance import Utterance
 from asr.data.shards.index import Shard, ShardFolder, open_remote
 from asr.errors import ManifestError, SettingsError
 

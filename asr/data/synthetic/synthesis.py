@@ -26,11 +26,11 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 
 from asr.audio.encoding import Form
 from asr.audio.load import SAMPLE_RATE
-from asr.data.lists.bounded import lines_of, parse_json
-from asr.data.lists.shard import audio_name, cuts_name, finished_shards, write_shard
-from asr.data.lists.utterance import Utterance
+from asr.data.manifests.bounded import lines_of, parse_json
+from asr.data.manifests.shard import audio_name, cuts_name, finished_shards, write_shard
+from asr.data.manifests.utterance import Utterance
 from asr.data.synthetic.casting import Cast
-from asr.data.synthetic.speech import Take, check_text, speak_all
+from asr.data.synthetic.speaking import Take, check_text, speak_all
 from asr.data.synthetic.voices import Voice, version_of
 from asr.errors import AudioError, ManifestError, SettingsError
 from asr.files import write_whole

@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 from asr.audio.load import SAMPLE_RATE
 from asr.data.synthetic import espeak, pico
 from asr.data.synthetic.engines import TIMEOUT_SECONDS, run_engine
-from asr.data.synthetic.graphs import Sound
 from asr.data.synthetic.neural import NEURAL
+from asr.data.synthetic.voice_graphs import Sound
 from asr.data.synthetic.voices import ENGINES, Engine, Voice, how_to_get, known
 from asr.errors import AsrError, AudioError, SettingsError
 

@@ -12,8 +12,8 @@ import yaml
 from asr.bundle import TOKENIZER, Bundle
 from asr.data.augmentation.augmenter import AugmentationSettings
 from asr.data.batches.batching import BatchSettings
-from asr.data.lists.bounded import is_file, is_folder
-from asr.data.lists.manifest import read_manifest
+from asr.data.manifests.bounded import is_file, is_folder
+from asr.data.manifests.manifest import read_manifest
 from asr.errors import AsrError, ManifestError, SettingsError
 from asr.files import write_whole
 from asr.model.settings import ModelSettings
