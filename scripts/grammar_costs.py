@@ -19,7 +19,7 @@ from sphinx import Sphinx, has_sphinx
 
 from asr.audio.load import SAMPLE_RATE
 from asr.bundle import read_bundle
-from asr.commands.grammar.grammar import read_grammar
+from asr.commands.grammar.form import read_grammar
 from asr.commands.network.automaton import TokenAutomaton
 from asr.commands.network.network import compile_network
 from asr.data.manifests.manifest import read_manifest, read_utterance

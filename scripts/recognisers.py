@@ -11,7 +11,7 @@ from corpus_words import word_grammar, write_grammar
 from jsgf import write_jsgf
 from sphinx import Sphinx, Wave, has_sphinx
 
-from asr.commands.grammar.grammar import read_grammar
+from asr.commands.grammar.form import read_grammar
 from asr.commands.grammar.ready import find_grammar
 from asr.commands.network.network import Network
 from asr.commands.reading import Reading

@@ -17,7 +17,8 @@ from typer.testing import CliRunner
 from asr.apps.cli import app
 from asr.bundle import DEFAULT_BUNDLE
 from asr.commands.grammar.budget import Steps
-from asr.commands.grammar.grammar import Grammar, read_grammar
+from asr.commands.grammar.form import read_grammar
+from asr.commands.grammar.grammar import Grammar
 from asr.commands.grammar.ready import ready_grammars
 from asr.commands.inspection.alike import ALIKE_BELOW, Said, find_alike
 from asr.commands.inspection.checks import Check, Finding, check

@@ -62,6 +62,7 @@ MODULES = {
     ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path
     for path in sorted((ROOT / "asr").rglob("*.py"))
 }
+PACKAGES = {module for module, path in MODULES.items() if path.name == "__init__.py"}
 
 
 def imported(path: Path, *, at_once: bool = False) -> set[str]:
@@ -85,9 +86,10 @@ def imported(path: Path, *, at_once: bool = False) -> set[str]:
 
 
 def part_of(module: str) -> str:
-    """A row's part: a package, one of the packages of the data, or the model's dimensions, which the bundle checks."""
-    three = module.startswith("asr.data.") or within(module, ("asr.model.settings",))
-    return ".".join(module.split(".")[: 3 if three else 2])
+    """A row's part: a package, one of those of the data or of the commands, or the model's dimensions."""
+    inner = ".".join(module.split(".")[:3])
+    three = within(inner, ("asr.data", "asr.commands")) and inner in PACKAGES
+    return inner if three or inner == "asr.model.settings" else ".".join(module.split(".")[:2])
 
 
 def within(module: str, parts: tuple[str, ...]) -> bool:

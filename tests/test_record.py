@@ -27,7 +27,7 @@ from asr.apps.cli import app, run
 from asr.audio import microphone
 from asr.audio.encoding import to_int16
 from asr.audio.load import SAMPLE_RATE, load_audio
-from asr.commands.grammar.grammar import read_grammar
+from asr.commands.grammar.form import read_grammar
 from asr.commands.network.network import Network, compile_network
 from asr.data.manifests.manifest import read_manifest
 from asr.errors import AudioError, ManifestError, SettingsError

@@ -94,7 +94,7 @@ class Adaptation:
     def __init__(self, request: Request, attempt_all: "AttemptAll") -> None:
         from asr.adaptation.fine_tuning import training_set
         from asr.bundle import read_bundle
-        from asr.commands.grammar.grammar import read_grammars
+        from asr.commands.grammar.form import read_grammars
         from asr.commands.grammar.ready import find_grammar
         from asr.commands.network.network import compile_network
         from asr.data.synthetic.engines import INSTALL

@@ -45,7 +45,7 @@ def check(
     The exit status is 1 where there is an error among the findings.
     """
     from asr.bundle import DEFAULT_BUNDLE, read_bundle
-    from asr.commands.grammar.grammar import read_grammars
+    from asr.commands.grammar.form import read_grammars
     from asr.commands.grammar.ready import find_grammar
     from asr.commands.inspection.checks import check as check_grammars
     from asr.commands.inspection.diagram import draw_grammars

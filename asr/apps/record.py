@@ -54,7 +54,7 @@ def record(
 
     from asr.adaptation.take_folder import TakeFolder
     from asr.audio.microphone import check_microphone, device_named, microphone_blocks
-    from asr.commands.grammar.grammar import read_grammar
+    from asr.commands.grammar.form import read_grammar
     from asr.commands.grammar.ready import find_grammar
     from asr.commands.network.network import compile_network
     from asr.text.normaliser import Normaliser

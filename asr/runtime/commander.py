@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from asr.audio.load import SAMPLE_RATE
 from asr.commands.evidence import Evidence, weigh
-from asr.commands.grammar.grammar import read_grammars
+from asr.commands.grammar.form import read_grammars
 from asr.commands.grammar.ready import find_grammar
 from asr.commands.network.automaton import TokenAutomaton
 from asr.commands.network.network import Network, compile_network

@@ -1,5 +1,6 @@
 """The form of a grammar's files: what their keys mean, and all files of a folder as one."""
 
+import gc
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -58,8 +59,41 @@ class _Part:
                 yield from ((file, name, node) for name, node in _commands(file))
 
 
-def read_forms(paths: Sequence[Path]) -> tuple[Grammar, ...]:
-    """The grammars of files and folders; see ``asr.commands.grammar.grammar.read_grammars``."""
+def read_grammar(path: Path) -> Grammar:
+    """The grammar of a YAML file, or of a folder with all its YAML files in one, as Home Assistant lays them out.
+
+    Of a copy of Home Assistant's repository, or what is in one, the English sentences are read, with the lists and
+    rules beside them.
+
+    Raises SettingsError, mostly as SourceError with the line and a caret: no YAML, a key that means nothing or stands
+    twice, no commands, another language than English, a template that cannot be parsed, letters that no English word
+    has, a list that is empty, a list or rule that is not there or goes round in itself, two commands with the same
+    template. What depends on the words that are said, such as a sentence without any, is seen by the network.
+    """
+    (grammar,) = read_grammars([path])
+    return grammar
+
+
+def read_grammars(paths: Sequence[Path]) -> tuple[Grammar, ...]:
+    """The grammars of several files or folders that are used together, each as ``read_grammar`` reads it.
+
+    What one names and does not have is looked for in the others. One without commands lends its lists, rules and
+    skip words to the others, and is none of the grammars that are given back.
+
+    Raises SettingsError as ``read_grammar`` does, for no commands only where none of them has any.
+    """
+    # Of a long list nearly all objects stay: to look through them for garbage, again and again, takes as long as the
+    # reading itself.
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        return _read(paths)
+    finally:
+        if collecting:
+            gc.enable()
+
+
+def _read(paths: Sequence[Path]) -> tuple[Grammar, ...]:
     origins: Origins = {}
     parts = [_part(path, origins) for path in paths]
     speak = [part for part in parts if any(True for _ in part.commands())]
