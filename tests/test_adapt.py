@@ -51,7 +51,7 @@ from asr.data.texts.near_misses import near_misses
 from asr.errors import AsrError, BundleError, ManifestError, SettingsError
 from asr.text.tokenizer import Tokenizer
 from asr.training.command import train
-from asr.training.data_module import Source
+from asr.training.data_module import TrainingSource
 from asr.training.export import last_checkpoints
 from asr.training.module import LossSettings, SpeechModule
 
@@ -239,7 +239,7 @@ def test_the_new_is_learnt_beside_what_was_known_and_the_persons_own(tmp_path: P
     new = listed(tmp_path / "new", "train.tsv", 20)
     rehearsed = TrainingSet()
     if before:
-        rehearsed = TrainingSet(train=(Source(str(listed(tmp_path / "old", "old.tsv", before)), 0.5, 0.25),))
+        rehearsed = TrainingSet(train=(TrainingSource(str(listed(tmp_path / "old", "old.tsv", before)), 0.5, 0.25),))
     takes = listed(tmp_path / "own", "own.tsv", own) if own else None
     sources = weighed(Material((new, new), (new,), takes, rehearsed))
     weight = {Path(source.manifest).name: source.weight for source in sources}
@@ -271,7 +271,7 @@ def test_what_a_bundle_was_trained_with_is_looked_for(
     }
     bundle = replace(read_bundle(tiny.bundle), provenance={"config": yaml.safe_dump(config)})
     found = training_set(bundle)
-    assert found.train == (Source(str(here), 0.4, 0.5),)
+    assert found.train == (TrainingSource(str(here), 0.4, 0.5),)
     assert (found.dev, found.noise, found.absent) == ((here,), (), ("gone/train", "gone/noise.tsv"))
     assert found.unreadable[0].startswith("bad.tsv:1: found the columns words")
     assert training_set(read_bundle(tiny.bundle)) == TrainingSet()

@@ -115,6 +115,16 @@ def test_imports_lead_downward(module: str) -> None:
         assert theirs == own or HEIGHT[theirs] < HEIGHT[own], f"{module} imports {other}, which is not below it"
 
 
+def test_each_class_name_stands_for_one_thing() -> None:
+    places: dict[str, list[str]] = {}
+    for module, path in MODULES.items():
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ClassDef):
+                places.setdefault(node.name, []).append(f"{module}:{node.lineno}")
+    assert len(places) > 100
+    assert not {name: found for name, found in places.items() if len(found) > 1}
+
+
 @pytest.mark.parametrize("module", [m for m in MODULES if within(m, CORE) and m not in NOT_CORE])
 def test_the_core_never_mentions_a_package_of_training(module: str) -> None:
     packages = {name.partition(".")[0] for name in imported(MODULES[module])}

@@ -91,18 +91,18 @@ def trials(
     Every other utterance with speech is heard in noise, at each of ``RATIOS`` in turn. Of every other command half is
     heard as well, and the whole beside another utterance.
     """
-    from asr.adaptation.trials import Said, half_of, in_longer_speech, trial
+    from asr.adaptation.trials import LabelledWave, half_of, in_longer_speech, trial
     from asr.data.manifests.manifest import read_utterance
 
     generator = random.Random(seed)
     place_of = {each.id: place for place, each in enumerate(utterances)}
     parse, spoken = listener.network.parse, [each for each in utterances if each.text]
 
-    def said(utterance: "Utterance") -> Said:
+    def said(utterance: "Utterance") -> LabelledWave:
         wave, place = read_utterance(utterance), place_of[utterance.id]
         if utterance.text and place % 2:
             wave = noises.under(wave, utterance.id, RATIOS[place // 2 % len(RATIOS)])
-        return Said(wave, listener.transcriber.bundle.normaliser(utterance.text), utterance.speaker)
+        return LabelledWave(wave, listener.transcriber.bundle.normaliser(utterance.text), utterance.speaker)
 
     def attempt(utterance: "Utterance") -> "list[Trial]":
         whole = said(utterance)

@@ -30,7 +30,7 @@ _SILENT = 2
 
 
 @dataclass(frozen=True)
-class Spoken:
+class SyntheticSpeech:
     """What the voices of one split say: folders of shards, and the utterances in each; the commands come first."""
 
     folders: tuple[Path, ...]
@@ -112,23 +112,23 @@ def draw_texts(network: "Network", manifests: Sequence[Path], train: int, held_o
 
 def speak_texts(
     texts: dict[str, Any], voices: "dict[Split, list[Voice]]", work: WorkFolder, seed: int, jobs: int
-) -> dict[str, Spoken]:
+) -> dict[str, SyntheticSpeech]:
     """Each split's texts by its own voices, into shards in the work folder.
 
     Raises AudioError where too much cannot be spoken.
     """
     from asr.data.manifests.manifest import read_manifest
-    from asr.data.synthetic.synthesis import Plan, synthesize
+    from asr.data.synthetic.synthesis import SynthesisPlan, synthesize
 
     made = {}
     for split, group in voices.items():
         folders = []
         for number, (part, lines) in enumerate(texts[split].items()):
             if lines:
-                plan = Plan(lines, group, seed=2 * seed + number, utterances=len(lines), shard=_SHARD)
+                plan = SynthesisPlan(lines, group, seed=2 * seed + number, utterances=len(lines), shard=_SHARD)
                 synthesize(plan, work.path(f"speech/{split}_{part}"), jobs=jobs)
                 folders.append(work.path(f"speech/{split}_{part}"))
-        made[str(split)] = Spoken(tuple(folders), tuple(read_manifest(folder) for folder in folders))
+        made[str(split)] = SyntheticSpeech(tuple(folders), tuple(read_manifest(folder) for folder in folders))
     return made
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from asr.adaptation.comparison import Row, command_rows, listen_all, outcomes, transcribe_all, trials, word_row
 from asr.adaptation.material import (
     SILENCE,
-    Spoken,
+    SyntheticSpeech,
     Takes,
     draw_texts,
     held_out_noise,
@@ -172,7 +172,7 @@ class Adaptation:
         ]
 
     @cached_property
-    def speech(self) -> "dict[str, Spoken]":
+    def speech(self) -> "dict[str, SyntheticSpeech]":
         """What voices say, by split; no voice is in two."""
         settings = self.request.settings
         lists = [Path(source.manifest) for source in self.rehearsed.train]

@@ -14,7 +14,7 @@ from asr.apps.output import say
 from asr.errors import ManifestError
 
 if TYPE_CHECKING:
-    from asr.adaptation.trials import Said
+    from asr.adaptation.trials import LabelledWave
     from asr.commands.grammar.grammar import Grammar
     from asr.commands.rejection import Rejection, Trial
     from asr.data.manifests.utterance import Utterance
@@ -92,19 +92,21 @@ def describe_point(rejection: "Rejection") -> list[str]:
     ]
 
 
-def _read(path: Path, transcriber: "Transcriber", generator: random.Random, failures: list[str]) -> list["Said"]:
+def _read(
+    path: Path, transcriber: "Transcriber", generator: random.Random, failures: list[str]
+) -> list["LabelledWave"]:
     """Some recordings of a list, drawn where it is long; the ids of those that cannot be read go to ``failures``.
 
     Raises ManifestError where none of them can.
     """
-    from asr.adaptation.trials import Said
+    from asr.adaptation.trials import LabelledWave
     from asr.data.manifests.manifest import read_manifest, read_utterance
 
     utterances = read_manifest(path, lenient=True)
     chosen = generator.sample(utterances, min(_AT_MOST, len(utterances)))
 
-    def read(each: "Utterance") -> Said:
-        return Said(read_utterance(each), transcriber.bundle.normaliser(each.text), f"{path}: {each.speaker}")
+    def read(each: "Utterance") -> LabelledWave:
+        return LabelledWave(read_utterance(each), transcriber.bundle.normaliser(each.text), f"{path}: {each.speaker}")
 
     found, bad = attempt_all(chosen, read, f"Reading {path.name}")
     if not found:
@@ -113,7 +115,7 @@ def _read(path: Path, transcriber: "Transcriber", generator: random.Random, fail
     return list(found.values())
 
 
-def _drawn(said: Sequence["Said"], count: int, generator: random.Random) -> Iterator["Grammar"]:
+def _drawn(said: Sequence["LabelledWave"], count: int, generator: random.Random) -> Iterator["Grammar"]:
     """Grammars of all kinds by turns."""
     from asr.adaptation.trials import KINDS_OF_GRAMMAR
 
@@ -125,16 +127,16 @@ def _drawn(said: Sequence["Said"], count: int, generator: random.Random) -> Iter
 
 def _trials(
     listener: "Listener",
-    said: Sequence["Said"],
-    elsewhere: Sequence["Said"],
-    noises: Sequence["Said"],
+    said: Sequence["LabelledWave"],
+    elsewhere: Sequence["LabelledWave"],
+    noises: Sequence["LabelledWave"],
     generator: random.Random,
 ) -> Iterator["Trial"]:
     from asr.adaptation.trials import half_of, in_longer_speech, trial
 
     known = cache(lambda text: listener.network.parse(text) is not None)
 
-    def outside(found: "Said | None") -> TypeGuard["Said"]:
+    def outside(found: "LabelledWave | None") -> TypeGuard["LabelledWave"]:
         return found is not None and not known(found.text)
 
     spoken = [each for each in said if each.text]

@@ -8,7 +8,7 @@ from typing import Final
 
 import yaml
 
-from asr.commands.grammar.blocks import BLOCK_KEYS, KEYS, SENTENCES, Blocks, Scope
+from asr.commands.grammar.blocks import BLOCK_KEYS, KEYS, SENTENCES, Blocks, Definitions
 from asr.commands.grammar.grammar import Grammar, Template
 from asr.commands.grammar.layout import Layout, find_layout, is_english
 from asr.commands.grammar.references import check_references
@@ -42,7 +42,7 @@ class _Part:
     files: list[_File]
     schema: Schema
     is_theirs: bool
-    scope: Scope = field(default_factory=Scope)
+    scope: Definitions = field(default_factory=Definitions)
 
     @property
     def name(self) -> str:
@@ -108,7 +108,7 @@ def _part(path: Path, origins: Origins) -> _Part:
     part = _Part(path, [], Schema(layout.schema), layout.is_theirs)
     for group in (*layout.groups, layout.guests):
         files = [_File(source, _top(source), source.path in layout.helpers) for source in _sources(group, layout)]
-        known = Scope()
+        known = Definitions()
         for file in files:
             if not file.is_block:
                 known.add(file.source, file.entries, origins)
@@ -131,7 +131,7 @@ def _is_grammar(source: Source) -> bool:
 
 
 def _grammar(part: _Part, others: Sequence[_Part], lent: tuple[str, ...], origins: Origins) -> Grammar:
-    scope = Scope()
+    scope = Definitions()
     for other in others:
         scope.take(other.scope, over=False)
     scope.take(part.scope)

@@ -22,7 +22,7 @@ class Targets:
     phonemes: tuple[int, ...]
 
 
-class Speller:
+class TargetMaker:
     """Utterances to targets, by the tokenizer and, ``with_phonemes``, espeak-ng, which is asked once for each word."""
 
     def __init__(self, tokenizer: Tokenizer, with_phonemes: bool) -> None:

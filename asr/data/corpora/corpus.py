@@ -19,7 +19,7 @@ class Archive:
 
 
 @dataclass(frozen=True)
-class Reading:
+class CorpusSplits:
     """The utterances of each split, and a line for whatever lay in the folder and could not be used.
 
     Splits are named train, dev, test; ``all`` where nothing is split, ``noise`` for recordings without speech. One for
@@ -45,5 +45,5 @@ class Corpus:
     url: str
     licence: str
     layout: str
-    read: Callable[[Path], Reading]
+    read: Callable[[Path], CorpusSplits]
     archives: tuple[Archive, ...] = field(default=())
