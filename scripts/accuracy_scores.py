@@ -12,11 +12,12 @@ from sphinx import Wave
 
 from asr.audio.load import SAMPLE_RATE
 from asr.commands.network.network import Network
-from asr.data.lists.manifest import read_utterance
-from asr.data.lists.utterance import Utterance
+from asr.data.manifests.manifest import read_utterance
+from asr.data.manifests.utterance import Utterance
 from asr.errors import ManifestError
-from asr.evaluation.commands import CommandRates, OtherSound, Outcome, score_commands
+from asr.evaluation.command_scoring import CommandRates, OtherSound, score_commands
 from asr.evaluation.noise import Noises
+from asr.evaluation.outcome import Outcome
 from asr.evaluation.scoring import Rate, Report, poisson_interval, resample, score, wilson_interval
 
 Found = TypeVar("Found")

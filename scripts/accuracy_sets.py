@@ -11,8 +11,8 @@ from sphinx import Wave
 
 from asr.apps.listening import usable_noises
 from asr.audio.load import SAMPLE_RATE
-from asr.data.lists.manifest import read_manifest, read_utterance
-from asr.data.lists.utterance import NOBODY, Utterance
+from asr.data.manifests.manifest import read_manifest, read_utterance
+from asr.data.manifests.utterance import NOBODY, Utterance
 from asr.evaluation.noise import pieces
 
 NOISES = ("noise_esc10", "noise_ccc_maskers", "noise_mycroft", "noise_speechbrain")

@@ -37,10 +37,10 @@ from marked_text import between_marks, write_between
 from recognisers import command_ears, free_ears, word_ears
 
 from asr.apps.failures import complain
-from asr.apps.listening import RATIOS, left_out
+from asr.apps.listening import left_out
 from asr.bundle import DEFAULT_BUNDLE, Bundle, read_bundle
 from asr.errors import AsrError
-from asr.evaluation.noise import Noises
+from asr.evaluation.noise import RATIOS, Noises
 
 WORDS = {"words": ("Single words", single_words), "digits": ("Digits", digits), "phrases": ("Wake phrases", phrases)}
 PARTS = ("free", *WORDS, "quiet", "founding")

@@ -37,10 +37,11 @@ from recognisers import OURS, PEER, outcome, word_ears
 
 from asr.audio.load import SAMPLE_RATE
 from asr.bundle import DEFAULT_BUNDLE
-from asr.data.lists.manifest import read_manifest, read_utterance
-from asr.data.lists.utterance import Utterance
+from asr.data.manifests.manifest import read_manifest, read_utterance
+from asr.data.manifests.utterance import Utterance
 from asr.errors import AsrError
-from asr.evaluation.commands import CommandRates, Kind, OtherSound, Outcome, score_commands
+from asr.evaluation.command_scoring import CommandRates, OtherSound, score_commands
+from asr.evaluation.outcome import Kind, Outcome
 from asr.evaluation.report import per_cent
 from asr.evaluation.scoring import Rate, resample
 

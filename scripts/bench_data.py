@@ -33,12 +33,12 @@ from torch.utils.data import DataLoader
 from asr.audio.load import SAMPLE_RATE
 from asr.data.augmentation.augmenter import AugmentationSettings, Augmenter
 from asr.data.augmentation.impulses import simulated
-from asr.data.batches import pronunciation
 from asr.data.batches.batching import BatchSettings, plan_epoch
 from asr.data.batches.dataset import Batch, Changes, SpeechDataset
-from asr.data.batches.targets import Speller
+from asr.data.batches.targets import TargetMaker
 from asr.data.batches.waves import Waves
-from asr.data.lists.manifest import read_manifest
+from asr.data.manifests.manifest import read_manifest
+from asr.data.synthetic import pronunciation
 from asr.errors import AsrError
 from asr.model.settings import ModelSettings
 from asr.text.tokenizer import Tokenizer
@@ -134,7 +134,7 @@ def gathered(manifests: Sequence[Path], settings: BatchSettings, count: int) -> 
         paths = manifests or [noise_corpus(Path(folder), 1.5 * count * settings.seconds / 60, lines)]
         utterances = [utterance for path in paths for utterance in read_manifest(path)]
         waves = Waves(utterances, float(sys.maxsize), "recordings")
-    speller = Speller(tokenizer, with_phonemes)
+    speller = TargetMaker(tokenizer, with_phonemes)
     speller.learn(utterances)
     plan = plan_epoch(waves.lengths, [0] * len(waves), [1.0], settings, 0, 0)
     rng = np.random.default_rng(1)

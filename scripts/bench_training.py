@@ -19,7 +19,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from asr.audio.load import SAMPLE_RATE
 from asr.data.batches.dataset import Batch
-from asr.data.batches.pronunciation import PHONEMES
+from asr.data.synthetic.pronunciation import PHONEMES
 from asr.model.settings import ModelSettings
 from asr.training.module import FeatureSettings, SpeechModule
 

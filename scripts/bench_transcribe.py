@@ -34,10 +34,10 @@ from asr.audio.mfcc import Mfcc
 from asr.bundle import DEFAULT_BUNDLE, DecodingSettings, read_bundle
 from asr.errors import AsrError
 from asr.model.saved import load_model
-from asr.model.stepper import TorchStepper
+from asr.model.torch_stepper import TorchStepper
 from asr.runtime.graphs import Graphs
-from asr.runtime.speech import Utterance, find_utterances
 from asr.runtime.transcriber import Transcriber
+from asr.runtime.utterances import SpeechPart, find_utterances
 from asr.search.beam import beam
 from asr.search.limits import MINIMUM_TOKENS, TOKENS_PER_SECOND, max_tokens
 from asr.search.stepper import Stepper
@@ -57,7 +57,7 @@ class Part:
     products: int | None = None
 
 
-def search(stepper: Stepper[Any], ctc: Floats, piece: Utterance, decoding: DecodingSettings) -> None:
+def search(stepper: Stepper[Any], ctc: Floats, piece: SpeechPart, decoding: DecodingSettings) -> None:
     """Search as the transcriber does."""
     beam(
         stepper,
@@ -100,7 +100,7 @@ def parts_of(folder: Path, paths: list[Path], waves: list[Floats]) -> list[Part]
     graphs, model, mfcc = Graphs(bundle, threads=1), load_model(bundle), Mfcc(bundle.features)
     margin = bundle.decoding.margin_seconds
 
-    def find() -> list[Utterance]:
+    def find() -> list[SpeechPart]:
         return [each for wave in waves for each in find_utterances(wave, margin)]
 
     pieces = find()

@@ -16,10 +16,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from rich.progress import track
 
 from asr.bundle import DEFAULT_BUNDLE, read_bundle
-from asr.data.lists.manifest import read_manifest, read_utterance
+from asr.data.manifests.manifest import read_manifest, read_utterance
 from asr.evaluation.scoring import score
 from asr.runtime.graphs import Graphs
-from asr.runtime.speech import find_utterance
+from asr.runtime.utterances import find_utterance
 from asr.search.beam import beam
 from asr.search.limits import MINIMUM_TOKENS, TOKENS_PER_SECOND, max_tokens
 

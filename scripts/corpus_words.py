@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from asr.data.lists.utterance import Utterance
+from asr.data.manifests.utterance import Utterance
 
 CORPORA = Path(__file__).resolve().parents[2] / "shared" / "corpora"
 

@@ -24,9 +24,9 @@ from asr.bundle import DEFAULT_BUNDLE, Bundle, read_bundle
 from asr.errors import AsrError
 from asr.model.saved import load_model
 from asr.model.seq2seq import Encoded, Seq2Seq
-from asr.model.stepper import TorchStepper
-from asr.runtime.speech import LONGEST_SECONDS, Utterance, find_utterance
+from asr.model.torch_stepper import TorchStepper
 from asr.runtime.transcript import Transcript, transcript_of
+from asr.runtime.utterances import LONGEST_SECONDS, SpeechPart, find_utterance
 from asr.search.beam import beam
 from asr.search.limits import MINIMUM_TOKENS, TOKENS_PER_SECOND, max_tokens
 from asr.text.tokenizer import BOS, PAD, WORD_START
@@ -51,7 +51,7 @@ class Look:
     transcript: Transcript
 
 
-def look(bundle: Bundle, utterance: Utterance) -> Look:
+def look(bundle: Bundle, utterance: SpeechPart) -> Look:
     """Transcribe an utterance in torch, and keep what the parts say on the way."""
     model, wave, seconds = load_model(bundle), utterance.wave, utterance.seconds
     with torch.no_grad():

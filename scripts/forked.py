@@ -6,7 +6,7 @@ from multiprocessing import get_context
 from typing import Any, TypeVar
 
 from asr.apps.listening import attempt_all
-from asr.data.lists.utterance import Utterance
+from asr.data.manifests.utterance import Utterance
 
 Found = TypeVar("Found")
 _attempts: list[Callable[[Utterance], Any]] = []

@@ -19,10 +19,10 @@ from sphinx import Sphinx, has_sphinx
 
 from asr.audio.load import SAMPLE_RATE
 from asr.bundle import read_bundle
-from asr.commands.grammar.grammar import read_grammar
+from asr.commands.grammar.form import read_grammar
 from asr.commands.network.automaton import TokenAutomaton
 from asr.commands.network.network import compile_network
-from asr.data.lists.manifest import read_manifest, read_utterance
+from asr.data.manifests.manifest import read_manifest, read_utterance
 from asr.errors import AsrError
 from asr.runtime.transcriber import Transcriber
 from asr.text.normaliser import Normaliser

@@ -6,7 +6,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from asr.apps.microphone import listen, microphone_blocks, show
+from asr.apps.mic import listen, show
+from asr.audio.microphone import microphone_blocks
 from asr.errors import AsrError
 from asr.runtime.transcriber import Transcriber
 

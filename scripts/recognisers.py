@@ -11,13 +11,13 @@ from corpus_words import word_grammar, write_grammar
 from jsgf import write_jsgf
 from sphinx import Sphinx, Wave, has_sphinx
 
-from asr.commands.grammar.grammar import read_grammar
+from asr.commands.grammar.form import read_grammar
 from asr.commands.grammar.ready import find_grammar
 from asr.commands.network.network import Network
 from asr.commands.reading import Reading
 from asr.commands.rejection import Rejection
-from asr.data.lists.utterance import Utterance
-from asr.evaluation.commands import Kind, Outcome
+from asr.data.manifests.utterance import Utterance
+from asr.evaluation.outcome import Kind, Outcome
 from asr.runtime.commander import Commander, Listener, decide
 from asr.runtime.transcriber import Transcriber
 

@@ -21,7 +21,7 @@ from asr.audio.features import FeatureSettings
 from asr.bundle import record_rejection
 from asr.commands.evidence import MEASURES
 from asr.commands.rejection import OperatingPoint, Rejection
-from asr.data.lists.manifest import read_manifest, read_utterance
+from asr.data.manifests.manifest import read_manifest, read_utterance
 from asr.data.synthetic.kokoro import pins
 from asr.data.synthetic.voice_fetch import fetch_kokoro
 from asr.data.synthetic.voice_store import store

@@ -20,26 +20,8 @@ from conftest import TinyModel
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from asr.apps.adapt import run
-from asr.apps.adaptation import OWN, RESULT, SYNTHETIC, Adaptation, Request, Settings
-from asr.apps.before_after import command_rows, listen_all, outcomes, word_row
-from asr.apps.cli import app
-from asr.apps.cli import run as run_command
-from asr.apps.material import draw_texts, read_takes, write_list
-from asr.apps.workplace import WorkFolder
-from asr.bundle import SETTINGS, WEIGHTS, read_bundle
-from asr.commands import rejection
-from asr.commands.evidence import MEASURES
-from asr.commands.reading import Reading
-from asr.commands.rejection import OperatingPoint, Rejection, Trial
-from asr.data.lists.manifest import read_manifest
-from asr.data.synthetic import engines, voices
-from asr.data.synthetic.lessons import covering, lesson, ordinary_words, other_domains
-from asr.data.synthetic.near_misses import near_misses
-from asr.data.synthetic.noise import LEVELS_DB, made_noise, made_tones
-from asr.errors import AsrError, BundleError, ManifestError, SettingsError
-from asr.text.tokenizer import Tokenizer
-from asr.training.adaptation import (
+from asr.adaptation.comparison import command_rows, listen_all, outcomes, word_row
+from asr.adaptation.fine_tuning import (
     OWN_MOST,
     Material,
     TrainingSet,
@@ -49,8 +31,27 @@ from asr.training.adaptation import (
     training_set,
     weighed,
 )
+from asr.adaptation.lessons import covering, lesson, ordinary_words, other_domains
+from asr.adaptation.material import draw_texts, read_takes, write_list
+from asr.adaptation.steps import OWN, RESULT, SYNTHETIC, Adaptation, Request, Settings
+from asr.adaptation.work_folder import WorkFolder
+from asr.apps.adapt import run
+from asr.apps.cli import app
+from asr.apps.cli import run as run_command
+from asr.apps.listening import attempt_all
+from asr.bundle import SETTINGS, WEIGHTS, read_bundle
+from asr.commands import rejection
+from asr.commands.evidence import MEASURES
+from asr.commands.reading import Reading
+from asr.commands.rejection import OperatingPoint, Rejection, Trial
+from asr.data.manifests.manifest import read_manifest
+from asr.data.synthetic import engines, voices
+from asr.data.synthetic.made_noise import LEVELS_DB, made_noise, made_tones
+from asr.data.texts.near_misses import near_misses
+from asr.errors import AsrError, BundleError, ManifestError, SettingsError
+from asr.text.tokenizer import Tokenizer
 from asr.training.command import train
-from asr.training.data_module import Source
+from asr.training.data_module import TrainingSource
 from asr.training.export import last_checkpoints
 from asr.training.module import LossSettings, SpeechModule
 
@@ -238,7 +239,7 @@ def test_the_new_is_learnt_beside_what_was_known_and_the_persons_own(tmp_path: P
     new = listed(tmp_path / "new", "train.tsv", 20)
     rehearsed = TrainingSet()
     if before:
-        rehearsed = TrainingSet(train=(Source(str(listed(tmp_path / "old", "old.tsv", before)), 0.5, 0.25),))
+        rehearsed = TrainingSet(train=(TrainingSource(str(listed(tmp_path / "old", "old.tsv", before)), 0.5, 0.25),))
     takes = listed(tmp_path / "own", "own.tsv", own) if own else None
     sources = weighed(Material((new, new), (new,), takes, rehearsed))
     weight = {Path(source.manifest).name: source.weight for source in sources}
@@ -270,7 +271,7 @@ def test_what_a_bundle_was_trained_with_is_looked_for(
     }
     bundle = replace(read_bundle(tiny.bundle), provenance={"config": yaml.safe_dump(config)})
     found = training_set(bundle)
-    assert found.train == (Source(str(here), 0.4, 0.5),)
+    assert found.train == (TrainingSource(str(here), 0.4, 0.5),)
     assert (found.dev, found.noise, found.absent) == ((here,), (), ("gone/train", "gone/noise.tsv"))
     assert found.unreadable[0].startswith("bad.tsv:1: found the columns words")
     assert training_set(read_bundle(tiny.bundle)) == TrainingSet()
@@ -328,12 +329,12 @@ def takes(tmp_path: Path) -> Path:
 
 
 def test_about_a_third_of_the_takes_is_held_out_and_more_takes_move_none(takes: Path, tmp_path: Path) -> None:
-    found = read_takes(takes)
+    found = read_takes(takes, attempt_all)
     assert 4 <= len(found.held_out) <= 16
     assert len(found.train) + len(found.held_out) == 30
     rows = (takes / "train.tsv").read_text().splitlines()
     (takes / "train.tsv").write_text("\n".join(rows[:11]) + "\n")
-    fewer = read_takes(takes)
+    fewer = read_takes(takes, attempt_all)
     assert [each.id for each in fewer.held_out] == [each.id for each in found.held_out if int(each.id[:-5]) < 10]
     assert fewer.digest != found.digest
     (own,) = {each.speaker for each in read_manifest(write_list(found.train, tmp_path / "own.tsv"))}
@@ -342,16 +343,16 @@ def test_about_a_third_of_the_takes_is_held_out_and_more_takes_move_none(takes: 
 
 def test_takes_that_cannot_be_read_are_left_out(takes: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (takes / "3.flac").write_bytes(b"no sound")
-    found = read_takes(takes)
+    found = read_takes(takes, attempt_all)
     assert (found.unreadable, len(found.train) + len(found.held_out)) == (1, 29)
     assert "3.flac" in capsys.readouterr().err
     for path in takes.glob("*.flac"):
         path.write_bytes(b"")
     with pytest.raises(ManifestError, match="none of its 30 recordings"):
-        read_takes(takes)
+        read_takes(takes, attempt_all)
     (takes / "train.tsv").unlink()
     with pytest.raises(ManifestError, match=r"no train\.tsv; wanted a folder as `asr commands record`"):
-        read_takes(takes)
+        read_takes(takes, attempt_all)
 
 
 @settings(max_examples=30)
@@ -473,7 +474,7 @@ def test_an_interrupted_adaptation_goes_on_to_the_same_bundle(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     shutil.copytree(tiny.bundle, "straight")  # an older one, that is replaced
-    run(Adaptation(request(tiny, "straight", recordings=takes)))
+    run(Adaptation(request(tiny, "straight", recordings=takes), attempt_all))
     told = capsys.readouterr().out
     assert not Path("straight.work").exists()
     assert "3 takes say what the grammar does not have" in told
@@ -518,12 +519,12 @@ def test_an_interrupted_adaptation_goes_on_to_the_same_bundle(
         with monkeypatch.context() as patch:
             patch.setattr(owner, name, stop)
             with pytest.raises(KeyboardInterrupt):
-                run(Adaptation(request(tiny, recordings=takes)))
+                run(Adaptation(request(tiny, recordings=takes), attempt_all))
         assert "goes on from what is in mine.work" in capsys.readouterr().out
         assert not Path("mine").exists()
     with pytest.raises(SettingsError, match="begun with updates 4 and not 5"):
-        Adaptation(request(tiny, recordings=takes, settings=replace(SMALL, updates=5)))
-    run(Adaptation(request(tiny, recordings=takes)), keep=True)
+        Adaptation(request(tiny, recordings=takes, settings=replace(SMALL, updates=5)), attempt_all)
+    run(Adaptation(request(tiny, recordings=takes), attempt_all), keep=True)
     assert Path("mine.work").is_dir()
     resumed, wanted = (json.loads(Path(name, SETTINGS).read_text()) for name in ("mine", "straight"))
     for each in (resumed, wanted):
@@ -580,8 +581,8 @@ def test_adapting_in_bf16_goes_on_as_if_nothing_had_been(
 
 
 def test_outcomes_survive_being_kept(tiny: TinyModel, spoken_for: list[Trial], takes: Path) -> None:
-    listener = Adaptation(request(tiny)).before
-    kept = listen_all(listener, NEVER, read_manifest(takes / "train.tsv")[-6:], "Listening")
+    listener = Adaptation(request(tiny), attempt_all).before
+    kept = listen_all(listener, NEVER, read_manifest(takes / "train.tsv")[-6:], "Listening", attempt_all)
     found = outcomes(json.loads(json.dumps(kept)))
     assert [each.kind for each in found] == ["command"] * 3 + ["speech"] * 3
     assert found[0].expected == Reading("stop", {}, "stop")
@@ -609,7 +610,7 @@ def test_without_a_synthesiser_it_says_what_to_install(
     voices.voices_of.cache_clear()
     try:
         with pytest.raises(SettingsError, match="apt-get install espeak-ng flite"):
-            Adaptation(request(tiny))
+            Adaptation(request(tiny), attempt_all)
     finally:
         voices.voices_of.cache_clear()
     assert not Path("mine.work").exists()
@@ -619,7 +620,7 @@ def test_synthesisers_without_a_voice_for_each_split_are_refused_at_once(tiny: T
     if not voices.voices_of("hibari"):
         pytest.skip("the package hibari-tts is not installed")
     with pytest.raises(SettingsError, match=r"no voice for dev.*--engines"):
-        Adaptation(request(tiny, settings=replace(SMALL, engines=("hibari",))))
+        Adaptation(request(tiny, settings=replace(SMALL, engines=("hibari",))), attempt_all)
     assert not Path("mine.work").exists()
 
 
@@ -628,16 +629,16 @@ def test_a_bundle_that_cannot_be_trained_is_refused(tiny: TinyModel, grammar: Pa
     weights = Path("start", WEIGHTS)
     weights.write_bytes(weights.read_bytes()[:-1] + b"x")
     with pytest.raises(BundleError, match="copy the whole bundle again"):
-        Adaptation(request(tiny, bundle=Path("start")))
+        Adaptation(request(tiny, bundle=Path("start")), attempt_all)
     weights.unlink()
     with pytest.raises(BundleError, match=r"weights\.safetensors: the file is missing"):
-        Adaptation(request(tiny, bundle=Path("start")))
+        Adaptation(request(tiny, bundle=Path("start")), attempt_all)
 
 
 def test_a_folder_that_is_no_bundle_is_left_alone(tiny: TinyModel, grammar: Path) -> None:
     Path("mine").mkdir()
     with pytest.raises(BundleError, match="mine: exists and is no bundle"):
-        Adaptation(request(tiny))
+        Adaptation(request(tiny), attempt_all)
     assert not Path("mine.work").exists()
 
 

@@ -22,7 +22,7 @@ from asr.data.batches.batching import BatchSettings, Example, balanced, batches,
 from asr.data.batches.dataset import Batch, Changes, SpeechDataset
 from asr.data.batches.targets import Targets
 from asr.data.batches.waves import Waves
-from asr.data.lists.utterance import Utterance
+from asr.data.manifests.utterance import Utterance
 from asr.errors import AudioError, SettingsError
 
 PLAIN = BatchSettings(seconds=20.0, background_share=0.0)

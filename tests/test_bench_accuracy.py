@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 from test_scripts import script
 
 from asr.audio.load import SAMPLE_RATE
-from asr.commands.grammar.grammar import read_grammar
+from asr.commands.grammar.form import read_grammar
 from asr.commands.network.network import compile_network
-from asr.data.lists.manifest import read_manifest, read_utterance
-from asr.data.lists.utterance import Utterance
+from asr.data.manifests.manifest import read_manifest, read_utterance
+from asr.data.manifests.utterance import Utterance
 from asr.errors import ManifestError, SettingsError
 from asr.evaluation.noise import Noises, find_noises
 from asr.evaluation.scoring import Rate

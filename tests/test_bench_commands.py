@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from test_scripts import script
 
 from asr.audio.load import SAMPLE_RATE
-from asr.commands.grammar.grammar import read_grammar
+from asr.commands.grammar.form import read_grammar
 from asr.commands.network.network import compile_network
-from asr.data.lists.manifest import read_manifest
+from asr.data.manifests.manifest import read_manifest
 from asr.errors import SettingsError
 from asr.text.normaliser import Normaliser
 

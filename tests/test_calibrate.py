@@ -10,9 +10,9 @@ import soundfile
 from conftest import ROOT
 from typer.testing import CliRunner
 
+from asr.adaptation.trials import LabelledWave, half_of, in_longer_speech, sets_of_sentences, strings_of_words, trial
 from asr.apps.cli import app
 from asr.apps.cli import run as cli_run
-from asr.apps.trials import Said, half_of, in_longer_speech, sets_of_sentences, strings_of_words, trial
 from asr.audio.load import SAMPLE_RATE, load_audio
 from asr.bundle import DEFAULT_BUNDLE, read_bundle
 from asr.commands import rejection
@@ -26,9 +26,9 @@ SAMPLES = ROOT / "recipes" / "commands" / "samples"
 TEXTS = ["find my files", "stop", "show me my photos please", "one two three", "two", "check the program log", "go on"]
 
 
-def tone(seconds: float, text: str, speaker: str = "anna") -> Said:
+def tone(seconds: float, text: str, speaker: str = "anna") -> LabelledWave:
     times = np.arange(round(seconds * SAMPLE_RATE)) / SAMPLE_RATE
-    return Said((0.3 * np.sin(2 * np.pi * 300 * times)).astype(np.float32), text, speaker)
+    return LabelledWave((0.3 * np.sin(2 * np.pi * 300 * times)).astype(np.float32), text, speaker)
 
 
 def test_sets_are_some_of_the_sentences_and_nothing_else() -> None:
@@ -65,7 +65,7 @@ def test_a_command_in_longer_speech_keeps_both_sounds_and_both_texts() -> None:
 
 def test_half_a_command_is_half_of_its_sound_not_of_the_silence_around_it() -> None:
     spoken = tone(1, "find my files")
-    padded = Said(np.concatenate([np.zeros(3 * SAMPLE_RATE, np.float32), spoken.wave]), spoken.text, "anna")
+    padded = LabelledWave(np.concatenate([np.zeros(3 * SAMPLE_RATE, np.float32), spoken.wave]), spoken.text, "anna")
     lengths = set()
     for seed in range(10):
         half = half_of(padded, random.Random(seed))
@@ -82,12 +82,12 @@ def test_a_trial_is_right_where_the_reading_is_what_was_said() -> None:
     listener = Listener(transcriber, compile_network([next(sets_of_sentences(TEXTS[:3], random.Random(0)))], str))
     assert listener.network.parse("find my files")
     wave = load_audio(SAMPLES / "find_my_files.flac")
-    command = trial(listener, Said(wave, "find my files", "anna"))
+    command = trial(listener, LabelledWave(wave, "find my files", "anna"))
     assert (command.kind, command.right, command.group) == (COMMAND, True, "anna")
-    other = trial(listener, Said(wave, "seven of clubs", "anna"))
+    other = trial(listener, LabelledWave(wave, "seven of clubs", "anna"))
     assert (other.kind, other.right) == ("other speech", False)
-    assert trial(listener, Said(wave, "", "anna")).kind == "noise"
-    half = trial(listener, Said(wave, "find my files", "anna"), "half a command")
+    assert trial(listener, LabelledWave(wave, "", "anna")).kind == "noise"
+    half = trial(listener, LabelledWave(wave, "find my files", "anna"), "half a command")
     assert (half.kind, half.right) == ("half a command", False)
 
 

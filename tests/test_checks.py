@@ -17,9 +17,10 @@ from typer.testing import CliRunner
 from asr.apps.cli import app
 from asr.bundle import DEFAULT_BUNDLE
 from asr.commands.grammar.budget import Steps
-from asr.commands.grammar.grammar import Grammar, read_grammar
+from asr.commands.grammar.form import read_grammar
+from asr.commands.grammar.grammar import Grammar
 from asr.commands.grammar.ready import ready_grammars
-from asr.commands.inspection.alike import ALIKE_BELOW, Said, find_alike
+from asr.commands.inspection.alike import ALIKE_BELOW, Phrase, find_alike
 from asr.commands.inspection.checks import Check, Finding, check
 from asr.commands.inspection.diagram import draw_grammars
 from asr.commands.inspection.outlines import outlines, used_lists
@@ -246,7 +247,7 @@ def test_abbreviations_are_worth_a_note(checked: Callable[..., Check]) -> None:
     ],
 )
 def test_how_much_words_sound_alike(one: str, other: str, alike: bool) -> None:
-    pairs = find_alike([Said(1, (one,)), Said(2, (other,))], spelled_sounds).pairs
+    pairs = find_alike([Phrase(1, (one,)), Phrase(2, (other,))], spelled_sounds).pairs
     assert bool(pairs) == alike
     assert all(pair.difference <= ALIKE_BELOW + 1e-6 for pair in pairs)
 
@@ -284,7 +285,7 @@ def test_near_texts_are_found_among_many() -> None:
     generator = random.Random(0)
     syllables = [a + b for a in "bdfgklmnprstv" for b in ("a", "ee", "oo", "i")]
     words = list({"".join(generator.choices(syllables, k=4)): None for _ in range(800)})
-    texts = [Said(at, (word,)) for at, word in enumerate([*words, "kaleidoscope", "galeidoscope"])]
+    texts = [Phrase(at, (word,)) for at, word in enumerate([*words, "kaleidoscope", "galeidoscope"])]
     found = find_alike(texts, spelled_sounds)
     assert not found.complete
     assert ("kaleidoscope",) in {pair.first.text for pair in found.pairs} | {pair.second.text for pair in found.pairs}

@@ -21,9 +21,10 @@ from asr.apps.cli import app, run
 from asr.bundle import DEFAULT_BUNDLE, DecodingSettings
 from asr.commands.reading import Reading
 from asr.errors import AsrError, AudioError, ManifestError, SettingsError
-from asr.evaluation.commands import CommandRates, CommandReport, Outcome, score_commands
-from asr.evaluation.commands_report import commands_to_dict, draw_commands, format_commands
+from asr.evaluation.command_report import commands_to_dict, draw_commands, format_commands
+from asr.evaluation.command_scoring import CommandRates, CommandReport, score_commands
 from asr.evaluation.noise import Noises, find_noises, mix, pieces
+from asr.evaluation.outcome import Outcome
 from asr.evaluation.scoring import Rate, poisson_interval, wilson_interval
 from asr.runtime.commander import Understanding
 from asr.runtime.transcript import Transcript

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 from asr.apps.cli import app
 from asr.audio.load import SAMPLE_RATE, load_audio
 from asr.bundle import DEFAULT_BUNDLE, record_rejection
-from asr.commands.grammar.grammar import read_grammar
+from asr.commands.grammar.form import read_grammar
 from asr.commands.network.network import compile_network
 from asr.commands.rejection import Rejection
 from asr.errors import AudioError, BundleError

@@ -19,8 +19,8 @@ from asr.data.corpora.english_ccc import LISTING, read_english_ccc
 from asr.data.corpora.speech_commands import read_speech_commands, read_speech_commands_12, split_of
 from asr.data.corpora.speechocean762 import DEV_SPEAKERS, read_speechocean762
 from asr.data.corpora.tsv import read_lists
-from asr.data.lists.manifest import check_disjoint, read_manifest, read_utterance
-from asr.data.lists.utterance import NOBODY, Utterance
+from asr.data.manifests.manifest import check_disjoint, read_manifest, read_utterance
+from asr.data.manifests.utterance import NOBODY, Utterance
 from asr.errors import ManifestError
 
 

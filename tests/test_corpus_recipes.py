@@ -12,7 +12,7 @@ from test_corpora import TREES
 from test_lhotse_corpora import TINY, commands
 
 from asr.apps.cli import app, run
-from asr.data.lists.manifest import read_manifest
+from asr.data.manifests.manifest import read_manifest
 from asr.training.checkpoints import CHECKPOINTS
 from asr.training.command import train
 

@@ -27,9 +27,9 @@ from asr.data.inspection.page import EXTREMES, HEARD, bars, choose_samples
 from asr.data.inspection.pictures import mfcc, waveform
 from asr.data.inspection.sheet import FACTS, Histogram, describe, facts
 from asr.data.inspection.survey import survey
-from asr.data.lists.manifest import read_manifest, read_utterance
-from asr.data.lists.shard import write_shard
-from asr.data.lists.utterance import Utterance
+from asr.data.manifests.manifest import read_manifest, read_utterance
+from asr.data.manifests.shard import write_shard
+from asr.data.manifests.utterance import Utterance
 from asr.model.settings import ModelSettings
 from asr.text.normaliser import Normaliser
 from asr.text.special import UNK

@@ -8,8 +8,8 @@ import pytest
 
 from asr.audio.load import SAMPLE_RATE, load_audio
 from asr.bundle import DEFAULT_BUNDLE, STAMP, read_bundle
-from asr.data.lists.manifest import read_manifest
-from asr.data.synthetic.speech import speak
+from asr.data.manifests.manifest import read_manifest
+from asr.data.synthetic.speaking import speak
 from asr.data.synthetic.voices import find_voices, split_voices
 from asr.evaluation.scoring import score
 from asr.runtime.transcriber import Transcriber

@@ -20,10 +20,10 @@ from hypothesis import strategies as st
 
 from asr.apps.cli import app, run
 from asr.apps.failures import describe
-from asr.data.lists import bounded
-from asr.data.lists.manifest import read_manifest, read_utterance
-from asr.data.lists.shard import audio_name, cuts_name, write_shard
-from asr.data.lists.utterance import Utterance
+from asr.data.manifests import bounded
+from asr.data.manifests.manifest import read_manifest, read_utterance
+from asr.data.manifests.shard import audio_name, cuts_name, write_shard
+from asr.data.manifests.utterance import Utterance
 from asr.data.shards.index import INDEX, open_shards, write_index
 from asr.data.shards.packing import pack
 from asr.data.shards.stream import stream

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from asr.apps.failures import complain
+from asr.commands.grammar.form import read_grammar
 from asr.commands.grammar.grammar import (
     AS_SAID,
     DateRange,
@@ -21,7 +22,6 @@ from asr.commands.grammar.grammar import (
     Value,
     Wildcard,
     WordList,
-    read_grammar,
 )
 from asr.errors import SettingsError, SourceError
 

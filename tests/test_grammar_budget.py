@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from asr.commands.grammar import budget
-from asr.commands.grammar.grammar import read_grammar
+from asr.commands.grammar.form import read_grammar
 from asr.commands.network import automaton
 from asr.commands.network.automaton import TokenAutomaton
 from asr.commands.network.network import compile_network
@@ -27,7 +27,7 @@ BYTES = 1 << 30
 
 _CHECK = """
 import sys
-from asr.commands.grammar.grammar import read_grammar
+from asr.commands.grammar.form import read_grammar
 from asr.commands.inspection.checks import check
 from asr.commands.network.network import compile_network
 from asr.bundle import DEFAULT_BUNDLE, read_bundle

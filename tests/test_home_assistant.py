@@ -11,7 +11,7 @@ from hassil.intents import Intents
 from hassil.recognize import recognize_all
 from hassil.sample import sample_sentence
 
-from asr.commands.grammar.grammar import read_grammar, read_grammars
+from asr.commands.grammar.form import read_grammar, read_grammars
 from asr.commands.inspection.overlap import find_overlap
 from asr.commands.network.network import Network, compile_network
 from asr.errors import SettingsError, SourceError

@@ -11,7 +11,7 @@ from asr.audio.load import SAMPLE_RATE
 from asr.data.augmentation.acoustics import telephone
 from asr.data.augmentation.augmenter import AugmentationSettings, Augmenter
 from asr.data.augmentation.impulses import Wave, measured, room, simulated
-from asr.data.lists.manifest import read_manifest
+from asr.data.manifests.manifest import read_manifest
 
 # An effect, a filter, a widened stereo picture.
 NO_ROOMS = {"backslap1", "filter-telephone", "spatialized2"}

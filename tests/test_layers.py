@@ -13,7 +13,7 @@ from conftest import ROOT
 
 # Each may import what stands before it in this list; parts of one row know nothing of each other.
 LAYERS = (
-    ("asr.errors", "asr.files"),
+    ("asr.errors", "asr.files", "asr.printable"),
     ("asr.settings", "asr.download"),
     ("asr.audio", "asr.text", "asr.model.settings"),
     ("asr.bundle",),
@@ -21,13 +21,15 @@ LAYERS = (
     ("asr.commands", "asr.commands.grammar"),
     ("asr.commands.network",),
     ("asr.commands.inspection",),
-    ("asr.data", "asr.data.lists"),
+    ("asr.data", "asr.data.manifests"),
     ("asr.data.shards", "asr.data.augmentation"),
     ("asr.data.inspection",),
-    ("asr.data.corpora", "asr.data.synthetic"),
+    ("asr.data.corpora", "asr.data.synthetic", "asr.data.texts"),
     ("asr.data.batches",),
-    ("asr.runtime", "asr.evaluation"),
+    ("asr.runtime",),
+    ("asr.evaluation",),
     ("asr.training",),
+    ("asr.adaptation",),
     ("asr.apps",),
     ("asr.__main__",),
 )
@@ -43,6 +45,7 @@ TRAINING_ONLY = {
 CORE = (
     "asr.errors",
     "asr.files",
+    "asr.printable",
     "asr.settings",
     "asr.audio",
     "asr.text",
@@ -52,13 +55,14 @@ CORE = (
     "asr.runtime",
     "asr.model.settings",
 )
-NOT_CORE = ("asr.audio.mfcc",)
+NOT_CORE = ("asr.audio.mfcc", "asr.audio.microphone")
 LONGEST = 400
 
 MODULES = {
     ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path
     for path in sorted((ROOT / "asr").rglob("*.py"))
 }
+PACKAGES = {module for module, path in MODULES.items() if path.name == "__init__.py"}
 
 
 def imported(path: Path, *, at_once: bool = False) -> set[str]:
@@ -82,9 +86,10 @@ def imported(path: Path, *, at_once: bool = False) -> set[str]:
 
 
 def part_of(module: str) -> str:
-    """A row's part: a package, one of the packages of the data, or the model's dimensions, which the bundle checks."""
-    three = module.startswith("asr.data.") or within(module, ("asr.model.settings",))
-    return ".".join(module.split(".")[: 3 if three else 2])
+    """A row's part: a package, one of those of the data or of the commands, or the model's dimensions."""
+    inner = ".".join(module.split(".")[:3])
+    three = within(inner, ("asr.data", "asr.commands")) and inner in PACKAGES
+    return inner if three or inner == "asr.model.settings" else ".".join(module.split(".")[:2])
 
 
 def within(module: str, parts: tuple[str, ...]) -> bool:
@@ -108,6 +113,16 @@ def test_imports_lead_downward(module: str) -> None:
         assert theirs in HEIGHT, f"{module} imports {other}"
         assert (own, theirs) not in NEVER, f"{module} imports {other}"
         assert theirs == own or HEIGHT[theirs] < HEIGHT[own], f"{module} imports {other}, which is not below it"
+
+
+def test_each_class_name_stands_for_one_thing() -> None:
+    places: dict[str, list[str]] = {}
+    for module, path in MODULES.items():
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ClassDef):
+                places.setdefault(node.name, []).append(f"{module}:{node.lineno}")
+    assert len(places) > 100
+    assert not {name: found for name, found in places.items() if len(found) > 1}
 
 
 @pytest.mark.parametrize("module", [m for m in MODULES if within(m, CORE) and m not in NOT_CORE])

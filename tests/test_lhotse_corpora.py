@@ -18,9 +18,9 @@ from miniatures import TREES, say, write
 
 from asr.apps.cli import app, run
 from asr.data.corpora import CORPORA
-from asr.data.corpora.corpus import Reading
+from asr.data.corpora.corpus import CorpusSplits
 from asr.data.corpora.vctk import split_of
-from asr.data.lists.manifest import check_disjoint, read_manifest
+from asr.data.manifests.manifest import check_disjoint, read_manifest
 from asr.errors import ManifestError
 from asr.training.checkpoints import CHECKPOINTS
 from asr.training.command import train
@@ -164,11 +164,11 @@ def copy(made: Path) -> Copy:
     return lambda name, folder: shutil.copytree(made / name, folder, dirs_exist_ok=True) and None
 
 
-def read(name: str, folder: Path) -> Reading:
+def read(name: str, folder: Path) -> CorpusSplits:
     return CORPORA[name].read(folder)
 
 
-def rows(reading: Reading) -> dict[str, list[str]]:
+def rows(reading: CorpusSplits) -> dict[str, list[str]]:
     return {split: [f"{u.id} {u.speaker} {u.text}" for u in found] for split, found in reading.splits.items()}
 
 
@@ -402,7 +402,7 @@ def of_lhotse(manifests: dict[str, Any]) -> dict[str, str]:
     return found
 
 
-def ours(reading: Reading, suffix: str, split: str | None = None) -> dict[str, str]:
+def ours(reading: CorpusSplits, suffix: str, split: str | None = None) -> dict[str, str]:
     return {
         u.id: f"{u.speaker} {u.text}"
         for name, utterances in reading.splits.items()

@@ -116,7 +116,7 @@ def test_it_is_refused_on_the_way_too(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_blocks_of_many_channels_are_no_larger() -> None:
-    recording = soundfiles.Recording
+    recording = soundfiles.ForwardSoundFile
     with recording(io.BytesIO(encoded(np.zeros((4_000, 100)), "WAV"))) as opened:
         sizes = {block.size for _, block in soundfiles.blocks(opened)}
     assert max(sizes) <= soundfiles.BLOCK_SAMPLES

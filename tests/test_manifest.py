@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 import soundfile
 
-from asr.data.lists.cuts import write_cuts
-from asr.data.lists.manifest import check_disjoint, read_manifest, read_utterance
-from asr.data.lists.shard import write_shard
-from asr.data.lists.utterance import Utterance
+from asr.data.manifests.cuts import write_cuts
+from asr.data.manifests.manifest import check_disjoint, read_manifest, read_utterance
+from asr.data.manifests.shard import write_shard
+from asr.data.manifests.utterance import Utterance
 from asr.errors import AudioError, ManifestError
 
 RATE = 16_000
@@ -319,7 +319,7 @@ def test_a_table_is_read_without_loading_lhotse(folder: Path) -> None:
     program = (
         "import sys\n"
         "from pathlib import Path\n"
-        "from asr.data.lists.manifest import read_manifest\n"
+        "from asr.data.manifests.manifest import read_manifest\n"
         "read_manifest(Path(sys.argv[1]))\n"
         "print('lhotse' in sys.modules)"
     )

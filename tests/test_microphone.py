@@ -17,10 +17,11 @@ import soundfile
 import soxr
 from conftest import answer_always
 
-from asr.apps import microphone
 from asr.apps.cli import app, run
-from asr.apps.microphone import check_microphone, device_named, listen, microphone_blocks, show
+from asr.apps.mic import listen, show
+from asr.audio import microphone
 from asr.audio.load import SAMPLE_RATE
+from asr.audio.microphone import check_microphone, device_named, microphone_blocks
 from asr.bundle import DEFAULT_BUNDLE
 from asr.errors import AsrError, AudioError
 
@@ -251,7 +252,7 @@ def fake(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
         InputStream=Stream,
     )
     monkeypatch.setitem(sys.modules, "sounddevice", module)
-    monkeypatch.setattr("asr.apps.microphone._STALL_SECONDS", 0.1)
+    monkeypatch.setattr("asr.audio.microphone._STALL_SECONDS", 0.1)
     Stream.closed = False
     return module
 
@@ -359,7 +360,8 @@ def test_a_microphone_that_is_not_there() -> None:
 
 LISTENER = """
 from types import SimpleNamespace
-from asr.apps.microphone import check_microphone, device_named, listen, microphone_blocks
+from asr.apps.mic import listen
+from asr.audio.microphone import check_microphone, device_named, microphone_blocks
 write = lambda line: print(line, flush=True)
 listen(microphone_blocks("pulse", report=write), lambda wave: SimpleNamespace(text=f"{len(wave)} samples"), write)
 """

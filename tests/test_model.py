@@ -17,7 +17,7 @@ from asr.model.decoder import DecoderLayer
 from asr.model.encoder import EncoderLayer
 from asr.model.seq2seq import Seq2Seq
 from asr.model.settings import ModelSettings
-from asr.model.stepper import TorchStepper
+from asr.model.torch_stepper import TorchStepper
 from asr.search.beam import beam
 from asr.search.ctc import ctc_log_prob
 from asr.search.greedy import greedy

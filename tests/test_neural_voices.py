@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 from test_synthesis import envelope, files, fundamental
 
-from asr.data.lists.manifest import read_manifest
-from asr.data.synthetic import hibari, kokoro, speech
+from asr.data.manifests.manifest import read_manifest
+from asr.data.synthetic import hibari, kokoro, speaking
 from asr.data.synthetic.casting import ENGLISH_SHARE, MIXED, MIXED_SHARE, SHARES, Cast, slow_parts
 from asr.data.synthetic.phonemes import kokoro_symbols
-from asr.data.synthetic.speech import Take, speak, speak_all
-from asr.data.synthetic.synthesis import DRAWN_FORMANTS, DRAWN_RATES, Plan, draw, synthesize
+from asr.data.synthetic.speaking import SpeechRequest, speak, speak_all
+from asr.data.synthetic.synthesis import DRAWN_FORMANTS, DRAWN_RATES, SynthesisPlan, draw, synthesize
 from asr.data.synthetic.voices import (
     ENGINES,
     Voice,
@@ -60,7 +60,7 @@ def test_texts_become_the_symbols_that_kokoro_knows(text: str, american: str, br
 
 @needs_espeak
 def test_every_symbol_of_the_lesson_is_known_to_kokoro() -> None:
-    from asr.data.synthetic.lessons import ordinary_words
+    from asr.adaptation.lessons import ordinary_words
 
     text = " ".join(ordinary_words()[::7])
     for british in (False, True):
@@ -92,8 +92,8 @@ def test_hibari_speaks_as_the_woman_of_kokoro_who_taught_it() -> None:
 # Who speaks
 
 
-def drawn(voices: list[Voice], count: int = 3000) -> list[Take]:
-    return draw(Plan(("one", "two"), voices, seed=2, utterances=count, shard=count), 0)
+def drawn(voices: list[Voice], count: int = 3000) -> list[SpeechRequest]:
+    return draw(SynthesisPlan(("one", "two"), voices, seed=2, utterances=count, shard=count), 0)
 
 
 def test_kokoro_is_drawn_in_mixtures_of_training_voices_and_held_out_ones_as_they_are() -> None:
@@ -179,7 +179,7 @@ def test_little_silence_is_left_at_the_ends() -> None:
 
 @needs_hibari
 def test_a_plan_knows_the_version_that_speaks() -> None:
-    kept = Plan(("one",), [HEART], utterances=1).to_dict()["engines"]
+    kept = SynthesisPlan(("one",), [HEART], utterances=1).to_dict()["engines"]
     assert isinstance(kept, dict)
     assert kept["hibari"].startswith("0.2.")
     assert "onnxruntime" in kept["hibari"]
@@ -226,8 +226,12 @@ def test_kokoro_obeys_and_repeats_whatever_it_spoke_before(kokoro: Path) -> None
     bella, george = Voice("kokoro", "af_bella"), Voice("kokoro", "bm_george")
     text = "find my files"
     takes = [
-        *(Take(text, bella), Take("...", bella), Take(text, bella, rate=1.4), Take(text, bella, 1.0, 1.2, 1.2)),
-        *(Take(text, george), Take("find " * 300, bella)),
+        SpeechRequest(text, bella),
+        SpeechRequest("...", bella),
+        SpeechRequest(text, bella, rate=1.4),
+        SpeechRequest(text, bella, 1.0, 1.2, 1.2),
+        SpeechRequest(text, george),
+        SpeechRequest("find " * 300, bella),
     ]
     plain, nothing, fast, higher, man, endless = spoken = list(speak_all(takes))
     assert isinstance(nothing, AudioError)
@@ -263,7 +267,7 @@ def mean_pitch(wave: np.ndarray) -> float:
 @pytest.mark.slow
 def test_the_corners_of_what_is_drawn_can_be_spoken(kokoro: Path) -> None:
     corners = list(product(DRAWN_RATES, DRAWN_FORMANTS))
-    takes = [Take("stop now", OF_KOKORO[0], rate, formants, formants) for rate, formants in corners]
+    takes = [SpeechRequest("stop now", OF_KOKORO[0], rate, formants, formants) for rate, formants in corners]
     for take, wave in zip(takes, speak_all(takes), strict=True):
         assert not isinstance(wave, AudioError), take
 
@@ -271,7 +275,7 @@ def test_the_corners_of_what_is_drawn_can_be_spoken(kokoro: Path) -> None:
 @pytest.mark.slow
 def test_shards_of_kokoro_are_the_same_by_two_processes(kokoro: Path, tmp_path: Path) -> None:
     voices = [*split_voices(find_voices(("kokoro",)))["train"]]
-    plan = Plan(("stop", "go on"), voices, seed=1, utterances=3, shard=2)
+    plan = SynthesisPlan(("stop", "go on"), voices, seed=1, utterances=3, shard=2)
     synthesize(plan, tmp_path / "one")
     synthesize(plan, tmp_path / "two", jobs=2)
     assert files(tmp_path / "one") == files(tmp_path / "two")
@@ -290,4 +294,4 @@ def test_a_file_that_is_another_is_refused(kokoro: Path, tmp_path: Path, monkeyp
     damaged.unlink()
     voices_of.cache_clear()
     with pytest.raises(SettingsError, match="1 of 55 files"):
-        speech.speak("stop", Voice("kokoro", "af_bella"))
+        speaking.speak("stop", Voice("kokoro", "af_bella"))

@@ -12,7 +12,7 @@ import pytest
 from onnx import TensorProto, helper
 
 from asr.data.synthetic import piper
-from asr.data.synthetic.speech import Take, speak, speak_all
+from asr.data.synthetic.speaking import SpeechRequest, speak, speak_all
 from asr.data.synthetic.voices import Voice, find_voices, split_of, version_of, voices_of
 from asr.errors import AudioError, SettingsError
 
@@ -125,7 +125,8 @@ def test_the_same_is_spoken_the_same_whatever_came_before(folder: Path) -> None:
     write_voice(folder, "en_US-own-low")
     voice = Voice("piper", "en_US-own-low")
     takes = [
-        Take(text, voice, rate) for text, rate in (("stop it", 1.0), ("go on", 1.2), ("...", 1.0), ("stop it", 1.0))
+        SpeechRequest(text, voice, rate)
+        for text, rate in (("stop it", 1.0), ("go on", 1.2), ("...", 1.0), ("stop it", 1.0))
     ]
     first, second, nothing, again = speak_all(takes)
     assert isinstance(nothing, AudioError)
@@ -149,7 +150,7 @@ def test_rate_and_formants_are_obeyed_and_each_speaker_is_one(folder: Path) -> N
     assert len(speak("find my files", one, formants=1.25, pitch=1.25)) == pytest.approx(len(plain), rel=0.1)
     assert speak("find my files", two).mean() > plain.mean() + 0.1
     with pytest.raises(SettingsError, match="pitch of its own"):
-        Take("stop", one, pitch=1.2)
+        SpeechRequest("stop", one, pitch=1.2)
 
 
 def test_another_file_is_another_version(folder: Path) -> None:

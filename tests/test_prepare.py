@@ -24,10 +24,10 @@ from test_corpora import TREES, speech_commands_tree
 
 from asr.apps.cli import app, run
 from asr.data.corpora import CORPORA, preparation
-from asr.data.corpora.corpus import Reading
+from asr.data.corpora.corpus import CorpusSplits
 from asr.data.corpora.preparation import JOURNAL, LEFT_OUT, prepare_corpus
-from asr.data.lists.manifest import read_manifest
-from asr.data.lists.utterance import Utterance
+from asr.data.manifests.manifest import read_manifest
+from asr.data.manifests.utterance import Utterance
 from asr.errors import AsrError, ManifestError
 
 RATE = 16_000
@@ -260,8 +260,8 @@ def test_a_partial_copy_is_no_failure(prepare: Prepare, tmp_path: Path) -> None:
     assert len((out / LEFT_OUT).read_text().splitlines()) == 5
 
 
-def reading(corpus: str, splits: dict[str, Sequence[Utterance]]) -> Callable[[Path], Reading]:
-    return lambda folder: Reading(splits)
+def reading(corpus: str, splits: dict[str, Sequence[Utterance]]) -> Callable[[Path], CorpusSplits]:
+    return lambda folder: CorpusSplits(splits)
 
 
 def test_recordings_shorter_than_their_utterances(tmp_path: Path) -> None:
@@ -360,7 +360,7 @@ def test_a_killed_run_goes_on(tmp_path: Path) -> None:
 
     seen = []
 
-    def watched(path: Path) -> preparation.Recording:
+    def watched(path: Path) -> preparation.RecordingInfo:
         seen.append(path)
         return decoded(path)
 

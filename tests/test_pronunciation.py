@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from asr.data.batches import pronunciation
-from asr.data.batches.pronunciation import PHONEMES, available, pronounce
+from asr.data.synthetic import pronunciation
 from asr.data.synthetic.engines import run_engine
+from asr.data.synthetic.pronunciation import PHONEMES, available, pronounce
 from asr.errors import AudioError, SettingsError
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -49,7 +49,7 @@ def test_a_word_is_pronounced_the_same_in_any_company_and_order() -> None:
 
 @needs_espeak
 def test_every_word_of_the_texts_has_phonemes_and_no_sound_is_lost(monkeypatch: pytest.MonkeyPatch) -> None:
-    texts = [*ROOT.glob("asr/data/synthetic/templates/*.txt"), *ROOT.glob("recipes/*/*.txt")]
+    texts = [*ROOT.glob("asr/data/texts/templates/*.txt"), *ROOT.glob("recipes/*/*.txt")]
     words = {word for path in texts for word in re.findall("[a-z]+", path.read_text(encoding="utf-8").lower())}
     spelt: list[str] = []
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from conftest import ROOT
 
-from asr.commands.grammar.grammar import read_grammar
+from asr.commands.grammar.form import read_grammar
 from asr.commands.grammar.ready import find_grammar, ready_grammars
 from asr.commands.network.network import Network, compile_network
 from asr.errors import SettingsError

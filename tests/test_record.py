@@ -19,16 +19,17 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from rich.console import Console
 
-from asr.apps import microphone, record
+from asr.adaptation import take_folder
+from asr.adaptation.capture import SETTLING, Take, capture
+from asr.adaptation.take_folder import TakeFolder
+from asr.apps import record
 from asr.apps.cli import app, run
-from asr.apps.takes import SETTLING, Take, capture
+from asr.audio import microphone
 from asr.audio.encoding import to_int16
 from asr.audio.load import SAMPLE_RATE, load_audio
-from asr.commands.grammar.grammar import read_grammar
+from asr.commands.grammar.form import read_grammar
 from asr.commands.network.network import Network, compile_network
-from asr.data.lists import takes
-from asr.data.lists.manifest import read_manifest
-from asr.data.lists.takes import TakeFolder
+from asr.data.manifests.manifest import read_manifest
 from asr.errors import AudioError, ManifestError, SettingsError
 from asr.text.normaliser import Normaliser
 
@@ -191,8 +192,8 @@ def test_an_interruption_loses_nothing(tmp_path: Path, monkeypatch: pytest.Monke
         calls += 1
         write(path, content)
 
-    write = takes.write_whole
-    monkeypatch.setattr(takes, "write_whole", interrupted)
+    write = take_folder.write_whole
+    monkeypatch.setattr(take_folder, "write_whole", interrupted)
     with pytest.raises(KeyboardInterrupt):
         files.add(hiss(0.3), "halt", "me")
     monkeypatch.undo()

@@ -16,11 +16,11 @@ from asr.audio.load import SAMPLE_RATE, load_audio
 from asr.audio.mfcc import Mfcc
 from asr.bundle import FILES, read_bundle
 from asr.errors import AudioError, SettingsError
-from asr.model.stepper import TorchStepper
+from asr.model.torch_stepper import TorchStepper
 from asr.runtime.graphs import Graphs
-from asr.runtime.speech import LONGEST_SECONDS, find_utterance, find_utterances
 from asr.runtime.transcriber import Transcriber
 from asr.runtime.transcript import Transcript, Word, join, transcript_of
+from asr.runtime.utterances import LONGEST_SECONDS, find_utterance, find_utterances
 from asr.search.beam import beam
 from asr.search.hypothesis import Hypothesis
 

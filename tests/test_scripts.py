@@ -23,7 +23,7 @@ from asr.bundle import WEIGHTS, read_bundle
 from asr.errors import BundleError
 from asr.model.saved import load_model
 from asr.model.seq2seq import Encoded, Seq2Seq
-from asr.model.stepper import TorchStepper
+from asr.model.torch_stepper import TorchStepper
 from asr.runtime.graphs import Graphs
 from asr.runtime.transcriber import Transcriber
 from asr.text.tokenizer import BOS

@@ -8,10 +8,10 @@ from itertools import pairwise
 
 import pytest
 
-from asr.data.synthetic import numbers
-from asr.data.synthetic.lessons import ordinary_words
-from asr.data.synthetic.sentences import LONGEST, SHARES, sentences, words_of
-from asr.data.synthetic.templates import read_templates, ready_templates
+from asr.adaptation.lessons import ordinary_words
+from asr.data.texts import number_phrases as phrases
+from asr.data.texts.sentence_templates import read_templates, ready_templates
+from asr.data.texts.sentences import LONGEST, SHARES, sentences, words_of
 from asr.errors import SettingsError
 
 VOCABULARY = [f"{a}{b}{c}" for a in "bdfgk" for b in "aeiou" for c in "lmnrst"]
@@ -121,8 +121,8 @@ def test_ordinary_words_are_words() -> None:
 @pytest.mark.parametrize(
     "make",
     [
-        *(numbers.anything, numbers.digits, numbers.letters, numbers.number, numbers.ordinal, numbers.decimal),
-        *(numbers.percent, numbers.degrees, numbers.money, numbers.year, numbers.date, numbers.time),
+        *(phrases.anything, phrases.digits, phrases.letters, phrases.number, phrases.ordinal, phrases.decimal),
+        *(phrases.percent, phrases.degrees, phrases.money, phrases.year, phrases.date, phrases.time),
     ],
 )
 def test_numbers_are_words_and_varied(make: Callable[[random.Random], str]) -> None:
@@ -134,15 +134,15 @@ def test_numbers_are_words_and_varied(make: Callable[[random.Random], str]) -> N
 
 def test_digits_stand_alone_the_most_often_and_up_to_twelve() -> None:
     generator = random.Random(0)
-    lengths = Counter(len(numbers.digits(generator).split()) for _ in range(3000))
+    lengths = Counter(len(phrases.digits(generator).split()) for _ in range(3000))
     assert set(lengths) == set(range(1, 13))
     assert lengths.most_common(1)[0][0] == 1
-    assert min(len(numbers.digits(generator, 3).split()) for _ in range(300)) == 3
+    assert min(len(phrases.digits(generator, 3).split()) for _ in range(300)) == 3
 
 
 def test_letters_among_words_are_never_a_which_is_the_article() -> None:
     generator = random.Random(0)
-    assert {numbers.letter(generator) for _ in range(2000)} == set("bcdefghijklmnopqrstuvwxyz")
+    assert {phrases.letter(generator) for _ in range(2000)} == set("bcdefghijklmnopqrstuvwxyz")
 
 
 def test_words_are_spelled() -> None:
@@ -164,7 +164,7 @@ def test_words_of_transcripts() -> None:
 
 def test_number_in_words() -> None:
     generator = random.Random(0)
-    assert {numbers.number_in_words(121, generator) for _ in range(20)} == {
+    assert {phrases.number_in_words(121, generator) for _ in range(20)} == {
         "one hundred and twenty one",
         "one hundred twenty one",
     }

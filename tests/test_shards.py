@@ -19,9 +19,9 @@ from numpy.typing import NDArray
 
 from asr.apps import cli
 from asr.audio.encoding import FORMS, Form
-from asr.data.lists.manifest import read_manifest, read_utterance
-from asr.data.lists.shard import finished_shards, remove_unfinished, write_shard
-from asr.data.lists.utterance import Utterance
+from asr.data.manifests.manifest import read_manifest, read_utterance
+from asr.data.manifests.shard import finished_shards, remove_unfinished, write_shard
+from asr.data.manifests.utterance import Utterance
 from asr.data.shards.packing import LEFT_OUT, PLAN, pack
 from asr.errors import AsrError, ManifestError, SettingsError
 
@@ -80,7 +80,7 @@ def test_lhotse_reads_them_whatever_lies_beside_them(tmp_path: Path) -> None:
 def test_what_lhotse_packs_is_read(tmp_path: Path) -> None:
     import lhotse
 
-    from asr.data.lists.cuts import write_cuts
+    from asr.data.manifests.cuts import write_cuts
 
     stereo = np.random.default_rng(0).uniform(-0.5, 0.5, (RATE, 2))
     soundfile.write(tmp_path / "a.wav", stereo, RATE, subtype="PCM_16")
@@ -240,7 +240,7 @@ KILLED = """
 import sys, time
 from pathlib import Path
 from asr.data.shards import packing
-from asr.data.lists.manifest import read_manifest
+from asr.data.manifests.manifest import read_manifest
 read, count = packing.read_utterance, 0
 def slowly(utterance):
     global count

@@ -9,8 +9,8 @@ import pytest
 import soundfile
 
 from asr.data.inspection.sheet import FACTS, Histogram, Part, describe, facts
-from asr.data.lists.manifest import read_manifest
-from asr.data.lists.utterance import NOBODY, Utterance
+from asr.data.manifests.manifest import read_manifest
+from asr.data.manifests.utterance import NOBODY, Utterance
 from asr.errors import ManifestError
 
 LINES = (

@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 from asr.apps.listening import Listening, hear_all
 from asr.audio.load import SAMPLE_RATE, load_audio
 from asr.audio.speech import BLOCK, MARGIN_SECONDS, excerpt, find_pieces, find_speech, speech_likelihoods
-from asr.data.lists.manifest import read_manifest, read_utterance
+from asr.data.manifests.manifest import read_manifest, read_utterance
 from asr.runtime.commander import Commander
-from asr.runtime.speech import LONGEST_SECONDS, find_utterance, find_utterances
 from asr.runtime.transcriber import Transcriber
 from asr.runtime.transcript import Transcript
+from asr.runtime.utterances import LONGEST_SECONDS, find_utterance, find_utterances
 
 Wave = NDArray[np.float32]
 CORPORA = ROOT / "tests" / "data"
@@ -222,7 +222,7 @@ def test_long_recordings_are_cut_in_their_pauses() -> None:
 
 def test_speech_without_a_pause_is_cut_where_it_is_quietest(monkeypatch: pytest.MonkeyPatch) -> None:
     wave = np.random.default_rng(0).normal(0, 0.1, 50 * SAMPLE_RATE).astype(np.float32)
-    monkeypatch.setattr("asr.runtime.speech.find_pieces", lambda _: [(640, len(wave) - 640)])
+    monkeypatch.setattr("asr.runtime.utterances.find_pieces", lambda _: [(640, len(wave) - 640)])
     utterances = list(find_utterances(wave, 0.0))
     np.testing.assert_array_equal(np.concatenate([each.wave for each in utterances]), wave[640:-640])
     assert all(each.seconds <= LONGEST_SECONDS for each in utterances)

@@ -15,9 +15,9 @@ import numpy as np
 import pytest
 from conftest import ROOT
 
-from asr.data.lists.manifest import read_manifest, read_utterance
-from asr.data.lists.shard import write_shard
-from asr.data.lists.utterance import Utterance
+from asr.data.manifests.manifest import read_manifest, read_utterance
+from asr.data.manifests.shard import write_shard
+from asr.data.manifests.utterance import Utterance
 from asr.data.shards import index, stream
 from asr.data.shards.index import INDEX, ShardFolder, open_shards, write_index
 from asr.data.shards.stream import Clip, part_size

@@ -15,9 +15,9 @@ from asr.audio.load import SAMPLE_RATE, load_audio
 from asr.data.batches.batching import BatchSettings
 from asr.data.batches.dataset import Batch
 from asr.data.batches.streamed import StreamedEpoch
-from asr.data.batches.targets import Speller
-from asr.data.lists.shard import write_shard
-from asr.data.lists.utterance import Utterance
+from asr.data.batches.targets import TargetMaker
+from asr.data.manifests.shard import write_shard
+from asr.data.manifests.utterance import Utterance
 from asr.data.shards.index import open_shards
 from asr.errors import ManifestError, SettingsError
 from asr.text.tokenizer import Tokenizer
@@ -46,12 +46,12 @@ def shards(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def speller() -> Speller:
-    return Speller(Tokenizer.train([" ".join(WORDS)] * 10, 36), with_phonemes=False)
+def speller() -> TargetMaker:
+    return TargetMaker(Tokenizer.train([" ".join(WORDS)] * 10, 36), with_phonemes=False)
 
 
 @pytest.fixture
-def epoch(shards: Path, speller: Speller) -> Callable[..., StreamedEpoch]:
+def epoch(shards: Path, speller: TargetMaker) -> Callable[..., StreamedEpoch]:
     def make(**options: Any) -> StreamedEpoch:
         options = {
             "updates": 9,

@@ -17,14 +17,14 @@ import pytest
 import soundfile
 from conftest import ROOT
 
-from asr.data.lists.manifest import read_manifest, read_utterance
-from asr.data.synthetic import engines, espeak, hibari, pico, speech, synthesis
+from asr.data.manifests.manifest import read_manifest, read_utterance
+from asr.data.synthetic import engines, espeak, hibari, pico, speaking, synthesis
 from asr.data.synthetic.casting import SHARES
 from asr.data.synthetic.engines import INSTALL, run_engine
-from asr.data.synthetic.speech import Take, speak, speak_all
-from asr.data.synthetic.synthesis import PLAN, Plan, draw, synthesize
-from asr.data.synthetic.texts import read_lines
+from asr.data.synthetic.speaking import SpeechRequest, speak, speak_all
+from asr.data.synthetic.synthesis import PLAN, SynthesisPlan, draw, synthesize
 from asr.data.synthetic.voices import Split, Voice, find_voices, split_of, split_voices, voices_of
+from asr.data.texts.sources import read_lines
 from asr.errors import AudioError, SettingsError
 
 RECIPE = ROOT / "recipes" / "commands"
@@ -161,8 +161,8 @@ def envelope(wave: np.ndarray) -> np.ndarray:
 
 def test_many_are_spoken_as_each_alone(voices: tuple[Voice, ...]) -> None:
     some = [v for v in voices if v.engine in ("festival", "pico", "hibari")] + [KAL, Voice("espeak-ng", "en-us+f2")]
-    takes = [Take('the "end" is\\near', voice, 1.2, 1.1 if voice.has_pitch else 0.9, 0.9) for voice in some]
-    takes.insert(1, Take("...", takes[0].voice))
+    takes = [SpeechRequest('the "end" is\\near', voice, 1.2, 1.1 if voice.has_pitch else 0.9, 0.9) for voice in some]
+    takes.insert(1, SpeechRequest("...", takes[0].voice))
     for take, together in zip(takes, speak_all(takes), strict=True):
         (alone,) = speak_all([take])
         if take.text == "...":
@@ -178,8 +178,8 @@ def test_library_of_espeak_speaks_as_its_program_does(
     """In any order, and also what is spoken after a text without words."""
     some = [voice for voice in voices if voice.engine == "espeak-ng"][::37]
     texts = itertools.cycle(("stop", "what's <b>5 & 6</b>, a café?", "..."))
-    takes = [Take(text, voice, 1.2, 0.9) for text, voice in zip(texts, some, strict=False)]
-    if None in speech._speak_by_espeak(takes):
+    takes = [SpeechRequest(text, voice, 1.2, 0.9) for text, voice in zip(texts, some, strict=False)]
+    if None in speaking._speak_by_espeak(takes):
         pytest.skip(f"there is no {espeak.LIBRARY}")
     by_library, backwards = list(speak_all(takes)), list(speak_all(takes[::-1]))[::-1]
     monkeypatch.setattr(espeak, "__file__", "/nowhere")
@@ -199,10 +199,10 @@ def test_pico_reads_no_markup_and_speaks_the_same_in_any_order(voices: tuple[Voi
         ("tom & jerry", "tom and jerry"),
         ("1 < 2 > 0", "1 2 0"),
     )
-    spoken = speak_all([Take(text, PICO) for pair in pairs for text in pair])
+    spoken = speak_all([SpeechRequest(text, PICO) for pair in pairs for text in pair])
     for written, said in zip(spoken, spoken, strict=True):
         assert np.array_equal(written, said)
-    takes = [Take(text, Voice("pico", name), 1.1, pitch) for text, _ in pairs for name in ("en-GB", "en-US")
+    takes = [SpeechRequest(text, Voice("pico", name), 1.1, pitch) for text, _ in pairs for name in ("en-GB", "en-US")
              for pitch in (0.81, 1.38)]  # fmt: skip
     waves = list(speak_all(takes))
     for take, wave, again in zip(takes, waves, list(speak_all(takes[::-1]))[::-1], strict=True):
@@ -224,7 +224,7 @@ def test_what_pico_cannot_speak_is_told_and_the_rest_is_spoken(
     falling.write_text(script)
     expected = speak("one", PICO)
     monkeypatch.setattr(pico, "__file__", str(falling))
-    one, two, three = speak_all([Take(text, PICO) for text in TEXTS])
+    one, two, three = speak_all([SpeechRequest(text, PICO) for text in TEXTS])
     assert np.array_equal(one, expected)
     assert isinstance(two, AudioError)
     assert not isinstance(three, AudioError)
@@ -243,8 +243,8 @@ def test_what_pico_cannot_speak_is_told_and_the_rest_is_spoken(
     ],
 )
 def test_a_is_a_letter_where_letters_are_spelled(text: str, spoken: str) -> None:
-    assert Take(text, SOME[0]).engine_text == spoken
-    assert Take(text, SLT).engine_text == spoken.replace("eh", "ay")
+    assert SpeechRequest(text, SOME[0]).engine_text == spoken
+    assert SpeechRequest(text, SLT).engine_text == spoken.replace("eh", "ay")
 
 
 @pytest.mark.parametrize("engine", ["espeak-ng", "flite", "festival", "pico", "hibari"])
@@ -253,7 +253,7 @@ def test_the_letter_a_is_spoken_as_in_day(voices: tuple[Voice, ...], engine: str
     if voice is None:
         pytest.skip(f"{engine} is not installed")
     texts = ("s a m", "s eigh m", "is a man", "is eigh man")
-    letter, day, article, other = speak_all([Take(text, voice) for text in texts])
+    letter, day, article, other = speak_all([SpeechRequest(text, voice) for text in texts])
     assert np.array_equal(letter, day)
     assert not np.array_equal(article, other)
 
@@ -287,8 +287,8 @@ def test_what_cannot_be_spoken_is_refused(text: str, settings: dict[str, float],
 
 def test_a_voice_with_a_pitch_of_its_own_keeps_it() -> None:
     with pytest.raises(SettingsError, match="pitch of its own"):
-        Take("stop", FESTIVAL[0], pitch=1.2)
-    assert Take("stop", FESTIVAL[0], pitch=1.2, formants=1.2).engine_pitch == 1
+        SpeechRequest("stop", FESTIVAL[0], pitch=1.2)
+    assert SpeechRequest("stop", FESTIVAL[0], pitch=1.2, formants=1.2).engine_pitch == 1
 
 
 def test_unknown_voice_is_refused_although_the_engines_take_it(voices: tuple[Voice, ...]) -> None:
@@ -316,7 +316,7 @@ def test_pico_is_for_training_and_its_version_decides_about_a_plan(voices: tuple
     assert [split_of(Voice("pico", name)) for name in ("en-US", "en-GB")] == ["train", "train"]
     assert len({Voice("pico", name).speaker for name in ("en-US", "en-GB")} - {v.name for v in voices}) == 2
     if PICO in voices:
-        kept = Plan(TEXTS, [PICO], utterances=1).to_dict()
+        kept = SynthesisPlan(TEXTS, [PICO], utterances=1).to_dict()
         assert kept["engines"] == {"pico": metadata.version("ttspico")}
 
 
@@ -324,8 +324,8 @@ TEXTS = ("one", "two", "three")
 
 
 def test_draw_is_fixed_by_the_seed_and_uses_texts_evenly() -> None:
-    def drawn(seed: int, voices: Sequence[Voice] = SOME) -> list[Take]:
-        plan = Plan(TEXTS, voices, seed=seed, utterances=400, shard=150)
+    def drawn(seed: int, voices: Sequence[Voice] = SOME) -> list[SpeechRequest]:
+        plan = SynthesisPlan(TEXTS, voices, seed=seed, utterances=400, shard=150)
         return [take for number in (2, 0, 1) for take in draw(plan, number)]
 
     takes = drawn(5)
@@ -354,7 +354,7 @@ def test_every_drawn_setting_can_be_spoken(voices: tuple[Voice, ...]) -> None:
     """The outermost corners of what is drawn are within what the engines can do."""
     computed = next(voice for voice in voices if voice.engine == "espeak-ng")
     corners = list(itertools.product(synthesis.DRAWN_RATES, synthesis.DRAWN_PITCHES, synthesis.DRAWN_FORMANTS))
-    takes = [Take("stop", voice, *corner) for voice in (KAL, computed) for corner in corners]
+    takes = [SpeechRequest("stop", voice, *corner) for voice in (KAL, computed) for corner in corners]
     spoken = list(speak_all(takes))
     assert len(spoken) == 16
     for take, wave in zip(takes, spoken, strict=True):
@@ -366,16 +366,16 @@ def files(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
 
 
-def some_plan(voices: Sequence[Voice], **settings: int | float | str | None) -> Plan:
+def some_plan(voices: Sequence[Voice], **settings: int | float | str | None) -> SynthesisPlan:
     """A plan of quick voices."""
     quick = [v for v in split_voices(voices)["train"] if v.engine == "espeak-ng" or v == KAL]
     wanted = {"utterances": 10, "shard": 4, "seed": 3} | settings
-    return Plan(TEXTS, quick, **wanted)  # type: ignore[arg-type]
+    return SynthesisPlan(TEXTS, quick, **wanted)  # type: ignore[arg-type]
 
 
 def test_shards_are_a_manifest_of_what_was_planned(voices: tuple[Voice, ...], tmp_path: Path) -> None:
     texts = read_lines(RECIPE / "founding.txt")
-    plan = Plan(texts, split_voices(voices)["dev"], seed=3, utterances=16)
+    plan = SynthesisPlan(texts, split_voices(voices)["dev"], seed=3, utterances=16)
     made = synthesize(plan, tmp_path)
     assert sorted(files(tmp_path)) == ["cuts.000000.jsonl.gz", PLAN, "recording.000000.tar"]
     utterances = read_manifest(tmp_path)
@@ -412,10 +412,10 @@ def test_two_processes_make_the_same_as_one(voices: tuple[Voice, ...], tmp_path:
 KILLED = """
 import sys
 from pathlib import Path
-from asr.data.synthetic.synthesis import Plan, synthesize
+from asr.data.synthetic.synthesis import SynthesisPlan, synthesize
 from asr.data.synthetic.voices import Voice
 if __name__ == "__main__":
-    plan = Plan(("one", "two"), [Voice("espeak-ng", "en-us")], utterances=16, shard=2)
+    plan = SynthesisPlan(("one", "two"), [Voice("espeak-ng", "en-us")], utterances=16, shard=2)
     synthesize(plan, Path(sys.argv[1]), jobs=int(sys.argv[2]))
 """
 
@@ -448,7 +448,7 @@ def test_killed_run_is_taken_up_where_it_stopped(voices: tuple[Voice, ...], tmp_
     (killed / "cuts.000099.1.list").write_text("what a killed process was writing")
 
     subprocess.run([*command[:-1], "1"], env=environment, check=True, stdout=subprocess.DEVNULL)
-    synthesize(Plan(("one", "two"), [Voice("espeak-ng", "en-us")], utterances=16, shard=2), straight)
+    synthesize(SynthesisPlan(("one", "two"), [Voice("espeak-ng", "en-us")], utterances=16, shard=2), straight)
     assert files(killed) == files(straight)
 
 
@@ -464,7 +464,7 @@ def test_what_another_plan_began_is_refused(voices: tuple[Voice, ...], tmp_path:
         with pytest.raises(SettingsError, match=named):
             synthesize(some_plan(voices, **{"utterances": 2, **settings}), tmp_path / "speech")
     with pytest.raises(SettingsError, match=r"texts 3 .* and not 2"):
-        synthesize(Plan(TEXTS[:2], plan.voices, seed=3, utterances=2, shard=4), tmp_path / "speech")
+        synthesize(SynthesisPlan(TEXTS[:2], plan.voices, seed=3, utterances=2, shard=4), tmp_path / "speech")
     assert files(tmp_path / "speech") == before
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "notes.txt").touch()
@@ -475,17 +475,17 @@ def test_what_another_plan_began_is_refused(voices: tuple[Voice, ...], tmp_path:
 def test_what_cannot_be_spoken_is_left_out_until_it_is_too_much(
     voices: tuple[Voice, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def failing(takes: Sequence[Take]) -> Iterator[np.ndarray | AudioError]:
+    def failing(takes: Sequence[SpeechRequest]) -> Iterator[np.ndarray | AudioError]:
         for take in takes:
             yield AudioError("the engine failed at two") if take.text == "two" else np.zeros(1600, np.float32)
 
     monkeypatch.setattr(synthesis, "speak_all", failing)
-    plan = Plan(("one",) * 99 + ("two",), [KAL], utterances=100, shard=50)
+    plan = SynthesisPlan(("one",) * 99 + ("two",), [KAL], utterances=100, shard=50)
     made = synthesize(plan, tmp_path / "few")
     assert (made.utterances, made.left_out) == (99, ["kal16: two"])
     assert len(read_manifest(tmp_path / "few")) == 99
     assert synthesize(plan, tmp_path / "few").left_out == made.left_out
-    plan = Plan(TEXTS, [KAL], utterances=100, shard=50)
+    plan = SynthesisPlan(TEXTS, [KAL], utterances=100, shard=50)
     with pytest.raises(AudioError, match=r"2 of \d utterances .* failed at two"):
         synthesize(plan, tmp_path / "many")
     assert list(files(tmp_path / "many")) == [PLAN]
@@ -496,7 +496,7 @@ def test_what_cannot_be_spoken_is_left_out_until_it_is_too_much(
 )
 def test_how_much_to_speak_is_said_once(settings: dict[str, float | None]) -> None:
     with pytest.raises(SettingsError, match=r"utterances|hours"):
-        Plan(TEXTS, SOME, **{"utterances": 3, **settings})  # type: ignore[arg-type]
+        SynthesisPlan(TEXTS, SOME, **{"utterances": 3, **settings})  # type: ignore[arg-type]
 
 
 def test_commands_of_the_recipe_are_normal_distinct_and_hold_the_founding_sentences() -> None:

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from asr.commands.grammar.grammar import read_grammar
+from asr.commands.grammar.form import read_grammar
 from asr.commands.network.network import compile_network
-from asr.data.synthetic.texts import read_lines, read_texts
+from asr.data.texts.sources import read_lines, read_texts
 from asr.errors import SettingsError
 from asr.text.normaliser import Normaliser
 

@@ -30,7 +30,7 @@ from asr.text.tokenizer import Tokenizer
 from asr.training import command, module
 from asr.training.checkpoints import CHECKPOINTS
 from asr.training.command import best_precision, train
-from asr.training.data_module import Source, SpeechData
+from asr.training.data_module import SpeechData, TrainingSource
 from asr.training.module import LossSettings, OptimiserSettings, SpecAugmentSettings, SpeechModule
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -487,7 +487,7 @@ def test_phonemes_may_be_written_bare_in_yaml(
 ) -> None:
     built: list[SpeechData] = []
     monkeypatch.setattr(Trainer, "fit", lambda self, model, datamodule, **_: built.append(datamodule))
-    monkeypatch.setattr("asr.data.batches.pronunciation.available", lambda: True)
+    monkeypatch.setattr("asr.data.synthetic.pronunciation.available", lambda: True)
     settings["data"]["phonemes"] = phonemes
     train(["--config", written(settings, tmp_path)])
     assert built[0].with_phonemes is (phonemes not in ("off", False))
@@ -557,7 +557,7 @@ def speech_data(data: Path, **changes: Any) -> SpeechData:
         dev=[data / "dev.tsv"],
         phonemes="off",
         **{
-            "train": [Source(str(data / "train.tsv"), weight=3)],
+            "train": [TrainingSource(str(data / "train.tsv"), weight=3)],
             "workers": 0,
             "batches": BatchSettings(seconds=5.0),
             **changes,
@@ -583,7 +583,7 @@ def test_texts_of_a_balanced_source_are_heard_alike(data: Path, tmp_path: Path, 
             shutil.copy(data / f"ann_{word}.wav", tmp_path / f"{word}{number}.wav")
             rows.append(f"{word}{number}.wav\tann\t{word}")
     (tmp_path / "often.tsv").write_text("\n".join(rows) + "\n")
-    made = speech_data(data, train=[Source(str(tmp_path / "often.tsv"), 20, balance)])
+    made = speech_data(data, train=[TrainingSource(str(tmp_path / "often.tsv"), 20, balance)])
     count = Counter(word for batch in batches(made) for text in batch.texts for word in text.split())
     assert sum(count.values()) == pytest.approx(140, abs=6)
     others = np.mean([count[word] for word in WORDS if word != "one"])

@@ -18,7 +18,7 @@ from asr.audio.mfcc import Mfcc
 from asr.data.batches.dataset import Batch
 from asr.model.seq2seq import Seq2Seq
 from asr.model.settings import ModelSettings
-from asr.model.stepper import TorchStepper
+from asr.model.torch_stepper import TorchStepper
 from asr.search.greedy import greedy
 from asr.text.special import BOS
 from asr.training.command import train

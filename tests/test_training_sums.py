@@ -10,8 +10,8 @@ import pytest
 import torch
 from test_training import WORDS, config, data, last, logged, say, speech_data, written
 
-from asr.data.batches import pronunciation
 from asr.data.batches.dataset import Batch, SpeechDataset
+from asr.data.synthetic import pronunciation
 from asr.training import data_module
 from asr.training.command import TrainCommand, make_command, quiet_lightning, train
 from asr.training.data_module import SpeechData, limited

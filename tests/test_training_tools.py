@@ -15,14 +15,14 @@ from PIL import Image
 from test_training import config, data, last, logged, written
 
 from asr.audio.load import SAMPLE_RATE
-from asr.data.batches import pronunciation
 from asr.data.batches.dataset import Batch
+from asr.data.synthetic import pronunciation
 from asr.errors import AsrError, SettingsError
 from asr.training import command, progress, rate_finder
 from asr.training.checkpoints import CHECKPOINTS, AtomicCheckpoints
 from asr.training.command import train
 from asr.training.curves import CURVES, draw_training
-from asr.training.dry_run import Estimate, Measured, Plan
+from asr.training.dry_run import Estimate, Measured, TrainingPlan
 from asr.training.export import average_weights, last_checkpoints
 from asr.training.module import SpeechModule
 from asr.training.progress import Throughput
@@ -139,7 +139,7 @@ def test_a_dry_run_refuses_what_the_run_would(settings: dict[str, Any], tmp_path
 
 def test_the_time_of_a_run() -> None:
     """Workers load while the model learns; the slower of both counts."""
-    plan = Plan(50, 50, 2, 100, 100, True)
+    plan = TrainingPlan(50, 50, 2, 100, 100, True)
 
     def seconds(workers: int, loading: float) -> float | None:
         return Estimate({}, 0, plan, Measured(2.0, loading, 30.0, 1.0, None, False), workers, 9, 2).seconds

@@ -8,10 +8,11 @@ import typer
 from asr.apps.options import Engines, chosen_engines
 from asr.apps.output import say
 from asr.errors import SettingsError
-from asr.text.printable import printable
+from asr.printable import printable
 
 if TYPE_CHECKING:
-    from asr.apps.adaptation import Adaptation, Adapted
+    from asr.adaptation.steps import Adaptation, Adapted
+    from asr.evaluation.scoring import Rate
 
 DEFAULT: Final = "default"
 """The name of the bundle in the package, where no folder is called so."""
@@ -50,7 +51,8 @@ def adapt(
 
     Interrupted, the same command goes on.
     """
-    from asr.apps.adaptation import Adaptation, Request, Settings
+    from asr.adaptation.steps import Adaptation, Request, Settings
+    from asr.apps.listening import attempt_all
     from asr.apps.workers import cores
     from asr.bundle import DEFAULT_BUNDLE
 
@@ -62,7 +64,7 @@ def adapt(
     )
     speakers = chosen_engines(engines)
     settings = Settings(minutes=minutes, train=train, held_out=held_out, noises=noises, seed=seed, engines=speakers)
-    run(Adaptation(Request(tuple(grammars), start, out, recordings, settings, jobs or cores())), keep=keep)
+    run(Adaptation(Request(tuple(grammars), start, out, recordings, settings, jobs or cores()), attempt_all), keep=keep)
 
 
 def run(adaptation: "Adaptation", *, keep: bool = False) -> None:
@@ -85,14 +87,22 @@ def run(adaptation: "Adaptation", *, keep: bool = False) -> None:
 
 
 def _show(adapted: "Adapted") -> None:
-    from asr.apps.before_after import shown
     from asr.apps.calibrate import describe_point
 
     for name, rows in adapted.tables.items():
         lines = [(printable(name), "before", "after")]
         for row in rows:
-            before, after = (shown(rate, percent=row.percent) for rate in (row.before, row.after))
+            before, after = (_shown(rate, percent=row.percent) for rate in (row.before, row.after))
             lines.append((f"  {row.name}", before, after))
         first, second, third = (max(map(len, column)) for column in zip(*lines, strict=True))
         say(*(f"{line[0]:{first}}  {line[1]:>{second}}  {line[2]:>{third}}" for line in lines))
     say(*describe_point(adapted.rejection))
+
+
+def _shown(rate: "Rate | None", *, percent: bool) -> str:
+    """A rate with its interval."""
+    from asr.evaluation.report import per_cent
+
+    if percent or rate is None:
+        return per_cent(rate, "-")
+    return f"{rate.value:.1f} ({rate.low:.1f} to {rate.high:.1f})"

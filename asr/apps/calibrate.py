@@ -14,10 +14,10 @@ from asr.apps.output import say
 from asr.errors import ManifestError
 
 if TYPE_CHECKING:
-    from asr.apps.trials import Said
+    from asr.adaptation.trials import LabelledWave
     from asr.commands.grammar.grammar import Grammar
     from asr.commands.rejection import Rejection, Trial
-    from asr.data.lists.utterance import Utterance
+    from asr.data.manifests.utterance import Utterance
     from asr.runtime.commander import Listener
     from asr.runtime.transcriber import Transcriber
 
@@ -98,19 +98,21 @@ def describe_point(rejection: "Rejection") -> list[str]:
     ]
 
 
-def _read(path: Path, transcriber: "Transcriber", generator: random.Random, failures: list[str]) -> list["Said"]:
+def _read(
+    path: Path, transcriber: "Transcriber", generator: random.Random, failures: list[str]
+) -> list["LabelledWave"]:
     """Some recordings of a list, drawn where it is long; the ids of those that cannot be read go to ``failures``.
 
     Raises ManifestError where none of them can.
     """
-    from asr.apps.trials import Said
-    from asr.data.lists.manifest import read_manifest, read_utterance
+    from asr.adaptation.trials import LabelledWave
+    from asr.data.manifests.manifest import read_manifest, read_utterance
 
     utterances = read_manifest(path, lenient=True)
     chosen = generator.sample(utterances, min(_AT_MOST, len(utterances)))
 
-    def read(each: "Utterance") -> Said:
-        return Said(read_utterance(each), transcriber.bundle.normaliser(each.text), f"{path}: {each.speaker}")
+    def read(each: "Utterance") -> LabelledWave:
+        return LabelledWave(read_utterance(each), transcriber.bundle.normaliser(each.text), f"{path}: {each.speaker}")
 
     found, bad = attempt_all(chosen, read, f"Reading {path.name}")
     if not found:
@@ -119,9 +121,9 @@ def _read(path: Path, transcriber: "Transcriber", generator: random.Random, fail
     return list(found.values())
 
 
-def _drawn(said: Sequence["Said"], count: int, generator: random.Random) -> Iterator["Grammar"]:
+def _drawn(said: Sequence["LabelledWave"], count: int, generator: random.Random) -> Iterator["Grammar"]:
     """Grammars of all kinds by turns."""
-    from asr.apps.trials import KINDS_OF_GRAMMAR
+    from asr.adaptation.trials import KINDS_OF_GRAMMAR
 
     texts = sorted({each.text for each in said if each.text})
     kinds = [draw(texts, generator) for draw in KINDS_OF_GRAMMAR] if len(texts) > 2 else []
@@ -131,16 +133,16 @@ def _drawn(said: Sequence["Said"], count: int, generator: random.Random) -> Iter
 
 def _trials(
     listener: "Listener",
-    said: Sequence["Said"],
-    elsewhere: Sequence["Said"],
-    noises: Sequence["Said"],
+    said: Sequence["LabelledWave"],
+    elsewhere: Sequence["LabelledWave"],
+    noises: Sequence["LabelledWave"],
     generator: random.Random,
 ) -> Iterator["Trial"]:
-    from asr.apps.trials import half_of, in_longer_speech, trial
+    from asr.adaptation.trials import half_of, in_longer_speech, trial
 
     known = cache(lambda text: listener.network.parse(text) is not None)
 
-    def outside(found: "Said | None") -> TypeGuard["Said"]:
+    def outside(found: "LabelledWave | None") -> TypeGuard["LabelledWave"]:
         return found is not None and not known(found.text)
 
     spoken = [each for each in said if each.text]

@@ -11,7 +11,7 @@ import typer
 from asr.apps.options import BundleFolder
 from asr.apps.output import need_output, say, say_json, show
 from asr.commands.grammar.budget import MANY
-from asr.text.printable import printable
+from asr.printable import printable
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -45,12 +45,12 @@ def check(
     The exit status is 1 where there is an error among the findings.
     """
     from asr.bundle import DEFAULT_BUNDLE, read_bundle
-    from asr.commands.grammar.grammar import read_grammars
+    from asr.commands.grammar.form import read_grammars
     from asr.commands.grammar.ready import find_grammar
     from asr.commands.inspection.checks import check as check_grammars
     from asr.commands.inspection.diagram import draw_grammars
     from asr.commands.network.network import compile_network
-    from asr.data.batches.pronunciation import available, pronounce
+    from asr.data.synthetic.pronunciation import available, pronounce
     from asr.files import write_whole
 
     if draw is not None and draw.suffix.lower() not in (".html", ".svg"):

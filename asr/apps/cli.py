@@ -21,7 +21,7 @@ import typer
 
 from asr.apps.adapt import adapt
 from asr.apps.calibrate import calibrate
-from asr.apps.commands import commands_app
+from asr.apps.check import check
 from asr.apps.corpus import sentences, tokenizer
 from asr.apps.data import data_app
 from asr.apps.evaluate import evaluate
@@ -30,6 +30,7 @@ from asr.apps.main import main, transcribe_main
 from asr.apps.options import Beam, BundleFolder, Commands, Device, Greedy, Threads, chosen_width
 from asr.apps.output import flush, need_output, open_standard_streams, say
 from asr.apps.prepare import prepare
+from asr.apps.record import record
 from asr.apps.synthesize import synthesize
 from asr.apps.transcribe import demo, transcribe
 from asr.apps.voices import voices_app
@@ -42,6 +43,16 @@ _DEBUG = "--debug"
 app = typer.Typer(name="asr", no_args_is_help=True, rich_markup_mode=None, pretty_exceptions_enable=False)
 transcribe_app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False, add_completion=False)
 transcribe_app.command()(transcribe)
+commands_app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Check and record grammars of commands.")
+
+
+@commands_app.callback()
+def _commands() -> None:
+    """Check and record grammars of commands."""
+
+
+commands_app.command()(check)
+commands_app.command()(record)
 
 
 def _print_version(asked: bool) -> None:
@@ -120,7 +131,8 @@ def mic(
     threads: Threads = 1,
 ) -> None:
     """Print what a microphone hears, or the commands in it; ctrl-C ends."""
-    from asr.apps.microphone import command_line, device_named, json_line, listen, microphone_blocks, show, text_line
+    from asr.apps.mic import command_line, json_line, listen, show, text_line
+    from asr.audio.microphone import device_named, microphone_blocks
 
     need_output()
     width, report = chosen_width(beam, greedy), partial(show, stderr=as_json)

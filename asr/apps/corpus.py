@@ -52,8 +52,8 @@ def sentences(
     spelled words. A model that is trained on nothing but commands recites them; on this it has to listen. A command
     that stands twice is taken twice as often.
     """
-    from asr.data.synthetic.sentences import LONGEST, words_of
-    from asr.data.synthetic.sentences import sentences as make
+    from asr.data.texts.sentences import LONGEST, words_of
+    from asr.data.texts.sentences import sentences as make
 
     known = _spelled([commands])
     mixed_in = words_of(_normalised(lists)) if lists else words_of(known)
@@ -74,8 +74,8 @@ def _normalised(sources: list[Path]) -> list[str]:
 
 def _spelled(sources: list[Path]) -> list[str]:
     """The texts of all sources in their order, as the model is to spell them."""
-    from asr.data.lists.manifest import read_manifest
-    from asr.data.synthetic.texts import read_lines
+    from asr.data.manifests.manifest import read_manifest
+    from asr.data.texts.sources import read_lines
     from asr.text.normaliser import Normaliser
 
     normaliser = Normaliser()

@@ -67,7 +67,7 @@ def show(
     from asr.data.inspection.page import choose_samples, draw_samples, list_suspects, render
     from asr.data.inspection.sheet import describe
     from asr.data.inspection.survey import survey
-    from asr.data.lists.manifest import read_manifest
+    from asr.data.manifests.manifest import read_manifest
 
     judge, judged_for = _judge(bundle, tokenizer)
     lists = {path: read_manifest(path, lenient=True) for path in dict.fromkeys(cuts)}
@@ -142,7 +142,7 @@ def _name_unreadable(found: "Survey") -> None:
 def _noted(key: str, paths: list[Path]) -> str:
     """What `asr prepare` noted in the data sheets beside the lists; empty where it noted nothing."""
     from asr.data.corpora.preparation import SHEET
-    from asr.data.lists.bounded import parse_json
+    from asr.data.manifests.bounded import parse_json
 
     noted: dict[str, None] = {}
     for path in paths:

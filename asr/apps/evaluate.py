@@ -23,10 +23,10 @@ from asr.apps.listening import (
 from asr.apps.options import Beam, BundleFolder, Greedy, Jobs, Threads, chosen_width
 from asr.apps.output import say
 from asr.apps.workers import chosen_jobs
-from asr.text.printable import printable
+from asr.printable import printable
 
 if TYPE_CHECKING:
-    from asr.data.lists.utterance import Utterance
+    from asr.data.manifests.utterance import Utterance
     from asr.evaluation.scoring import Report
     from asr.runtime.transcriber import Transcriber
     from asr.runtime.transcript import Transcript
@@ -119,7 +119,7 @@ def _evaluate_words(
 ) -> bool:
     """Whether all recordings could be read."""
     from asr.bundle import record_score
-    from asr.data.lists.manifest import read_manifest
+    from asr.data.manifests.manifest import read_manifest
     from asr.evaluation.noise import Noises
     from asr.evaluation.report import draw_report, format_report, report_to_dict
     from asr.runtime.transcriber import Transcriber

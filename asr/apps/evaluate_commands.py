@@ -18,13 +18,14 @@ from asr.apps.listening import (
     write_results,
 )
 from asr.apps.output import say
-from asr.apps.understood import outcome_of
 from asr.apps.workers import chosen_jobs
-from asr.text.printable import printable
+from asr.evaluation.outcome import outcome_of
+from asr.printable import printable
 
 if TYPE_CHECKING:
-    from asr.data.lists.utterance import Utterance
-    from asr.evaluation.commands import CommandReport, Outcome
+    from asr.data.manifests.utterance import Utterance
+    from asr.evaluation.command_scoring import CommandReport
+    from asr.evaluation.outcome import Outcome
     from asr.evaluation.scoring import Report
     from asr.runtime.commander import Commander
 
@@ -44,10 +45,10 @@ def evaluate_commands(
 ) -> bool:
     """Print and write the report, as `asr evaluate --commands` does; returns whether all recordings could be read."""
     from asr.bundle import record_score
-    from asr.data.lists.manifest import read_manifest
-    from asr.data.lists.utterance import some
-    from asr.evaluation.commands import score_commands
-    from asr.evaluation.commands_report import commands_to_dict, draw_commands, format_commands
+    from asr.data.manifests.manifest import read_manifest
+    from asr.data.manifests.utterance import some
+    from asr.evaluation.command_report import commands_to_dict, draw_commands, format_commands
+    from asr.evaluation.command_scoring import score_commands
     from asr.evaluation.noise import Noises
     from asr.evaluation.report import per_cent
     from asr.runtime.commander import Commander
@@ -126,7 +127,7 @@ def evaluate_commands(
 
 def _hear_noise(commander: "Commander", recording: "Utterance") -> list["Outcome"]:
     """What is understood in noise alone, piece by piece; the pieces of a recording belong together as a speaker's."""
-    from asr.data.lists.manifest import read_utterance
+    from asr.data.manifests.manifest import read_utterance
     from asr.evaluation.noise import pieces
 
     return [

@@ -9,7 +9,7 @@ from typing import Final
 from asr.apps.output import say
 from asr.apps.torch_pair import unloadable_pair
 from asr.errors import AsrError, SourceError
-from asr.text.printable import printable
+from asr.printable import printable
 
 EXTRAS: Final = {
     "train": "torch torchaudio lightning jsonargparse lhotse fsspec librosa jiwer tensorboard onnx onnxscript "

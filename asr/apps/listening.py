@@ -14,24 +14,20 @@ from asr.apps.failures import Failure, failure_of
 from asr.apps.output import say
 from asr.apps.workers import in_order
 from asr.files import write_whole
-from asr.text.printable import printable
+from asr.printable import printable
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from asr.data.lists.utterance import Utterance
+    from asr.data.manifests.utterance import Utterance
     from asr.evaluation.noise import Noises
     from asr.runtime.commander import Understanding
     from asr.runtime.transcript import Transcript
 
-RATIOS = (24.0, 18.0, 12.0, 6.0)
-"""Decibels at which noise is mixed in unless others are asked for: from a quiet room to one where people raise their
-voices."""
-
 _NAMED_AT_MOST = 10
 
-Heard = TypeVar("Heard")
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
@@ -63,6 +59,8 @@ class Listening:
 
 def chosen_ratios(noise: Path | None, snr: str | None) -> tuple[float, ...]:
     """The ratios of speech to noise in dB that the options --noise and --snr ask for, none without noise."""
+    from asr.evaluation.noise import RATIOS
+
     if noise is None:
         if snr is not None:
             raise typer.BadParameter("--snr says how loud noise is; give the noise with --noise DIR")
@@ -83,14 +81,14 @@ def chosen_ratios(noise: Path | None, snr: str | None) -> tuple[float, ...]:
 def hear_all(
     manifest: Path,
     utterances: Sequence["Utterance"],
-    hear: "Callable[[NDArray[np.float32]], Heard]",
+    hear: "Callable[[NDArray[np.float32]], Result]",
     *,
     noises: "Noises | None" = None,
     ratios: Sequence[float] = (),
     spoken: Callable[["Utterance"], bool] = lambda utterance: True,
     listening: Listening | None = None,
     jobs: int = 1,
-) -> tuple[dict[str, dict[float | None, Heard]], dict[str, str]]:
+) -> tuple[dict[str, dict[float | None, Result]], dict[str, str]]:
     """What is heard in each utterance of a list, by its id and by the ratio of the noise (None: as recorded), and what
     was wrong with the others, by id. In noise only those are heard that are ``spoken``: where nobody speaks there is no
     ratio. With ``jobs`` above 1 so many processes hear them instead, as ``listening`` says.
@@ -130,13 +128,13 @@ def _begin(
 def _in_noises(
     utterance: "Utterance",
     ratios: Sequence[float],
-    hear: "Callable[[NDArray[np.float32]], Heard]",
+    hear: "Callable[[NDArray[np.float32]], Result]",
     noises: "Noises | None",
-) -> dict[float | None, Heard]:
-    from asr.data.lists.manifest import read_utterance
+) -> dict[float | None, Result]:
+    from asr.data.manifests.manifest import read_utterance
 
     wave = read_utterance(utterance)
-    heard: dict[float | None, Heard] = {None: hear(wave)}
+    heard: dict[float | None, Result] = {None: hear(wave)}
     if noises is not None:
         heard.update({ratio: hear(noises.under(wave, utterance.id, ratio)) for ratio in ratios})
     return heard
@@ -148,7 +146,7 @@ def usable_noises(path: Path) -> tuple[list["Utterance"], dict[str, str]]:
     Raises:
         AudioError: there is none.
     """
-    from asr.data.lists.manifest import read_utterance
+    from asr.data.manifests.manifest import read_utterance
     from asr.errors import AudioError
     from asr.evaluation.noise import find_noises
 
@@ -164,14 +162,14 @@ def usable_noises(path: Path) -> tuple[list["Utterance"], dict[str, str]]:
 
 
 def attempt_all(
-    utterances: Sequence["Utterance"], attempt: Callable[["Utterance"], Heard], doing: str
-) -> tuple[dict[str, Heard], dict[str, str]]:
+    utterances: Sequence["Utterance"], attempt: Callable[["Utterance"], Result], doing: str
+) -> tuple[dict[str, Result], dict[str, str]]:
     """What comes of each utterance, and what was wrong with the others, both by id, with a bar that shows progress."""
 
-    def outcomes() -> Iterator[Heard | Failure]:
+    def outcomes() -> Iterator[Result | Failure]:
         for utterance in utterances:
             try:
-                outcome: Heard | Failure = attempt(utterance)
+                outcome: Result | Failure = attempt(utterance)
             except Exception as error:  # whatever it is, the other recordings can still be measured
                 outcome = failure_of(error)
             yield outcome
@@ -180,13 +178,13 @@ def attempt_all(
 
 
 def _sorted(
-    utterances: Sequence["Utterance"], outcomes: Iterable[Heard | Failure], doing: str
-) -> tuple[dict[str, Heard], dict[str, str]]:
+    utterances: Sequence["Utterance"], outcomes: Iterable[Result | Failure], doing: str
+) -> tuple[dict[str, Result], dict[str, str]]:
     """What came of the utterances and what was wrong with others; the latter is said, too."""
     from rich.console import Console
     from rich.progress import track
 
-    results: dict[str, Heard] = {}
+    results: dict[str, Result] = {}
     failures: dict[str, str] = {}
     console = Console(stderr=True)
     both = zip(utterances, outcomes, strict=True)

@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from asr.errors import AsrError
-from asr.text.printable import printable
+from asr.printable import printable
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

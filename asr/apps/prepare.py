@@ -9,7 +9,7 @@ import typer
 
 from asr.apps.output import say, show
 from asr.errors import SettingsError
-from asr.text.printable import printable
+from asr.printable import printable
 
 if TYPE_CHECKING:
     from asr.data.inspection.sheet import Part
@@ -45,7 +45,7 @@ def prepare(
     """
     from asr.data.corpora import CORPORA
     from asr.data.corpora.preparation import LEFT_OUT, prepare_corpus
-    from asr.data.lists.utterance import some_lines
+    from asr.data.manifests.utterance import some_lines
 
     if name not in CORPORA:
         near = difflib.get_close_matches(name, CORPORA, n=1)

@@ -15,7 +15,7 @@ import typer
 from asr.apps.options import Device
 from asr.apps.output import say
 from asr.errors import SettingsError
-from asr.text.printable import printable
+from asr.printable import printable
 
 if TYPE_CHECKING:
     import numpy as np
@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.text import Text
 
-    from asr.apps.takes import Take
+    from asr.adaptation.capture import Take
+    from asr.adaptation.take_folder import TakeFolder
     from asr.commands.network.network import Network
-    from asr.data.lists.takes import TakeFolder
 
 OpenMicrophone = Callable[[Callable[[str], None]], Generator["NDArray[np.float32]", None, None]]
 """Opens the microphone: given where its reports go, gives its blocks."""
@@ -52,11 +52,11 @@ def record(
     """
     from rich.console import Console
 
-    from asr.apps.microphone import check_microphone, device_named, microphone_blocks
-    from asr.commands.grammar.grammar import read_grammar
+    from asr.adaptation.take_folder import TakeFolder
+    from asr.audio.microphone import check_microphone, device_named, microphone_blocks
+    from asr.commands.grammar.form import read_grammar
     from asr.commands.grammar.ready import find_grammar
     from asr.commands.network.network import compile_network
-    from asr.data.lists.takes import TakeFolder
     from asr.text.normaliser import Normaliser
 
     network = compile_network([read_grammar(find_grammar(grammar))], Normaliser())
@@ -159,7 +159,7 @@ def hear(text: str, open_microphone: OpenMicrophone, console: "Console") -> "Tak
     from rich.live import Live
     from rich.text import Text
 
-    from asr.apps.takes import capture
+    from asr.adaptation.capture import capture
 
     reports: list[str] = []
     asked = False

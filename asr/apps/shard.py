@@ -37,8 +37,8 @@ def shard(
     is left out, counted and listed in cuts.left_out.txt; an interrupted run goes on where it was. Exit status: 0 when
     all could be packed, 1 when some were left out, or when it had to stop.
     """
-    from asr.data.lists.manifest import read_manifest
-    from asr.data.lists.utterance import some_lines
+    from asr.data.manifests.manifest import read_manifest
+    from asr.data.manifests.utterance import some_lines
     from asr.data.shards.packing import LEFT_OUT, pack
 
     utterances = read_manifest(cuts, lenient=True)

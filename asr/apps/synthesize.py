@@ -42,10 +42,10 @@ def synthesize(
     from asr.audio.encoding import FORMS
     from asr.commands.grammar.ready import find_grammar
     from asr.data.synthetic.casting import slow_parts
-    from asr.data.synthetic.synthesis import Plan, guessed_hours
+    from asr.data.synthetic.synthesis import SynthesisPlan, guessed_hours
     from asr.data.synthetic.synthesis import synthesize as speak
-    from asr.data.synthetic.texts import read_texts
     from asr.data.synthetic.voices import find_voices, split_voices
+    from asr.data.texts.sources import read_texts
 
     if (hours is None) == (utterances is None):
         given = "both" if hours is not None else "neither"
@@ -60,7 +60,7 @@ def synthesize(
     lines = read_texts(Path(texts) if Path(texts).suffix else find_grammar(texts), seed, min(most, _MOST_SENTENCES))
     if not groups[voices]:
         raise SettingsError(f"--engines {engines}: found no voice for {voices}, wanted one; name more of them")
-    plan = Plan(lines, groups[voices], seed=seed, utterances=utterances, hours=hours, form=chosen[0])
+    plan = SynthesisPlan(lines, groups[voices], seed=seed, utterances=utterances, hours=hours, form=chosen[0])
     for line in slow_parts(plan.voices, guessed_hours(plan), jobs or cores()):
         say(line)
     made = speak(plan, out, jobs=jobs or cores())

@@ -16,7 +16,7 @@ from asr.apps.output import is_closed, need_output, put, say, say_json, show
 from asr.apps.understood import command_keys, command_text
 from asr.apps.workers import chosen_jobs, in_order
 from asr.errors import AsrError, AudioError
-from asr.text.printable import printable
+from asr.printable import printable
 
 if TYPE_CHECKING:
     import numpy as np
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from asr.runtime.commander import Understanding
     from asr.runtime.transcript import Transcript
 
-Heard = TypeVar("Heard")
+Result = TypeVar("Result")
 
 STANDARD_INPUT = "-"
 SAMPLES = Path("recipes/commands/samples")
@@ -201,7 +201,7 @@ def _find(arguments: Sequence[str]) -> Iterator[str | None]:
             yield None
 
 
-def _attempt(hear: "Callable[[NDArray[np.float32]], Heard]", file: str) -> Heard | None:
+def _attempt(hear: "Callable[[NDArray[np.float32]], Result]", file: str) -> Result | None:
     """What is heard in a file, or None after a line on standard error: nothing about one file ends the batch."""
     try:
         return hear(_load(file))

@@ -1,13 +1,10 @@
-"""What became of a command: in a line for people, in keys for programs, and beside what was said, to be scored."""
+"""What became of a command: in a line for people, and in keys for programs."""
 
 import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from asr.commands.network.network import Network
-    from asr.data.lists.utterance import Utterance
-    from asr.evaluation.commands import Kind, Outcome
     from asr.runtime.commander import Understanding
 
 
@@ -41,26 +38,3 @@ def slot_texts(slots: Mapping[str, Any]) -> list[str]:
         f"{name}={value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, allow_nan=False)}"
         for name, value in slots.items()
     ]
-
-
-def outcome_of(
-    network: "Network", utterance: "Utterance", text: str, heard: "Understanding", snr: float | None = None
-) -> "Outcome":
-    """What became of an utterance whose normal form is ``text``, heard in noise at ``snr`` dB or as recorded."""
-    from asr.evaluation.commands import Outcome
-
-    expected = network.parse(text) if text else None
-    kind: Kind = "command" if expected is not None else "speech" if text else "noise"
-    return Outcome(
-        id=utterance.id,
-        speaker=utterance.speaker,
-        text=text,
-        seconds=heard.seconds,
-        expected=expected,
-        heard=heard.reading,
-        understood=heard.understood,
-        confidence=heard.confidence,
-        kind=kind,
-        snr=snr,
-        transcript=heard.transcript.text,
-    )

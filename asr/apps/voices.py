@@ -6,7 +6,7 @@ import typer
 
 from asr.apps.output import say
 from asr.errors import SettingsError
-from asr.text.printable import printable
+from asr.printable import printable
 
 if TYPE_CHECKING:
     from asr.data.synthetic.voices import Engine

@@ -74,7 +74,7 @@ class Recording:
         for stream in streams:
             try:
                 with soundfiles.quiet():
-                    recording = soundfiles.Recording(Pieces(self._file, stream.contents()))
+                    recording = soundfiles.ForwardSoundFile(Pieces(self._file, stream.contents()))
             except soundfiles.DecodingError:
                 continue
             read = 0
@@ -171,12 +171,12 @@ class Recording:
         if wanted - heard > _SLACK_SECONDS:
             raise ffmpeg.too_short(heard, f"the {wanted:.2f} s that its header promises", self._name)
 
-    def _opened(self, contents: Sequence[Piece]) -> soundfiles.Recording | None:
+    def _opened(self, contents: Sequence[Piece]) -> soundfiles.ForwardSoundFile | None:
         """By libsndfile; None where it cannot."""
         # What begins like an MP3 and is none is given to libmpg123, which complains aloud.
         with soundfiles.quiet() if self._may_be_mpeg else nullcontext():
             try:
-                recording = soundfiles.Recording(Pieces(self._file, contents))
+                recording = soundfiles.ForwardSoundFile(Pieces(self._file, contents))
             except soundfiles.DecodingError:
                 return None
         check_rate(recording.samplerate, self._name)

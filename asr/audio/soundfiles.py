@@ -25,7 +25,7 @@ _STANDARD_ERROR = 2
 _one_at_a_time = threading.Lock()
 
 
-class Recording(soundfile.SoundFile):  # type: ignore[misc]  # soundfile has no types
+class ForwardSoundFile(soundfile.SoundFile):  # type: ignore[misc]  # soundfile has no types
     """A file that is only read onward.
 
     soundfile seeks after each block to where it already is. In an MP3 that loses what the decoder carries from frame
@@ -36,7 +36,7 @@ class Recording(soundfile.SoundFile):  # type: ignore[misc]  # soundfile has no 
         return False
 
 
-def blocks(recording: Recording, *, talks: bool = False) -> Iterator[Block]:
+def blocks(recording: ForwardSoundFile, *, talks: bool = False) -> Iterator[Block]:
     """All that can be decoded, up to the number of frames that libsndfile says there are.
 
     Args:

@@ -16,8 +16,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from asr.audio.load import AUDIO_EXTENSIONS, SAMPLE_RATE, find_audio
-from asr.data.lists.manifest import read_manifest, read_utterance
-from asr.data.lists.utterance import NOBODY, Utterance
+from asr.data.manifests.manifest import read_manifest, read_utterance
+from asr.data.manifests.utterance import NOBODY, Utterance
+
+RATIOS = (24.0, 18.0, 12.0, 6.0)
+"""Decibels at which noise is mixed in unless others are asked for: from a quiet room to one where people raise their
+voices."""
 
 PIECE_SECONDS = 10.0
 """A noise that is listened to alone is cut into pieces no longer than this: as long as a command may be waited for."""

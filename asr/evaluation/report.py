@@ -9,7 +9,7 @@ from typing import Any, Final
 from asr.errors import AsrError
 from asr.evaluation.scoring import CONFIDENCE, Rate, Report, ScoredUtterance
 from asr.files import write_whole
-from asr.text.printable import printable
+from asr.printable import printable
 
 _WIDTH: Final = 100  # characters in a line of aligned words
 _KINDS: Final = (

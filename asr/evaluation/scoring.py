@@ -13,7 +13,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from asr.data.lists.utterance import NOBODY
+from asr.data.manifests.utterance import NOBODY
 from asr.errors import AsrError, ManifestError, SettingsError
 
 CONFIDENCE: Final = 0.95

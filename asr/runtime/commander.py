@@ -9,21 +9,21 @@ from numpy.typing import NDArray
 
 from asr.audio.load import SAMPLE_RATE
 from asr.commands.evidence import Evidence, weigh
-from asr.commands.grammar.grammar import read_grammars
+from asr.commands.grammar.form import read_grammars
 from asr.commands.grammar.ready import find_grammar
 from asr.commands.network.automaton import TokenAutomaton
 from asr.commands.network.network import Network, compile_network
 from asr.commands.reading import Reading
 from asr.commands.rejection import Rejection
 from asr.errors import BundleError, SettingsError
-from asr.runtime.speech import LONGEST_SECONDS
 from asr.runtime.transcriber import Transcriber, check_wave
 from asr.runtime.transcript import Transcript, transcript_of
+from asr.runtime.utterances import LONGEST_SECONDS
 from asr.text.tokenizer import WORD_START
 
 
 @dataclass(frozen=True)
-class Heard:
+class GrammarMatch:
     """What an utterance can mean by a grammar, and what free decoding made of it.
 
     ``reading`` is None, and so are its transcript and its evidence, where no sentence of the grammar is possible: for
@@ -61,21 +61,21 @@ class Listener:
         self.network = network
         self._automaton = TokenAutomaton(network, transcriber.bundle.tokenizer)
 
-    def hear(self, wave: NDArray[np.float32]) -> Heard:
+    def hear(self, wave: NDArray[np.float32]) -> GrammarMatch:
         """The best reading of a wave (N,), float32 in [-1, 1] at 16 kHz."""
         check_wave(wave)
         transcriber, tokenizer = self.transcriber, self.transcriber.bundle.tokenizer
         seconds = len(wave) / SAMPLE_RATE
         utterance = transcriber.find_utterance(wave)
         if utterance is None or utterance.seconds > LONGEST_SECONDS:
-            return Heard(transcriber.transcribe(wave), None, None, None)
+            return GrammarMatch(transcriber.transcribe(wave), None, None, None)
         heard = transcriber.hear(utterance)
         free = transcriber.decode(heard, utterance.seconds)[0]
         best, *others = transcriber.decode(heard, utterance.seconds, n_best=2, constraint=self._automaton)
         text = tokenizer.decode(best.tokens).strip()
         reading = self.network.parse(text) if best.ended and best.tokens else None
         if reading is None:
-            return Heard(transcript_of(free, tokenizer, seconds), None, None, None)
+            return GrammarMatch(transcript_of(free, tokenizer, seconds), None, None, None)
         evidence = weigh(
             heard.ctc_log_probs,
             best,
@@ -85,12 +85,12 @@ class Listener:
             wave=utterance.wave,
             rate=SAMPLE_RATE,
         )
-        return Heard(
+        return GrammarMatch(
             transcript_of(free, tokenizer, seconds), transcript_of(best, tokenizer, seconds), reading, evidence
         )
 
 
-def decide(heard: Heard, rejection: Rejection | None) -> Understanding:
+def decide(heard: GrammarMatch, rejection: Rejection | None) -> Understanding:
     """Take what was heard as a command or refuse it; without a ``rejection`` everything is refused."""
     confidence = 0.0 if rejection is None or heard.evidence is None else rejection.confidence(heard.evidence)
     understood = rejection is not None and heard.constrained is not None and confidence >= rejection.threshold

@@ -18,7 +18,7 @@ Past = tuple[Floats, Floats]
 
 
 @dataclass(frozen=True)
-class Heard:
+class EncoderOutput:
     """What the encoder graph says of one utterance."""
 
     keys: Floats  # (L, 1, H, S, D/H), the memory as each decoder layer attends to it
@@ -63,16 +63,16 @@ class Graphs:
         layers, _, heads, _, width = self._decoder.get_inputs()[1].shape
         self._no_past = np.zeros((layers, 1, heads, 0, width), dtype=np.float32)
 
-    def encode(self, wave: Floats) -> Heard:
+    def encode(self, wave: Floats) -> EncoderOutput:
         """Hear one wave (N,), float32 at the bundle's rate."""
         keys, values, ctc_log_probs = run(self._encoder, self._folder / ENCODER, {"wave": wave[np.newaxis]})
         if ctc_log_probs.shape != (1, keys.shape[3], self._vocabulary) or keys.shape != values.shape:
             raise BundleError(
                 f"{self._folder / ENCODER}: gave outputs that do not fit each other; export the model again"
             )
-        return Heard(keys, values, ctc_log_probs[0])
+        return EncoderOutput(keys, values, ctc_log_probs[0])
 
-    def stepper(self, heard: Heard) -> "OnnxStepper":
+    def stepper(self, heard: EncoderOutput) -> "OnnxStepper":
         """The decoder over one utterance, for the search."""
         return OnnxStepper(self._decoder, heard, self._no_past, self._folder / DECODER)
 
@@ -80,7 +80,9 @@ class Graphs:
 class OnnxStepper:
     """Steps the decoder graph over one utterance, with cached keys and values."""
 
-    def __init__(self, session: onnxruntime.InferenceSession, heard: Heard, no_past: Floats, path: Path) -> None:
+    def __init__(
+        self, session: onnxruntime.InferenceSession, heard: EncoderOutput, no_past: Floats, path: Path
+    ) -> None:
         self._session = session
         self._path = path
         self._heard = heard

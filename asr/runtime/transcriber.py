@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 from asr.audio.load import SAMPLE_RATE
 from asr.bundle import DEFAULT_BUNDLE, RUNNER_UP, Bundle, read_bundle
 from asr.errors import AudioError
-from asr.runtime.graphs import Graphs, Heard
-from asr.runtime.speech import Utterance, find_utterance, find_utterances
+from asr.runtime.graphs import EncoderOutput, Graphs
 from asr.runtime.transcript import Transcript, join, transcript_of
+from asr.runtime.utterances import SpeechPart, find_utterance, find_utterances
 from asr.search.beam import beam
 from asr.search.constraint import Constraint
 from asr.search.hypothesis import Hypothesis
@@ -50,16 +50,16 @@ class Transcriber:
         utterances = find_utterances(wave, self.decoding.margin_seconds)
         return replace(join([self._transcript(each) for each in utterances]), seconds=len(wave) / SAMPLE_RATE)
 
-    def find_utterance(self, wave: NDArray[np.float32]) -> Utterance | None:
+    def find_utterance(self, wave: NDArray[np.float32]) -> SpeechPart | None:
         """All that is said in a wave (N,) as one utterance, in silence as in training; None where nobody speaks."""
         return find_utterance(wave, self.decoding.margin_seconds)
 
-    def hear(self, utterance: Utterance) -> Heard:
+    def hear(self, utterance: SpeechPart) -> EncoderOutput:
         """What the encoder makes of an utterance."""
         return self._graphs.encode(utterance.wave)
 
     def decode(
-        self, heard: Heard, seconds: float, *, n_best: int = 1, constraint: Constraint | None = None
+        self, heard: EncoderOutput, seconds: float, *, n_best: int = 1, constraint: Constraint | None = None
     ) -> list[Hypothesis]:
         """The best hypotheses for an utterance of so many seconds, best first, by the bundle's search.
 
@@ -74,7 +74,7 @@ class Transcriber:
             **self.decoding.of_search(among_commands=constraint is not None),
         )
 
-    def _transcript(self, utterance: Utterance) -> Transcript:
+    def _transcript(self, utterance: SpeechPart) -> Transcript:
         best = self.decode(self.hear(utterance), utterance.seconds)[0]
         return transcript_of(best, self.bundle.tokenizer, utterance.seconds)
 

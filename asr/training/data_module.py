@@ -16,16 +16,16 @@ from torch.utils.data import DataLoader
 
 from asr.data.augmentation.augmenter import AugmentationSettings, Augmenter
 from asr.data.augmentation.impulses import measured, simulated
-from asr.data.batches import pronunciation
 from asr.data.batches.batching import BatchSettings, balanced, plan_epoch
 from asr.data.batches.dataset import Batch, Changes, SpeechDataset
 from asr.data.batches.streamed import StreamedEpoch
-from asr.data.batches.targets import Speller, Targets
+from asr.data.batches.targets import TargetMaker, Targets
 from asr.data.batches.waves import Waves
-from asr.data.lists.manifest import check_disjoint, read_manifest
-from asr.data.lists.utterance import Utterance
+from asr.data.manifests.manifest import check_disjoint, read_manifest
+from asr.data.manifests.utterance import Utterance
 from asr.data.shards.index import ShardFolder, open_shards
-from asr.data.synthetic.noise import made_noise, made_tones
+from asr.data.synthetic import pronunciation
+from asr.data.synthetic.made_noise import made_noise, made_tones
 from asr.errors import SettingsError
 from asr.text.tokenizer import Tokenizer
 from asr.training.loader import EpochLoader, Numbers
@@ -34,7 +34,7 @@ _NOISE_SECONDS = 8.0  # of each that is made
 
 
 @dataclass(frozen=True)
-class Source:
+class TrainingSource:
     """A manifest or folder of shards, and how often each of its utterances comes in an epoch on average.
 
     Where some texts were recorded far more often than others, ``balance`` evens them out: 0 leaves them as they are,
@@ -76,7 +76,7 @@ class SpeechData(lightning.LightningDataModule):
     def __init__(
         self,
         tokenizer: Path,
-        train: list[Source],
+        train: list[TrainingSource],
         dev: list[Path],
         noise: list[Path] | None = None,
         impulses: list[Path] | None = None,
@@ -129,7 +129,7 @@ class SpeechData(lightning.LightningDataModule):
         """Read the manifests, check them against each other, and decode what is to be held."""
         if self._ready:
             return
-        self._speller = Speller(self.tokenizer, self.with_phonemes)
+        self._speller = TargetMaker(self.tokenizer, self.with_phonemes)
         dev = [u for path in self.dev for u in read_manifest(path)]
         self._speakers_of_dev = frozenset(u.speaker for u in dev)
         if self.stream:

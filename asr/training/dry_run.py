@@ -28,7 +28,7 @@ _ADAM_COPIES = 4  # weights, gradients and two moments
 
 
 @dataclass(frozen=True)
-class Plan:
+class TrainingPlan:
     """How much there is to do. ``epochs``, ``batches`` and ``updates`` of the whole run are None if it has no end.
 
     Batches and updates are those of each process. ``exact``: every epoch was planned; else the later ones are taken to
@@ -65,7 +65,7 @@ class Estimate:
 
     parameters: dict[str, int]
     size: int
-    plan: Plan
+    plan: TrainingPlan
     measured: Measured
     workers: int
     dev_size: int
@@ -134,7 +134,7 @@ def estimate(
     )
 
 
-def _planned(data: SpeechData, trainer: Trainer) -> Plan:
+def _planned(data: SpeechData, trainer: Trainer) -> TrainingPlan:
     """Count the batches of every epoch, as long as that does not take too long."""
     begun = time.monotonic()
     batches: list[int] = []
@@ -157,15 +157,15 @@ def _planned(data: SpeechData, trainer: Trainer) -> Plan:
     if not exact and not endless:
         each = updates / len(batches)
         total = int(min(most, each * epochs))
-        return Plan(batches[0], first, math.ceil(total / each), round(total * every), total, False)
+        return TrainingPlan(batches[0], first, math.ceil(total / each), round(total * every), total, False)
     # The last epoch ends where the updates do.
     over = max(0, updates - most) * every
     if endless:
-        return Plan(batches[0], first, None, None, None, False)
-    return Plan(batches[0], first, len(batches), int(sum(batches) - over), int(min(updates, most)), exact)
+        return TrainingPlan(batches[0], first, None, None, None, False)
+    return TrainingPlan(batches[0], first, len(batches), int(sum(batches) - over), int(min(updates, most)), exact)
 
 
-def _validations(trainer: Trainer, plan: Plan) -> int:
+def _validations(trainer: Trainer, plan: TrainingPlan) -> int:
     """How often the dev set would be read."""
     if plan.epochs is None or plan.batches is None or trainer.limit_val_batches == 0:
         return 0

@@ -23,13 +23,13 @@ from asr.audio.features import FeatureSettings
 from asr.audio.mfcc import Mfcc
 from asr.bundle import DecodingSettings, read_bundle
 from asr.data.batches.dataset import Batch
-from asr.data.batches.pronunciation import PHONEMES
+from asr.data.synthetic.pronunciation import PHONEMES
 from asr.errors import SettingsError
 from asr.evaluation.scoring import score
 from asr.model.saved import load_model
 from asr.model.seq2seq import Encoded, Seq2Seq
 from asr.model.settings import ModelSettings
-from asr.model.stepper import TorchStepper
+from asr.model.torch_stepper import TorchStepper
 from asr.search.ctc import ctc_greedy
 from asr.search.greedy import greedy
 from asr.search.limits import MINIMUM_TOKENS, TOKENS_PER_SECOND, max_tokens

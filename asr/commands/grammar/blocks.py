@@ -33,7 +33,7 @@ sentences with another command."""
 
 
 @dataclass
-class Scope:
+class Definitions:
     """The lists and rules that are known somewhere, and where each of its own stands."""
 
     lists: dict[str, SlotList] = field(default_factory=dict)
@@ -48,7 +48,7 @@ class Scope:
             part = parse_template(source, node, origins, "a part of a sentence")
             self.rules[name] = Rule(source.place(node), part)
 
-    def take(self, other: "Scope", *, over: bool = True) -> None:
+    def take(self, other: "Definitions", *, over: bool = True) -> None:
         """Take what another knows, which counts before what is known here, or else after."""
         self.lists = {**self.lists, **other.lists} if over else {**other.lists, **self.lists}
         self.rules = {**self.rules, **other.rules} if over else {**other.rules, **self.rules}
@@ -79,11 +79,11 @@ class Blocks:
         self._is_theirs = is_theirs
         self._sentences = 0
         # Blocks that want the same hold the same lists, so that these are compiled once.
-        self._restricted: dict[tuple[int, Condition], Scope] = {}
+        self._restricted: dict[tuple[int, Condition], Definitions] = {}
         self._lists: dict[tuple[int, Fitting], WordList] = {}
-        self._held: list[Scope] = []  # so that no id is given to another
+        self._held: list[Definitions] = []  # so that no id is given to another
 
-    def templates(self, source: Source, node: yaml.Node, scope: Scope, command: str) -> Iterator[Written]:
+    def templates(self, source: Source, node: yaml.Node, scope: Definitions, command: str) -> Iterator[Written]:
         """The templates of a command. Raises SourceError."""
         if isinstance(node, yaml.MappingNode):
             entries = source.mapping(node, SENTENCES)
@@ -105,7 +105,7 @@ class Blocks:
                 expression = self._sentence(source, item)
                 yield Template(source.place(item), expression, scope.lists, scope.rules, {}), item
 
-    def _block(self, source: Source, node: yaml.Node, scope: Scope, command: str) -> Iterator[Written]:
+    def _block(self, source: Source, node: yaml.Node, scope: Definitions, command: str) -> Iterator[Written]:
         entries = source.mapping(node, SENTENCES)
         known = (*KEYS, *BLOCK_KEYS) if node is source.root else BLOCK_KEYS
         if len(entries) == 1 and not entries.keys() & set(known) and not nearest(next(iter(entries)), known):
@@ -161,7 +161,7 @@ class Blocks:
             return tuple(source.text(item, "a domain") for item in node.value)
         return () if is_nothing(node) else self._schema.domains(source, node, command, source.path.stem)
 
-    def _known_in(self, expression: Any, scope: Scope) -> set[str]:
+    def _known_in(self, expression: Any, scope: Definitions) -> set[str]:
         """What is known of the values that a sentence names."""
         known: set[str] = set()
         seen: set[str] = set()
@@ -179,23 +179,23 @@ class Blocks:
                         todo += [value.expression for value in found.values if hasattr(value.expression, "items")]
         return known
 
-    def _with(self, source: Source, entries: Entries, scope: Scope) -> Scope:
+    def _with(self, source: Source, entries: Entries, scope: Definitions) -> Definitions:
         """A scope with the lists and rules that a block has of its own."""
         if not entries.keys() & {"lists", "expansion_rules"}:
             return scope
-        own = Scope()
+        own = Definitions()
         own.add(source, entries, self._origins)
-        inner = Scope(scope.lists, scope.rules)
+        inner = Definitions(scope.lists, scope.rules)
         inner.take(own)
         return inner
 
-    def _where(self, scope: Scope, condition: Condition) -> Scope:
+    def _where(self, scope: Definitions, condition: Condition) -> Definitions:
         """A scope with the values alone that a block means."""
         key = id(scope), condition
         if key not in self._restricted:
             lists = {name: self._fitting(found, condition) for name, found in scope.lists.items()}
             same = all(lists[name] is found for name, found in scope.lists.items())
-            self._restricted[key] = scope if same else Scope(lists, scope.rules)
+            self._restricted[key] = scope if same else Definitions(lists, scope.rules)
             self._held.append(scope)
         return self._restricted[key]
 

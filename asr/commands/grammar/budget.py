@@ -20,6 +20,9 @@ MOST_SENTENCES: Final = 50_000
 MOST_LETTERS: Final = 500_000
 """Of one template."""
 
+MOST_TEXTS: Final = 100_000
+"""How many texts of a list or a rule are spelled out one by one at most."""
+
 MOST_CARRIED: Final = 20_000
 """Beginnings of one word that parts written without a blank between can make."""
 

@@ -1,5 +1,6 @@
 """The form of a grammar's files: what their keys mean, and all files of a folder as one."""
 
+import gc
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -7,7 +8,7 @@ from typing import Final
 
 import yaml
 
-from asr.commands.grammar.blocks import BLOCK_KEYS, KEYS, SENTENCES, Blocks, Scope
+from asr.commands.grammar.blocks import BLOCK_KEYS, KEYS, SENTENCES, Blocks, Definitions
 from asr.commands.grammar.grammar import Grammar, Template
 from asr.commands.grammar.layout import Layout, find_layout, is_english
 from asr.commands.grammar.references import check_references
@@ -41,7 +42,7 @@ class _Part:
     files: list[_File]
     schema: Schema
     is_theirs: bool
-    scope: Scope = field(default_factory=Scope)
+    scope: Definitions = field(default_factory=Definitions)
 
     @property
     def name(self) -> str:
@@ -58,8 +59,41 @@ class _Part:
                 yield from ((file, name, node) for name, node in _commands(file))
 
 
-def read_forms(paths: Sequence[Path]) -> tuple[Grammar, ...]:
-    """The grammars of files and folders; see ``asr.commands.grammar.grammar.read_grammars``."""
+def read_grammar(path: Path) -> Grammar:
+    """The grammar of a YAML file, or of a folder with all its YAML files in one, as Home Assistant lays them out.
+
+    Of a copy of Home Assistant's repository, or what is in one, the English sentences are read, with the lists and
+    rules beside them.
+
+    Raises SettingsError, mostly as SourceError with the line and a caret: no YAML, a key that means nothing or stands
+    twice, no commands, another language than English, a template that cannot be parsed, letters that no English word
+    has, a list that is empty, a list or rule that is not there or goes round in itself, two commands with the same
+    template. What depends on the words that are said, such as a sentence without any, is seen by the network.
+    """
+    (grammar,) = read_grammars([path])
+    return grammar
+
+
+def read_grammars(paths: Sequence[Path]) -> tuple[Grammar, ...]:
+    """The grammars of several files or folders that are used together, each as ``read_grammar`` reads it.
+
+    What one names and does not have is looked for in the others. One without commands lends its lists, rules and
+    skip words to the others, and is none of the grammars that are given back.
+
+    Raises SettingsError as ``read_grammar`` does, for no commands only where none of them has any.
+    """
+    # Of a long list nearly all objects stay: to look through them for garbage, again and again, takes as long as the
+    # reading itself.
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        return _read(paths)
+    finally:
+        if collecting:
+            gc.enable()
+
+
+def _read(paths: Sequence[Path]) -> tuple[Grammar, ...]:
     origins: Origins = {}
     parts = [_part(path, origins) for path in paths]
     speak = [part for part in parts if any(True for _ in part.commands())]
@@ -74,7 +108,7 @@ def _part(path: Path, origins: Origins) -> _Part:
     part = _Part(path, [], Schema(layout.schema), layout.is_theirs)
     for group in (*layout.groups, layout.guests):
         files = [_File(source, _top(source), source.path in layout.helpers) for source in _sources(group, layout)]
-        known = Scope()
+        known = Definitions()
         for file in files:
             if not file.is_block:
                 known.add(file.source, file.entries, origins)
@@ -97,7 +131,7 @@ def _is_grammar(source: Source) -> bool:
 
 
 def _grammar(part: _Part, others: Sequence[_Part], lent: tuple[str, ...], origins: Origins) -> Grammar:
-    scope = Scope()
+    scope = Definitions()
     for other in others:
         scope.take(other.scope, over=False)
     scope.take(part.scope)

@@ -15,11 +15,9 @@ The form of the file is Home Assistant's, whose templates the library hassil par
 Nothing here expands a template: lists are shared by all that name them.
 """
 
-import gc
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
-from pathlib import Path
 from typing import Any, Final, Literal
 
 
@@ -130,40 +128,3 @@ class Grammar:
     name: str
     commands: Mapping[str, tuple[Template, ...]]
     skip_words: tuple[str, ...]
-
-
-def read_grammar(path: Path) -> Grammar:
-    """The grammar of a YAML file, or of a folder with all its YAML files in one, as Home Assistant lays them out.
-
-    Of a copy of Home Assistant's repository, or what is in one, the English sentences are read, with the lists and
-    rules beside them.
-
-    Raises SettingsError, mostly as SourceError with the line and a caret: no YAML, a key that means nothing or stands
-    twice, no commands, another language than English, a template that cannot be parsed, letters that no English word
-    has, a list that is empty, a list or rule that is not there or goes round in itself, two commands with the same
-    template. What depends on the words that are said, such as a sentence without any, is seen by the network.
-    """
-    (grammar,) = read_grammars([path])
-    return grammar
-
-
-def read_grammars(paths: Sequence[Path]) -> tuple[Grammar, ...]:
-    """The grammars of several files or folders that are used together, each as ``read_grammar`` reads it.
-
-    What one names and does not have is looked for in the others. One without commands lends its lists, rules and
-    skip words to the others, and is none of the grammars that are given back.
-
-    Raises SettingsError as ``read_grammar`` does, for no commands only where none of them has any.
-    """
-    # The reading knows what is above, so it can only be imported once that is there.
-    from asr.commands.grammar.form import read_forms
-
-    # Of a long list nearly all objects stay: to look through them for garbage, again and again, takes as long as the
-    # reading itself.
-    collecting = gc.isenabled()
-    gc.disable()
-    try:
-        return read_forms(paths)
-    finally:
-        if collecting:
-            gc.enable()

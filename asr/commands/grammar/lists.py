@@ -5,11 +5,11 @@ from typing import Any, Final
 
 import yaml
 
+from asr.commands.grammar.budget import MOST_TEXTS
 from asr.commands.grammar.contexts import read_context
 from asr.commands.grammar.grammar import AS_SAID, DateRange, NumberRange, SlotList, TimeRange, Value, Wildcard, WordList
 from asr.commands.grammar.source import Entries, Source, is_nothing, kind
 from asr.commands.grammar.templates import Origins, has_figures, parse_template
-from asr.commands.network.entries import MOST_TEXTS
 
 _KINDS: Final = ("values", "range", "time", "date", "wildcard")
 _RANGE_KEYS: Final = ("from", "to", "step", "type", "fractions", "multiplier", "digits", "words", "words_language")

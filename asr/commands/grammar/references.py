@@ -3,10 +3,10 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
+from asr.commands.grammar.budget import MOST_TEXTS
 from asr.commands.grammar.grammar import Template, WordList
 from asr.commands.grammar.source import suggestion
 from asr.commands.grammar.templates import Origins
-from asr.commands.network.entries import MOST_TEXTS
 from asr.errors import SourceError
 
 _DEEPEST: Final = 50

@@ -19,7 +19,7 @@ _EDGE: Final = 1e-9
 
 
 @dataclass(frozen=True)
-class Said:
+class Phrase:
     """A text and what it means; texts that mean the same may sound as they like."""
 
     meaning: Hashable
@@ -31,8 +31,8 @@ class Said:
 class Alike:
     """Two texts of different meaning; ``difference`` is 0 where they sound the same."""
 
-    first: Said
-    second: Said
+    first: Phrase
+    second: Phrase
     difference: float
 
 
@@ -44,7 +44,7 @@ class Comparison:
     complete: bool
 
 
-def find_alike(texts: Sequence[Said], sounds: Callable[[str], Sounds]) -> Comparison:
+def find_alike(texts: Sequence[Phrase], sounds: Callable[[str], Sounds]) -> Comparison:
     """The texts that sound alike.
 
     Words at the beginning and at the end that two texts share do not tell them apart, so what lies between is
@@ -81,7 +81,7 @@ def _every_pair(count: int) -> Iterator[tuple[int, int]]:
     return ((at, other) for other in range(count) for at in range(other))
 
 
-def _neighbours(texts: Sequence[Said], sounds: Callable[[str], Sounds]) -> Iterator[tuple[int, int]]:
+def _neighbours(texts: Sequence[Phrase], sounds: Callable[[str], Sounds]) -> Iterator[tuple[int, int]]:
     """Each pair of texts that are near each other in one of two orders, once."""
     window = max(2, _MOST_PAIRS // (2 * len(texts)))
     heard = [coarse(_sounds(said.text, sounds)) for said in texts]

@@ -9,8 +9,8 @@ from typing import Final, Literal
 
 from asr.commands.grammar.budget import Exhausted, Steps
 from asr.commands.grammar.grammar import AS_SAID, Grammar, NumberRange, Wildcard, WordList
-from asr.commands.inspection.alike import Comparison, Said, find_alike
-from asr.commands.inspection.limits import drawn, examples_of, within
+from asr.commands.inspection.alike import Comparison, Phrase, find_alike
+from asr.commands.inspection.bounded_search import drawn, examples_of, within
 from asr.commands.inspection.outlines import Normalise, UsedList, outlines, range_texts, used_lists, value_texts
 from asr.commands.inspection.overlap import find_overlap
 from asr.commands.inspection.sounds import Sounds, spelled_sounds
@@ -148,30 +148,30 @@ def _not_wholly(commands: bool, values: bool) -> Iterator[Finding]:
 
 def _command_texts(
     grammars: Sequence[Grammar], normaliser: Normalise, generator: random.Random, steps: Steps
-) -> Iterator[Said]:
+) -> Iterator[Phrase]:
     count = sum(len(templates) for grammar in grammars for templates in grammar.commands.values())
     most = max(3, _OUTLINES // max(count, 1))
     for grammar in grammars:
         for command, templates in grammar.commands.items():
             for template in templates:
                 for text in outlines(template, normaliser, most, generator, steps):
-                    yield Said(command, text, template.place)
+                    yield Phrase(command, text, template.place)
 
 
-def _values(used: UsedList, normaliser: Normalise, steps: Steps) -> Iterator[Said]:
+def _values(used: UsedList, normaliser: Normalise, steps: Steps) -> Iterator[Phrase]:
     """The ways of saying the values of a list; values with the same ``out`` mean the same."""
     if isinstance(used.list, WordList):
         for at, value in enumerate(used.list.values):
             out, texts = value_texts(value, used.scope, normaliser, _WAYS, steps)
             meaning = f"value {at}" if out is AS_SAID else repr(out)
-            yield from (Said(meaning, text, value.place) for text in texts)
+            yield from (Phrase(meaning, text, value.place) for text in texts)
     elif isinstance(used.list, NumberRange):
         for number, texts in range_texts(used.list, _NUMBERS):
             steps.spend(_NUMBER_STEPS)
-            yield from (Said(number, text, used.scope.place) for text in texts)
+            yield from (Phrase(number, text, used.scope.place) for text in texts)
 
 
-def _ears(texts: Sequence[Said], pronounce: Pronounce | None) -> tuple[Callable[[str], Sounds], str]:
+def _ears(texts: Sequence[Phrase], pronounce: Pronounce | None) -> tuple[Callable[[str], Sounds], str]:
     words = dict.fromkeys(word for said in texts for word in said.text if not word.startswith("{"))
     known = dict(pronounce(list(islice(words, _PRONOUNCED)))) if pronounce is not None and words else {}
     compared_by = "letters" if pronounce is None else "sounds" if len(words) <= _PRONOUNCED else "sounds and letters"
@@ -214,7 +214,7 @@ def _spelling(
         )
 
 
-def _letters(texts: Sequence[Said]) -> Iterator[Finding]:
+def _letters(texts: Sequence[Phrase]) -> Iterator[Finding]:
     letters = sorted({word for said in texts for word in said.text if word.isalpha() and _NO_VOWEL.fullmatch(word)})
     if letters:
         yield Finding(
@@ -317,7 +317,7 @@ def _alike_commands(comparison: Comparison) -> Iterator[Finding]:
         )
 
 
-def _list(used: UsedList, values: list[Said], sounds: Callable[[str], Sounds]) -> Iterator[Finding]:
+def _list(used: UsedList, values: list[Phrase], sounds: Callable[[str], Sounds]) -> Iterator[Finding]:
     name = f"{{{used.name}}}"
     if isinstance(used.list, Wildcard):
         yield Finding(
@@ -336,7 +336,7 @@ def _list(used: UsedList, values: list[Said], sounds: Callable[[str], Sounds]) -
             f"{name} has {size:,} values; above {LONG_LIST:,} more and more of them are taken for another",
             "leave out what is never said, or part it into lists that different commands take",
         )
-    texts: dict[tuple[str, ...], Said] = {}
+    texts: dict[tuple[str, ...], Phrase] = {}
     for said in values:
         other = texts.setdefault(said.text, said)
         if other.meaning != said.meaning and isinstance(used.list, WordList):

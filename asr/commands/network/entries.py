@@ -5,15 +5,13 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import groupby, permutations, product
 from typing import Any, Final, NamedTuple
 
+from asr.commands.grammar.budget import MOST_TEXTS
 from asr.commands.grammar.grammar import AS_SAID, DateRange, NumberRange, SlotList, TimeRange, Value, Wildcard
 from asr.commands.grammar.names import Scope
 from asr.commands.grammar.spoken import Spoken, dates, numbers, times, written
 from asr.commands.network.nodes import SAID, Close, Mark, Open
 from asr.commands.network.thousands import is_long
 from asr.errors import SettingsError
-
-MOST_TEXTS: Final = 100_000
-"""How many texts of a list or a rule are spelled out one by one at most."""
 
 _DAYS_A_YEAR: Final = 366
 _AS_SAID: Final = (Close(SAID),)  # one for all, so that their texts can end at one node

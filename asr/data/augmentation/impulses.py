@@ -10,8 +10,8 @@ import torch
 from numpy.typing import NDArray
 
 from asr.audio.load import SAMPLE_RATE
-from asr.data.lists.manifest import read_utterance
-from asr.data.lists.utterance import Utterance
+from asr.data.manifests.manifest import read_utterance
+from asr.data.manifests.utterance import Utterance
 
 Wave = NDArray[np.float32]
 

@@ -8,8 +8,8 @@ from torch.utils.data import IterableDataset, get_worker_info
 
 from asr.data.batches.batching import BatchSettings, batches, join
 from asr.data.batches.dataset import Batch, Changes, make_batch
-from asr.data.batches.targets import Speller
-from asr.data.lists.utterance import NOBODY
+from asr.data.batches.targets import TargetMaker
+from asr.data.manifests.utterance import NOBODY
 from asr.data.shards.index import ShardFolder
 from asr.data.shards.stream import Clip, part_size, stream
 from asr.errors import ManifestError
@@ -29,7 +29,7 @@ class StreamedEpoch(IterableDataset[Batch]):
         self,
         folders: Sequence[ShardFolder],
         weights: Sequence[float],
-        speller: Speller,
+        speller: TargetMaker,
         settings: BatchSettings,
         *,
         updates: int,

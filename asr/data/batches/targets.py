@@ -3,8 +3,8 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from asr.data.batches import pronunciation
-from asr.data.lists.utterance import Utterance
+from asr.data.manifests.utterance import Utterance
+from asr.data.synthetic import pronunciation
 from asr.text.normaliser import Normaliser
 from asr.text.tokenizer import Tokenizer
 
@@ -22,7 +22,7 @@ class Targets:
     phonemes: tuple[int, ...]
 
 
-class Speller:
+class TargetMaker:
     """Utterances to targets, by the tokenizer and, ``with_phonemes``, espeak-ng, which is asked once for each word."""
 
     def __init__(self, tokenizer: Tokenizer, with_phonemes: bool) -> None:

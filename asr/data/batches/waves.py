@@ -10,8 +10,8 @@ from rich.progress import track
 
 from asr.audio.encoding import to_int16
 from asr.audio.load import SAMPLE_RATE
-from asr.data.lists.manifest import read_utterance
-from asr.data.lists.utterance import Utterance
+from asr.data.manifests.manifest import read_utterance
+from asr.data.manifests.utterance import Utterance
 from asr.errors import SettingsError
 
 _FULL_SCALE = np.float32(32_768)  # as whoever decodes 16 bits has it, so that training hears what transcription hears

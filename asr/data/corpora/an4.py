@@ -9,8 +9,8 @@ import zlib
 from pathlib import Path
 from typing import Final
 
-from asr.data.corpora.corpus import Archive, Corpus, Reading
-from asr.data.corpora.pairing import Transcript, add, find_recordings, find_root, pair, read_rows
+from asr.data.corpora.corpus import Archive, Corpus, CorpusSplits
+from asr.data.corpora.pairing import TranscriptLine, add, find_recordings, find_root, pair, read_rows
 from asr.errors import ManifestError
 
 _FOLDERS: Final = {"train": "an4_clstk", "test": "an4test_clstk"}
@@ -28,7 +28,7 @@ def is_dev(speaker: str) -> bool:
     return zlib.crc32(speaker.encode()) % _DEV_IN == 0
 
 
-def read_an4(folder: Path) -> Reading:
+def read_an4(folder: Path) -> CorpusSplits:
     """The utterances of each split, in capitals as published: test is the published one, dev speakers out of train.
 
     A partial copy will do, and any kind of audio file. The samples of the archive of ``.raw`` files have no header, so
@@ -46,13 +46,13 @@ def read_an4(folder: Path) -> Reading:
         for place in places
         for raw in sorted(place.glob("*/*.raw"))
     ]
-    transcripts: dict[str, Transcript] = {}
+    transcripts: dict[str, TranscriptLine] = {}
     for half in _FOLDERS:
         if _listing(root, half).is_file():
             for place, line in read_rows(_listing(root, half), root, left_out):
                 key, speaker, text = _said(root / place, line)
                 split = "dev" if half == "train" and is_dev(speaker) else half
-                add(transcripts, key, Transcript(text, f"an4-{speaker}", split, place), root)
+                add(transcripts, key, TranscriptLine(text, f"an4-{speaker}", split, place), root)
     return pair(root, find_recordings(root, places), transcripts, left_out, _LAYOUT)
 
 

@@ -8,9 +8,9 @@ import re
 from pathlib import Path
 from typing import Final
 
-from asr.data.corpora.corpus import Archive, Corpus, Reading
+from asr.data.corpora.corpus import Archive, Corpus, CorpusSplits
 from asr.data.corpora.digits import WORDS
-from asr.data.corpora.pairing import Transcript, add, find_recordings, find_root, pair
+from asr.data.corpora.pairing import TranscriptLine, add, find_recordings, find_root, pair
 
 LAYOUT: Final = "data/NN/D_NN_R.wav with digit D, speaker NN and repetition R, such as data/07/3_07_12.wav"
 
@@ -20,7 +20,7 @@ _NAME: Final = re.compile(r"([0-9])_([0-9]{2})_[0-9]+")
 
 
 # Not Lhotse's prepare_audio_mnist: it wants the describing file of all sixty speakers, and .wav only.
-def read_audiomnist(folder: Path) -> Reading:
+def read_audiomnist(folder: Path) -> CorpusSplits:
     """The spoken digits: dev are the speakers whose number ends in 9, test those in 0, train all others.
 
     Ids are the names of the files, such as 3_07_12.
@@ -30,7 +30,7 @@ def read_audiomnist(folder: Path) -> Reading:
     """
     root = find_root(folder, lambda place: any((place / "data").glob("[0-9][0-9]")), LAYOUT)
     left_out: list[str] = []
-    transcripts: dict[str, Transcript] = {}
+    transcripts: dict[str, TranscriptLine] = {}
     recordings = find_recordings(folder, sorted((root / "data").glob("[0-9][0-9]")))
     for name, path in list(recordings.items()):
         place = path.relative_to(folder).as_posix()
@@ -40,7 +40,7 @@ def read_audiomnist(folder: Path) -> Reading:
             del recordings[name]
             continue
         split = _SPLIT_OF_LAST_FIGURE.get(match[2][-1], "train")
-        add(transcripts, name, Transcript(WORDS[int(match[1])], match[2], split, place), folder)
+        add(transcripts, name, TranscriptLine(WORDS[int(match[1])], match[2], split, place), folder)
     return pair(folder, recordings, transcripts, left_out, LAYOUT)
 
 

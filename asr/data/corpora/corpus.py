@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from asr.data.lists.utterance import Utterance
+from asr.data.manifests.utterance import Utterance
 
 
 @dataclass(frozen=True)
@@ -19,7 +19,7 @@ class Archive:
 
 
 @dataclass(frozen=True)
-class Reading:
+class CorpusSplits:
     """The utterances of each split, and a line for whatever lay in the folder and could not be used.
 
     Splits are named train, dev, test; ``all`` where nothing is split, ``noise`` for recordings without speech. One for
@@ -45,5 +45,5 @@ class Corpus:
     url: str
     licence: str
     layout: str
-    read: Callable[[Path], Reading]
+    read: Callable[[Path], CorpusSplits]
     archives: tuple[Archive, ...] = field(default=())

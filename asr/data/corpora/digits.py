@@ -7,8 +7,8 @@ import re
 from pathlib import Path
 
 from asr.audio.load import find_audio
-from asr.data.corpora.corpus import Corpus, Reading
-from asr.data.lists.utterance import Utterance, some
+from asr.data.corpora.corpus import Corpus, CorpusSplits
+from asr.data.manifests.utterance import Utterance, some
 from asr.errors import AudioError, ManifestError
 
 WORDS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
@@ -19,7 +19,7 @@ SPLIT_OF_SPEAKER = {"theo": "dev", "george": "test", "yweweler": "test"}
 _NAME = re.compile(r"([0-9])_([A-Za-z]+)_([0-9]+)")
 
 
-def read_digits(folder: Path) -> Reading:
+def read_digits(folder: Path) -> CorpusSplits:
     """The spoken digits of each split: dev is theo, test is george and yweweler, train is everybody else.
 
     A partial copy will do. Ids are paths below ``folder``, such as ``recordings/7_theo_12.wav``.
@@ -54,7 +54,7 @@ def read_digits(folder: Path) -> Reading:
     splits: dict[str, list[Utterance]] = {"train": [], "dev": [], "test": []}
     for _, utterance in sorted(found.items()):
         splits[SPLIT_OF_SPEAKER.get(utterance.speaker.lower(), "train")].append(utterance)
-    return Reading({split: utterances for split, utterances in splits.items() if utterances})
+    return CorpusSplits({split: utterances for split, utterances in splits.items() if utterances})
 
 
 DIGITS = Corpus(

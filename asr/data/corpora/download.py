@@ -15,7 +15,7 @@ from typing import Any, Final
 from urllib.parse import unquote, urlsplit
 
 from asr.data.corpora.corpus import Archive, Corpus
-from asr.data.lists.bounded import BoundedTarInfo
+from asr.data.manifests.bounded import BoundedTarInfo
 from asr.download import fetch_file, progress_of
 from asr.errors import AsrError
 

@@ -7,9 +7,9 @@ noise-induced word misperceptions for English", JASA 140 (5), 2016.
 from pathlib import Path
 from typing import Final
 
-from asr.data.corpora.corpus import Corpus, Reading
-from asr.data.corpora.pairing import Transcript, add, find_recordings, find_root, pair, read_table
-from asr.data.lists.utterance import NOBODY, Utterance
+from asr.data.corpora.corpus import Corpus, CorpusSplits
+from asr.data.corpora.pairing import TranscriptLine, add, find_recordings, find_root, pair, read_table
+from asr.data.manifests.utterance import NOBODY, Utterance
 
 LISTING: Final = "confusionCorpus_v1.2.csv"
 DEV_SPEAKERS: Final = frozenset({"s1"})
@@ -20,7 +20,7 @@ _COLUMNS: Final = ("ID", "Speaker", "Target")
 _LAYOUT: Final = f"{LISTING}, confusionWavs/T_{{id}}.wav (or T_{{id}}.wav beside the list) and maskerWavs/*.wav"
 
 
-def read_english_ccc(folder: Path) -> Reading:
+def read_english_ccc(folder: Path) -> CorpusSplits:
     """The words that were spoken, dev by speaker, and the maskers as ``noise``.
 
     The published recordings have two channels, speech and masker; all channels of a recording are averaged when it is
@@ -32,10 +32,10 @@ def read_english_ccc(folder: Path) -> Reading:
     """
     root = find_root(folder, lambda root: (root / LISTING).is_file(), f"{_LAYOUT}, as in {_TITLE}")
     left_out: list[str] = []
-    transcripts: dict[str, Transcript] = {}
+    transcripts: dict[str, TranscriptLine] = {}
     for place, (key, speaker, word) in read_table(root / LISTING, root, _COLUMNS, left_out, quoted=True):
         split = "dev" if speaker in DEV_SPEAKERS else "train"
-        add(transcripts, f"T_{key}", Transcript(word, f"ccc-{speaker}" if speaker else "", split, place), root)
+        add(transcripts, f"T_{key}", TranscriptLine(word, f"ccc-{speaker}" if speaker else "", split, place), root)
     words = root / "confusionWavs"
     recordings = find_recordings(
         root, [words if words.is_dir() else root], lambda path: path.stem if path.stem.startswith("T_") else None
@@ -43,7 +43,7 @@ def read_english_ccc(folder: Path) -> Reading:
     reading = pair(root, recordings, transcripts, left_out, _LAYOUT)
     maskers = find_recordings(root, [root / "maskerWavs"])
     noise = [Utterance(f"maskerWavs/{name}", path, NOBODY, "") for name, path in sorted(maskers.items())]
-    return Reading({**reading.splits, **({"noise": noise} if noise else {})}, reading.left_out)
+    return CorpusSplits({**reading.splits, **({"noise": noise} if noise else {})}, reading.left_out)
 
 
 ENGLISH_CCC = Corpus(

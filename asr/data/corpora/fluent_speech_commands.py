@@ -7,8 +7,8 @@ Interspeech 2019.
 from pathlib import Path, PurePosixPath
 from typing import Final
 
-from asr.data.corpora.corpus import Corpus, Reading
-from asr.data.corpora.pairing import Transcript, add, find_recordings, find_root, pair, read_table
+from asr.data.corpora.corpus import Corpus, CorpusSplits
+from asr.data.corpora.pairing import TranscriptLine, add, find_recordings, find_root, pair, read_table
 
 LAYOUT: Final = (
     "data/train_data.csv, data/valid_data.csv and data/test_data.csv, some of them, with path, speakerId and "
@@ -19,7 +19,7 @@ _LISTS: Final = {"train": "train_data.csv", "dev": "valid_data.csv", "test": "te
 
 
 # Not Lhotse's prepare_slu: it returns nothing, forgets the speakers, and stops at a missing list or recording.
-def read_fluent_speech_commands(folder: Path) -> Reading:
+def read_fluent_speech_commands(folder: Path) -> CorpusSplits:
     """The commands of each list; ids are paths without their ending, such as wavs/speakers/2BqVo8kVB2Skwgyb/0a3129c0.
 
     Raises:
@@ -27,7 +27,7 @@ def read_fluent_speech_commands(folder: Path) -> Reading:
     """
     root = find_root(folder, lambda place: any((place / "data" / name).is_file() for name in _LISTS.values()), LAYOUT)
     left_out: list[str] = []
-    transcripts: dict[str, Transcript] = {}
+    transcripts: dict[str, TranscriptLine] = {}
     for split, name in _LISTS.items():
         if not (path := root / "data" / name).is_file():
             continue
@@ -36,7 +36,7 @@ def read_fluent_speech_commands(folder: Path) -> Reading:
             add(
                 transcripts,
                 PurePosixPath(wav).with_suffix("").as_posix(),
-                Transcript(text, speaker, split, place),
+                TranscriptLine(text, speaker, split, place),
                 folder,
             )
     recordings = find_recordings(

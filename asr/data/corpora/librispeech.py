@@ -8,9 +8,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
-from asr.data.corpora.corpus import Archive, Corpus, Reading
-from asr.data.corpora.pairing import Transcript, add, find_recordings, find_root, pair, read_rows
-from asr.data.lists.bounded import is_file
+from asr.data.corpora.corpus import Archive, Corpus, CorpusSplits
+from asr.data.corpora.pairing import TranscriptLine, add, find_recordings, find_root, pair, read_rows
+from asr.data.manifests.bounded import is_file
 
 # The publisher's checksums: https://www.openslr.org/resources/12/md5sum.txt, …/31/md5sum.txt
 PARTS: Final = {
@@ -31,8 +31,8 @@ _LINE: Final = re.compile(r"(([0-9]+)-[0-9]+-[0-9]+)(?: +(.*))?")
 
 
 # Not Lhotse's prepare_librispeech: it reads .flac only, opens each of 280,000 files, and stops at one that is damaged.
-def _reader(parts: Mapping[str, str]) -> Callable[[Path], Reading]:
-    def read(folder: Path) -> Reading:
+def _reader(parts: Mapping[str, str]) -> Callable[[Path], CorpusSplits]:
+    def read(folder: Path) -> CorpusSplits:
         """The utterances of train-*, dev-* and test-*, in a folder of the corpus or of one part of it.
 
         Ids are the corpus's own, such as 84-121123-0000.
@@ -51,7 +51,7 @@ def _reader(parts: Mapping[str, str]) -> Callable[[Path], Reading]:
         else:
             places = {part: root / part for part in parts if (root / part).is_dir()}
         left_out: list[str] = []
-        transcripts: dict[str, Transcript] = {}
+        transcripts: dict[str, TranscriptLine] = {}
         for part, place in places.items():
             for path in sorted(filter(is_file, place.rglob("*.trans.txt"))):
                 for where, line in read_rows(path, folder, left_out):
@@ -59,7 +59,7 @@ def _reader(parts: Mapping[str, str]) -> Callable[[Path], Reading]:
                     if match is None:
                         left_out.append(f"{where}: found {line[:40]!r}, wanted an id such as 84-121123-0000 and a text")
                         continue
-                    spoken = Transcript(match[3] or "", match[2], part.partition("-")[0], where)
+                    spoken = TranscriptLine(match[3] or "", match[2], part.partition("-")[0], where)
                     add(transcripts, match[1], spoken, folder)
         return pair(folder, find_recordings(folder, places.values()), transcripts, left_out, wanted)
 

@@ -3,8 +3,8 @@
 from pathlib import Path
 from typing import Final
 
-from asr.data.corpora.corpus import Archive, Corpus, Reading
-from asr.data.corpora.pairing import Transcript, add, find_recordings, find_root, pair, read_rows
+from asr.data.corpora.corpus import Archive, Corpus, CorpusSplits
+from asr.data.corpora.pairing import TranscriptLine, add, find_recordings, find_root, pair, read_rows
 
 LAYOUT: Final = "metadata.csv with lines ID|text|text with numbers spelled out, and wavs/ID.wav"
 
@@ -12,7 +12,7 @@ _SPEAKER: Final = "LJ"
 
 
 # Not Lhotse's prepare_ljspeech: it reads .wav only, stops at a line without two bars, and keeps figures in its texts.
-def read_ljspeech(folder: Path) -> Reading:
+def read_ljspeech(folder: Path) -> CorpusSplits:
     """The utterances, all by one speaker and so in one split, ``all``, with numbers and abbreviations spelled out.
 
     Ids are the corpus's own, such as LJ001-0001.
@@ -22,13 +22,13 @@ def read_ljspeech(folder: Path) -> Reading:
     """
     root = find_root(folder, lambda place: (place / "metadata.csv").is_file(), LAYOUT)
     left_out: list[str] = []
-    transcripts: dict[str, Transcript] = {}
+    transcripts: dict[str, TranscriptLine] = {}
     for place, line in read_rows(root / "metadata.csv", folder, left_out):
         key, *texts = (cell.strip() for cell in line.split("|"))
         if len(texts) not in (1, 2):
             left_out.append(f"{place}: found {len(texts)} bars, wanted ID|text|text with numbers spelled out")
             continue
-        add(transcripts, key, Transcript(texts[-1] or texts[0], _SPEAKER, "all", place), folder)
+        add(transcripts, key, TranscriptLine(texts[-1] or texts[0], _SPEAKER, "all", place), folder)
     return pair(folder, find_recordings(folder, [root / "wavs"]), transcripts, left_out, LAYOUT)
 
 

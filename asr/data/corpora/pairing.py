@@ -11,16 +11,16 @@ from pathlib import Path
 from typing import Final
 
 from asr.audio.load import find_audio
-from asr.data.corpora.corpus import Reading
-from asr.data.lists.bounded import LONGEST_LINE
-from asr.data.lists.utterance import Utterance, some
+from asr.data.corpora.corpus import CorpusSplits
+from asr.data.manifests.bounded import LONGEST_LINE
+from asr.data.manifests.utterance import Utterance, some
 from asr.errors import AudioError, ManifestError
 
 _SPLITS: Final = ("train", "dev", "test", "all")
 
 
 @dataclass(frozen=True)
-class Transcript:
+class TranscriptLine:
     """What is said in a recording and by whom, its split, and where that is written: a file, and its line."""
 
     text: str
@@ -151,7 +151,7 @@ def read_table(
             yield place, [cells[number].strip() for number in numbers]
 
 
-def add(transcripts: dict[str, Transcript], key: str, transcript: Transcript, folder: Path) -> None:
+def add(transcripts: dict[str, TranscriptLine], key: str, transcript: TranscriptLine, folder: Path) -> None:
     """Note a transcript under its key.
 
     Raises:
@@ -166,10 +166,10 @@ def add(transcripts: dict[str, Transcript], key: str, transcript: Transcript, fo
 def pair(
     folder: Path,
     recordings: Mapping[str, Path],
-    transcripts: Mapping[str, Transcript],
+    transcripts: Mapping[str, TranscriptLine],
     left_out: Sequence[str],
     wanted: str,
-) -> Reading:
+) -> CorpusSplits:
     """What has both a recording and a transcript under the same key, which becomes its id, in the order of the keys.
 
     Whether a recording can be decoded is not looked at.
@@ -199,7 +199,7 @@ def pair(
             f"{folder}: found {len(recordings)} recordings and {len(transcripts)} transcripts, none of them belonging "
             f"together{f' ({lines[0]})' if lines else ''}; wanted {wanted}; copy both"
         )
-    return Reading({split: utterances for split, utterances in splits.items() if utterances}, tuple(lines))
+    return CorpusSplits({split: utterances for split, utterances in splits.items() if utterances}, tuple(lines))
 
 
 def _audio(place: Path) -> list[Path]:

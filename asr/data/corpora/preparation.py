@@ -14,12 +14,12 @@ from rich.console import Console
 from rich.progress import track
 
 from asr.audio.load import SAMPLE_RATE, load_audio
-from asr.data.corpora.corpus import Corpus, Reading
+from asr.data.corpora.corpus import Corpus, CorpusSplits
 from asr.data.inspection.sheet import Sheet, describe
-from asr.data.lists.bounded import number, parse_json
-from asr.data.lists.cuts import write_cuts
-from asr.data.lists.manifest import check_disjoint
-from asr.data.lists.utterance import Utterance, some_lines
+from asr.data.manifests.bounded import number, parse_json
+from asr.data.manifests.cuts import write_cuts
+from asr.data.manifests.manifest import check_disjoint
+from asr.data.manifests.utterance import Utterance, some_lines
 from asr.errors import AsrError, AudioError, ManifestError
 from asr.files import write_whole
 
@@ -32,7 +32,7 @@ _AT_A_TIME: Final = 256
 
 
 @dataclass(frozen=True)
-class Recording:
+class RecordingInfo:
     """What a look into a recording told.
 
     ``seconds`` are those that decode, or those that the header promises where only that was read; ``rate`` is in Hz.
@@ -143,11 +143,11 @@ def _check_ids(splits: Mapping[str, Sequence[Utterance]], source: Path) -> None:
             seen[utterance.id] = (split, utterance.path)
 
 
-def _check(reading: Reading, journal: Path, *, headers_only: bool) -> dict[Path, Recording]:
+def _check(reading: CorpusSplits, journal: Path, *, headers_only: bool) -> dict[Path, RecordingInfo]:
     """Look into every recording once, and believe what the journal of a killed run tells of files as they are now."""
     paths = list(dict.fromkeys(utterance.path for each in reading.splits.values() for utterance in each))
     known = _read_journal(journal)
-    checked: dict[Path, Recording] = {}
+    checked: dict[Path, RecordingInfo] = {}
     waiting: list[Path] = []
     for path in paths:
         earlier = known.get(str(path))
@@ -175,7 +175,7 @@ def _check(reading: Reading, journal: Path, *, headers_only: bool) -> dict[Path,
 
 def _looked_into(
     pool: ThreadPoolExecutor, paths: Sequence[Path], *, headers_only: bool
-) -> Iterator[tuple[Path, Recording]]:
+) -> Iterator[tuple[Path, RecordingInfo]]:
     look = _header if headers_only else _decoded
     # A few at a time, so that memory does not grow with the corpus.
     for start in range(0, len(paths), _AT_A_TIME):
@@ -183,25 +183,27 @@ def _looked_into(
         yield from zip(some_paths, pool.map(look, some_paths), strict=True)
 
 
-def _header(path: Path) -> Recording:
+def _header(path: Path) -> RecordingInfo:
     size, mtime = _stamp(path)
     try:
         info = soundfile.info(os.fsencode(path) if os.name == "posix" else str(path))
     except (soundfile.SoundFileError, OSError, TypeError) as error:
         reason = getattr(error, "error_string", "") or str(error)
         reason = {-1: "no such file", 0: "an empty file"}.get(size, reason)
-        return Recording(size, mtime, fault=f"cannot be read as audio ({_line(reason)}); wanted wav, flac, mp3 or ogg")
+        return RecordingInfo(
+            size, mtime, fault=f"cannot be read as audio ({_line(reason)}); wanted wav, flac, mp3 or ogg"
+        )
     fault = "" if info.frames > 0 else "no samples in it"
-    return Recording(size, mtime, info.frames / info.samplerate, info.samplerate, fault=fault)
+    return RecordingInfo(size, mtime, info.frames / info.samplerate, info.samplerate, fault=fault)
 
 
-def _decoded(path: Path) -> Recording:
+def _decoded(path: Path) -> RecordingInfo:
     header = _header(path)
     try:
         with path.open("rb") as file:
             sha256 = hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
-        return Recording(header.size, header.mtime, fault=f"cannot be read ({error.strerror})")
+        return RecordingInfo(header.size, header.mtime, fault=f"cannot be read ({error.strerror})")
     fault, seconds, silent = header.fault, 0.0, False
     if not fault:
         try:
@@ -209,7 +211,7 @@ def _decoded(path: Path) -> Recording:
             seconds, silent = len(wave) / SAMPLE_RATE, not wave.any()
         except AudioError as error:
             fault = str(error).removeprefix(f"{path}: ")
-    return Recording(header.size, header.mtime, seconds, header.rate, sha256, silent, fault)
+    return RecordingInfo(header.size, header.mtime, seconds, header.rate, sha256, silent, fault)
 
 
 def _stamp(path: Path) -> tuple[int, int]:
@@ -221,7 +223,7 @@ def _stamp(path: Path) -> tuple[int, int]:
     return status.st_size, status.st_mtime_ns
 
 
-def _fault(utterance: Utterance, recording: Recording) -> str:
+def _fault(utterance: Utterance, recording: RecordingInfo) -> str:
     """Why an utterance cannot be used, with the recording it is in; empty where it can."""
     if recording.fault:
         return f"{utterance.path}: {recording.fault}"
@@ -237,7 +239,11 @@ def _fault(utterance: Utterance, recording: Recording) -> str:
 
 
 def _describe(
-    corpus: Corpus, splits: Mapping[str, Sequence[Utterance]], checked: Mapping[Path, Recording], *, headers_only: bool
+    corpus: Corpus,
+    splits: Mapping[str, Sequence[Utterance]],
+    checked: Mapping[Path, RecordingInfo],
+    *,
+    headers_only: bool,
 ) -> Sheet:
     utterances = [utterance for each in splits.values() for utterance in each]
     recordings = [checked[utterance.path] for utterance in utterances]
@@ -261,14 +267,14 @@ def _describe(
     )
 
 
-def _note(notes: IO[str], path: Path, recording: Recording) -> None:
+def _note(notes: IO[str], path: Path, recording: RecordingInfo) -> None:
     notes.write(json.dumps({"path": str(path), **asdict(recording)}) + "\n")
     notes.flush()
 
 
-def _read_journal(journal: Path) -> dict[str, Recording]:
+def _read_journal(journal: Path) -> dict[str, RecordingInfo]:
     """What an earlier run noted, by path. A line that is not whole, as a killed run may leave it, is passed over."""
-    known: dict[str, Recording] = {}
+    known: dict[str, RecordingInfo] = {}
     try:
         lines = journal.read_bytes().splitlines()
     except OSError:
@@ -277,7 +283,7 @@ def _read_journal(journal: Path) -> dict[str, Recording]:
         try:
             values = parse_json(line)
             path = values.pop("path")
-            earlier = Recording(**values)
+            earlier = RecordingInfo(**values)
             number(earlier.seconds, "seconds")
             if isinstance(path, str) and isinstance(earlier.fault, str) and isinstance(earlier.rate, int):
                 known[path] = earlier

@@ -14,9 +14,9 @@ from typing import Final
 
 import soundfile
 
-from asr.data.corpora.corpus import Archive, Corpus, Reading
+from asr.data.corpora.corpus import Archive, Corpus, CorpusSplits
 from asr.data.corpora.pairing import find_recordings, find_root, read_rows
-from asr.data.lists.utterance import NOBODY, Utterance
+from asr.data.manifests.utterance import NOBODY, Utterance
 from asr.errors import ManifestError
 
 CORE_WORDS: Final = ("yes", "no", "up", "down", "left", "right", "on", "off", "stop", "go")
@@ -42,7 +42,7 @@ def split_of(speaker: str) -> str:
     return "test" if percentage < _DEV_PERCENT + _TEST_PERCENT else "train"
 
 
-def read_speech_commands(folder: Path) -> Reading:
+def read_speech_commands(folder: Path) -> CorpusSplits:
     """The words of each split, and the background recordings as ``noise``.
 
     A partial copy will do, and any kind of audio file. Speakers are named ``sc`` and their eight digits. Where
@@ -55,10 +55,10 @@ def read_speech_commands(folder: Path) -> Reading:
     words, left_out = _words(folder)
     noise = [Utterance(_id(folder, path), path, NOBODY, "") for path in _background_files(folder)]
     splits = {**words, "noise": noise}
-    return Reading({split: utterances for split, utterances in splits.items() if utterances}, tuple(left_out))
+    return CorpusSplits({split: utterances for split, utterances in splits.items() if utterances}, tuple(left_out))
 
 
-def read_speech_commands_12(folder: Path) -> Reading:
+def read_speech_commands_12(folder: Path) -> CorpusSplits:
     """The ten core words, all other words with the text "unknown", and silence with an empty text.
 
     As in Warden's benchmark the silence is cut from the background recordings, a second each: as many clips in a split
@@ -88,7 +88,7 @@ def read_speech_commands_12(folder: Path) -> Reading:
     ]
     if not backgrounds:
         left_out.append(f"{BACKGROUND}: found no recording that can be read; no split has silence")
-    return Reading({split: utterances for split, utterances in splits.items() if utterances}, tuple(left_out))
+    return CorpusSplits({split: utterances for split, utterances in splits.items() if utterances}, tuple(left_out))
 
 
 def _root(folder: Path) -> Path:

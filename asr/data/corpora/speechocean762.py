@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from asr.data.corpora.corpus import Archive, Corpus, Reading
-from asr.data.corpora.pairing import Transcript, add, find_recordings, find_root, pair, read_rows
+from asr.data.corpora.corpus import Archive, Corpus, CorpusSplits
+from asr.data.corpora.pairing import TranscriptLine, add, find_recordings, find_root, pair, read_rows
 
 DEV_SPEAKERS: Final = frozenset(
     {
@@ -22,7 +22,7 @@ DEV_SPEAKERS: Final = frozenset(
 _LAYOUT: Final = "WAVE/SPEAKER{nnnn}/*.WAV, train/ and test/, each with text and utt2spk"
 
 
-def read_speechocean762(folder: Path) -> Reading:
+def read_speechocean762(folder: Path) -> CorpusSplits:
     """The sentences of each split, in capitals as published: test is the published one, dev sixteen speakers of train.
 
     A partial copy will do, and any kind of audio file: what the lists name and the folder lacks is left out. Speakers
@@ -33,13 +33,13 @@ def read_speechocean762(folder: Path) -> Reading:
     """
     root = find_root(folder, lambda root: any(_halves(root)), f"{_LAYOUT}, as in speechocean762")
     left_out: list[str] = []
-    transcripts: dict[str, Transcript] = {}
+    transcripts: dict[str, TranscriptLine] = {}
     for half in _halves(root):
         speakers = {key: speaker for _, key, speaker in _pairs(root / half / "utt2spk", root, left_out)}
         for place, key, text in _pairs(root / half / "text", root, left_out):
             speaker = speakers.get(key, "")
             split = "dev" if half == "train" and speaker in DEV_SPEAKERS else half
-            add(transcripts, key, Transcript(text, f"so{speaker}" if speaker else "", split, place), root)
+            add(transcripts, key, TranscriptLine(text, f"so{speaker}" if speaker else "", split, place), root)
     recordings = find_recordings(root, [root / "WAVE"])
     return pair(root, recordings, transcripts, left_out, _LAYOUT)
 

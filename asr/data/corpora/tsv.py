@@ -2,15 +2,15 @@
 
 from pathlib import Path
 
-from asr.data.corpora.corpus import Corpus, Reading
-from asr.data.lists.manifest import check_disjoint, missing_audio, read_list
-from asr.data.lists.utterance import Utterance, some_lines
+from asr.data.corpora.corpus import Corpus, CorpusSplits
+from asr.data.manifests.manifest import check_disjoint, missing_audio, read_list
+from asr.data.manifests.utterance import Utterance, some_lines
 from asr.errors import ManifestError
 
 SPLITS = ("train", "dev", "test", "all")
 
 
-def read_lists(folder: Path) -> Reading:
+def read_lists(folder: Path) -> CorpusSplits:
     """The utterances of each list that is there, without those whose recordings are not.
 
     Raises:
@@ -42,7 +42,7 @@ def read_lists(folder: Path) -> Reading:
         check_disjoint(splits)
     except ManifestError as error:
         raise ManifestError(f"{folder}: {error}") from error
-    return Reading(splits, missing=tuple(lost))
+    return CorpusSplits(splits, missing=tuple(lost))
 
 
 LISTS = Corpus(

@@ -7,9 +7,9 @@ import hashlib
 from pathlib import Path
 from typing import Final
 
-from asr.data.corpora.corpus import Archive, Corpus, Reading
-from asr.data.corpora.pairing import Transcript, add, decoded, find_recordings, find_root, pair
-from asr.data.lists.bounded import LONGEST_LINE, is_file, whole
+from asr.data.corpora.corpus import Archive, Corpus, CorpusSplits
+from asr.data.corpora.pairing import TranscriptLine, add, decoded, find_recordings, find_root, pair
+from asr.data.manifests.bounded import LONGEST_LINE, is_file, whole
 from asr.errors import ManifestError
 
 LAYOUT: Final = (
@@ -28,7 +28,7 @@ def split_of(speaker: str) -> str:
 
 
 # Not Lhotse's prepare_vctk: it stops at a transcript without a recording and wants one kind of file a release.
-def read_vctk(folder: Path) -> Reading:
+def read_vctk(folder: Path) -> CorpusSplits:
     """The utterances of each split; of the two microphones of release 0.92, the first, which all speakers have.
 
     Ids are the names of the transcripts, such as p225_001. The recordings of p315 have no transcripts in any release.
@@ -40,7 +40,7 @@ def read_vctk(folder: Path) -> Reading:
         folder, lambda place: (place / "txt").is_dir() and any((place / name).is_dir() for name in _FOLDERS), LAYOUT
     )
     left_out: list[str] = []
-    transcripts: dict[str, Transcript] = {}
+    transcripts: dict[str, TranscriptLine] = {}
     for path in sorted(filter(is_file, (root / "txt").rglob("*.txt"))):
         place = path.relative_to(folder).as_posix()
         try:
@@ -52,7 +52,7 @@ def read_vctk(folder: Path) -> Reading:
             left_out.append(f"{place}: found bytes that are not UTF-8")
             continue
         speaker = path.stem.partition("_")[0]
-        add(transcripts, path.stem, Transcript(" ".join(text.split()), speaker, split_of(speaker), place), folder)
+        add(transcripts, path.stem, TranscriptLine(" ".join(text.split()), speaker, split_of(speaker), place), folder)
     audio = next(root / name for name in _FOLDERS if (root / name).is_dir())
     return pair(folder, find_recordings(folder, [audio], _utterance), transcripts, left_out, LAYOUT)
 

@@ -28,8 +28,8 @@ from asr.data.inspection.pictures import (
 )
 from asr.data.inspection.sheet import FACTS, Histogram, Sheet, facts
 from asr.data.inspection.survey import Survey
-from asr.data.lists.manifest import read_utterance
-from asr.data.lists.utterance import Utterance
+from asr.data.manifests.manifest import read_utterance
+from asr.data.manifests.utterance import Utterance
 
 SHOWN_SECONDS: Final = 30
 """Of a longer utterance only the first part is played and drawn, so that the page stays small."""

@@ -10,7 +10,7 @@ from typing import Any, Final, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from asr.data.lists.utterance import NOBODY, Utterance
+from asr.data.manifests.utterance import NOBODY, Utterance
 from asr.errors import ManifestError
 from asr.text.normaliser import Normaliser
 

@@ -10,15 +10,15 @@ from typing import Final
 import soundfile
 
 from asr.data.inspection.faults import KINDS, Fault, Judge, Measures, measure
-from asr.data.lists.manifest import read_utterance
-from asr.data.lists.utterance import Utterance
+from asr.data.manifests.manifest import read_utterance
+from asr.data.manifests.utterance import Utterance
 from asr.errors import AsrError
 
 _AT_A_TIME: Final = 512  # utterances handed to the threads at once; of each, only the numbers come back
 
 
 @dataclass(frozen=True)
-class Finding:
+class UtteranceFault:
     """A fault, and the place in the survey of the utterance that has it."""
 
     place: int
@@ -36,7 +36,7 @@ class Survey:
     utterances: Sequence[Utterance]
     measures: Sequence[Measures | None]
     rates: Sequence[int]
-    faults: dict[str, list[Finding]]
+    faults: dict[str, list[UtteranceFault]]
 
     @property
     def readable(self) -> list[int]:
@@ -57,7 +57,7 @@ def survey(utterances: Sequence[Utterance], judge: Judge, *, seen: Callable[[int
     """
     measures: list[Measures | None] = []
     rates: list[int] = []
-    faults: dict[str, list[Finding]] = {kind: [] for kind in KINDS}
+    faults: dict[str, list[UtteranceFault]] = {kind: [] for kind in KINDS}
     waiting = iter(utterances)
     with ThreadPoolExecutor() as pool:
         while some := list(islice(waiting, _AT_A_TIME)):
@@ -66,12 +66,12 @@ def survey(utterances: Sequence[Utterance], judge: Judge, *, seen: Callable[[int
                 if isinstance(found, str):
                     measures.append(None)
                     rates.append(0)
-                    faults["unreadable"].append(Finding(place, Fault("unreadable", found, 0.0)))
+                    faults["unreadable"].append(UtteranceFault(place, Fault("unreadable", found, 0.0)))
                 else:
                     measures.append(found[0])
                     rates.append(found[1])
                     for fault in judge.faults(found[0], utterances[place].text):
-                        faults[fault.kind].append(Finding(place, fault))
+                        faults[fault.kind].append(UtteranceFault(place, fault))
                 seen(1)
     for findings in faults.values():
         findings.sort(key=lambda finding: (-finding.fault.badness, finding.place))

@@ -13,8 +13,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path, PurePath
 from typing import Any, Final
 
-from asr.data.lists.bounded import is_file, lines_of, number, parse_json, shown, string, unpacked_lines, whole
-from asr.data.lists.shard import audio_name, cuts_name, finished_shards
+from asr.data.manifests.bounded import is_file, lines_of, number, parse_json, shown, string, unpacked_lines, whole
+from asr.data.manifests.shard import audio_name, cuts_name, finished_shards
 from asr.errors import ManifestError
 from asr.files import write_whole
 

@@ -18,11 +18,11 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from asr.audio.encoding import Form
-from asr.data.lists.bounded import lines_of, parse_json
-from asr.data.lists.cuts import UTTERANCE_ID
-from asr.data.lists.manifest import read_utterance
-from asr.data.lists.shard import cuts_name, finished_shards, remove_unfinished, write_shard
-from asr.data.lists.utterance import Utterance, some_lines
+from asr.data.manifests.bounded import lines_of, parse_json
+from asr.data.manifests.cuts import UTTERANCE_ID
+from asr.data.manifests.manifest import read_utterance
+from asr.data.manifests.shard import cuts_name, finished_shards, remove_unfinished, write_shard
+from asr.data.manifests.utterance import Utterance, some_lines
 from asr.data.shards.index import ShardFolder, write_index
 from asr.errors import AsrError, AudioError, ManifestError, SettingsError
 from asr.files import write_whole

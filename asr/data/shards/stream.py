@@ -23,10 +23,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from asr.audio.load import load_audio
-from asr.data.lists.bounded import MOST_HELD, BoundedTarInfo, unpacked_lines
-from asr.data.lists.manifest import cut_out
-from asr.data.lists.shard import pair, read_members
-from asr.data.lists.utterance import Utterance
+from asr.data.manifests.bounded import MOST_HELD, BoundedTarInfo, unpacked_lines
+from asr.data.manifests.manifest import cut_out
+from asr.data.manifests.shard import pair, read_members
+from asr.data.manifests.utterance import Utterance
 from asr.data.shards.index import Shard, ShardFolder, open_remote
 from asr.errors import ManifestError, SettingsError
 
@@ -54,7 +54,7 @@ class Clip:
         return cut_out(self.utterance, load_audio(io.BytesIO(self.content), name=name))
 
 
-class _Stretch(NamedTuple):
+class _ShardRange(NamedTuple):
     """Consecutive utterances of a shard."""
 
     shard: int
@@ -170,7 +170,7 @@ def _bounds(folders: Sequence[ShardFolder], weights: Sequence[float], part: int,
     return [(total * part // parts, total * (part + 1) // parts) for total in totals]
 
 
-def _order(folder: ShardFolder, weight: float, rng: np.random.Generator) -> Iterator[_Stretch]:
+def _order(folder: ShardFolder, weight: float, rng: np.random.Generator) -> Iterator[_ShardRange]:
     """All that an epoch reads of a folder: its shards in a drawn order, anew for each time, and some for the rest.
 
     The rest begins somewhere in that order and goes round, so that no end of a shard is passed over forever.
@@ -185,24 +185,24 @@ def _order(folder: ShardFolder, weight: float, rng: np.random.Generator) -> Iter
         yield from _slice(iter(shards + shards), start, start + rest)
 
 
-def _drawn(folder: ShardFolder, rng: np.random.Generator) -> Iterator[_Stretch]:
+def _drawn(folder: ShardFolder, rng: np.random.Generator) -> Iterator[_ShardRange]:
     for index in rng.permutation(len(folder.shards)):
-        yield _Stretch(int(index), 0, folder.shards[index].utterances)
+        yield _ShardRange(int(index), 0, folder.shards[index].utterances)
 
 
-def _slice(stretches: Iterator[_Stretch], first: int, last: int) -> Iterator[_Stretch]:
+def _slice(stretches: Iterator[_ShardRange], first: int, last: int) -> Iterator[_ShardRange]:
     """The utterances from ``first`` to before ``last`` of a sequence of stretches."""
     position = 0
     for shard, start, end in stretches:
         begin, finish = max(start, start + first - position), min(end, start + last - position)
         if begin < finish:
-            yield _Stretch(shard, begin, finish)
+            yield _ShardRange(shard, begin, finish)
         position += end - start
         if position >= last:
             return
 
 
-def _read(folder: ShardFolder, stretches: Iterator[_Stretch]) -> Iterator[Clip]:
+def _read(folder: ShardFolder, stretches: Iterator[_ShardRange]) -> Iterator[Clip]:
     for stretch in stretches:
         shard, done = folder.shards[stretch.shard], stretch.first
         for pause in (*_PAUSES, None):

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from asr.data.synthetic.graphs import Sound, runtime_version, sound_of
+from asr.data.synthetic.voice_graphs import Sound, runtime_version, sound_of
 
 if TYPE_CHECKING:
     import hibari

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from asr.data.synthetic import phonemes
 from asr.data.synthetic.engines import engine_version
-from asr.data.synthetic.graphs import Sound, load_graph, runtime_version, sha256_of, sound_of
+from asr.data.synthetic.voice_graphs import Sound, load_graph, runtime_version, sha256_of, sound_of
 from asr.data.synthetic.voice_store import kokoro_folder
 from asr.errors import AudioError, SettingsError
 

@@ -3,7 +3,7 @@
 from typing import Final, Literal, Protocol
 
 from asr.data.synthetic import hibari, kokoro, piper
-from asr.data.synthetic.graphs import Sound
+from asr.data.synthetic.voice_graphs import Sound
 
 NeuralEngine = Literal["hibari", "kokoro", "piper"]
 

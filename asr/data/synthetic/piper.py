@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from asr.data.lists.bounded import parse_json
+from asr.data.manifests.bounded import parse_json
 from asr.data.synthetic import phonemes
 from asr.data.synthetic.engines import engine_version
-from asr.data.synthetic.graphs import Sound, load_graph, runtime_version, sha256_of, sound_of
+from asr.data.synthetic.voice_graphs import Sound, load_graph, runtime_version, sha256_of, sound_of
 from asr.data.synthetic.voice_store import piper_folder
 from asr.errors import AudioError, SettingsError
 

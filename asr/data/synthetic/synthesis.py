@@ -26,11 +26,11 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 
 from asr.audio.encoding import Form
 from asr.audio.load import SAMPLE_RATE
-from asr.data.lists.bounded import lines_of, parse_json
-from asr.data.lists.shard import audio_name, cuts_name, finished_shards, write_shard
-from asr.data.lists.utterance import Utterance
+from asr.data.manifests.bounded import lines_of, parse_json
+from asr.data.manifests.shard import audio_name, cuts_name, finished_shards, write_shard
+from asr.data.manifests.utterance import Utterance
 from asr.data.synthetic.casting import Cast
-from asr.data.synthetic.speech import Take, check_text, speak_all
+from asr.data.synthetic.speaking import SpeechRequest, check_text, speak_all
 from asr.data.synthetic.voices import Voice, version_of
 from asr.errors import AudioError, ManifestError, SettingsError
 from asr.files import write_whole
@@ -48,7 +48,7 @@ MOST_FAILED = 0.02
 
 
 @dataclass(frozen=True)
-class Plan:
+class SynthesisPlan:
     """What is to be made: all that decides about the bytes of the shards.
 
     Either ``utterances`` or ``hours`` is given: how many to speak, or how much speech to end up with. A shard holds
@@ -105,7 +105,7 @@ class Synthesis:
     left_out: Sequence[str]
 
 
-def draw(plan: Plan, number: int) -> list[Take]:
+def draw(plan: SynthesisPlan, number: int) -> list[SpeechRequest]:
     """What a shard is to hold: texts as evenly as can be, voices, rates, pitches and formants by chance.
 
     Which voices, and mixtures of them, says ``Cast``.
@@ -124,11 +124,11 @@ def draw(plan: Plan, number: int) -> list[Take]:
             round(math.exp(generator.uniform(math.log(low), math.log(high))), 2)
             for low, high in (DRAWN_RATES, DRAWN_PITCHES, DRAWN_FORMANTS)
         )
-        takes.append(Take(text, voice, rate, pitch if voice.has_pitch else formants, formants))
+        takes.append(SpeechRequest(text, voice, rate, pitch if voice.has_pitch else formants, formants))
     return takes
 
 
-def synthesize(plan: Plan, out: Path, *, jobs: int = 1) -> Synthesis:
+def synthesize(plan: SynthesisPlan, out: Path, *, jobs: int = 1) -> Synthesis:
     """Speaks what the plan says into shards in ``out``, by ``jobs`` processes.
 
     Shards that are there from an earlier, interrupted run of the same plan are kept. With ``hours`` the last shard ends
@@ -183,7 +183,7 @@ def synthesize(plan: Plan, out: Path, *, jobs: int = 1) -> Synthesis:
     return Synthesis(out, utterances, seconds / 3600, left_out)
 
 
-def _share(plan: Plan, shards: int, seconds: float) -> float:
+def _share(plan: SynthesisPlan, shards: int, seconds: float) -> float:
     """How much of the plan so many shards with so much speech are."""
     if plan.hours is not None:
         return seconds / 3600 / plan.hours
@@ -191,18 +191,18 @@ def _share(plan: Plan, shards: int, seconds: float) -> float:
     return shards * plan.shard / plan.utterances
 
 
-def guessed_hours(plan: Plan) -> float:
+def guessed_hours(plan: SynthesisPlan) -> float:
     """About how much speech it will be."""
     return plan.hours or (plan.utterances or 0) * _guessed_seconds(plan) / plan.shard / 3600
 
 
-def _guessed_seconds(plan: Plan) -> float:
+def _guessed_seconds(plan: SynthesisPlan) -> float:
     """About how much speech a shard will hold, before one is there."""
     letters = sum(len(text) for text in plan.texts) / len(plan.texts)
     return plan.shard * (0.6 + letters / 14)
 
 
-def _seconds_needed(plan: Plan, seconds: float) -> float:
+def _seconds_needed(plan: SynthesisPlan, seconds: float) -> float:
     """How much is still to be spoken to fill the hours; without end where none are given."""
     return math.inf if plan.hours is None else plan.hours * 3600 - seconds
 
@@ -218,17 +218,17 @@ def _places_needed(made: Mapping[int, float], needed: float) -> int | None:
 
 
 # What the processes that speak need to know, given once to each instead of with every shard.
-_work: tuple[Plan, Path, str] | None = None
+_work: tuple[SynthesisPlan, Path, str] | None = None
 
 
-def _processes(jobs: int, plan: Plan, out: Path, plan_digest: str) -> Executor:
+def _processes(jobs: int, plan: SynthesisPlan, out: Path, plan_digest: str) -> Executor:
     if jobs == 1:
         return ThreadPoolExecutor(1, initializer=_begin, initargs=(plan, out, plan_digest))
     # Not forked: threads run here, and what they hold at that moment would be held in the new process for ever.
     return ProcessPoolExecutor(jobs, get_context("spawn"), initializer=_begin, initargs=(plan, out, plan_digest))
 
 
-def _begin(plan: Plan, out: Path, plan_digest: str) -> None:
+def _begin(plan: SynthesisPlan, out: Path, plan_digest: str) -> None:
     global _work
     _work = plan, out, plan_digest
     if parent_process() is not None:
@@ -257,7 +257,7 @@ def _make(number: int, needed: float) -> dict[int, float]:
 
 
 def _spoken(
-    takes: Sequence[Take], prefix: str, out: Path, needed: float
+    takes: Sequence[SpeechRequest], prefix: str, out: Path, needed: float
 ) -> Iterator[tuple[Utterance, NDArray[np.float32]]]:
     failures: list[str] = []
     total = 0.0
@@ -286,7 +286,7 @@ def _read(out: Path, number: int) -> dict[int, float]:
         ) from error
 
 
-def _claim(out: Path, plan: Plan) -> str:
+def _claim(out: Path, plan: SynthesisPlan) -> str:
     """Makes sure that the folder is this plan's, and clears what a killed run left; returns the plan's digest."""
     kept = out / PLAN
     wanted = json.loads(json.dumps(plan.to_dict()))

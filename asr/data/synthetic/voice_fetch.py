@@ -16,9 +16,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Final
 
-from asr.data.lists.bounded import BoundedTarInfo
+from asr.data.manifests.bounded import BoundedTarInfo
 from asr.data.synthetic import hibari, kokoro
-from asr.data.synthetic.graphs import sha256_of
+from asr.data.synthetic.voice_graphs import sha256_of
 from asr.data.synthetic.voice_store import kokoro_folder
 from asr.download import fetch_file
 from asr.errors import AsrError

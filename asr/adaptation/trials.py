@@ -21,7 +21,7 @@ _LONGEST: Final = 19.0
 
 
 @dataclass(frozen=True)
-class Said:
+class LabelledWave:
     """A recording in memory: its wave (N,) at 16 kHz, its text in normal form, and whose it is."""
 
     wave: "NDArray[np.float32]"
@@ -29,7 +29,7 @@ class Said:
     speaker: str
 
 
-def trial(listener: "Listener", said: Said, kind: str | None = None) -> "Trial":
+def trial(listener: "Listener", said: LabelledWave, kind: str | None = None) -> "Trial":
     """What a grammar makes of a recording; ``kind`` is found from its text unless given.
 
     A recording of another ``kind`` than "command" is never read rightly, whatever its text.
@@ -48,7 +48,7 @@ def trial(listener: "Listener", said: Said, kind: str | None = None) -> "Trial":
     return Trial(heard.evidence, right, kind, said.speaker)
 
 
-def in_longer_speech(said: Said, other: Said, generator: random.Random) -> Said | None:
+def in_longer_speech(said: LabelledWave, other: LabelledWave, generator: random.Random) -> LabelledWave | None:
     """A command right after or before other speech; None where that would be longer than an utterance."""
     import numpy as np
 
@@ -59,10 +59,10 @@ def in_longer_speech(said: Said, other: Said, generator: random.Random) -> Said 
     wave = np.concatenate([first.wave, pause, second.wave])
     if len(wave) > _LONGEST * SAMPLE_RATE:
         return None
-    return Said(wave, f"{first.text} {second.text}", said.speaker)
+    return LabelledWave(wave, f"{first.text} {second.text}", said.speaker)
 
 
-def half_of(said: Said, generator: random.Random) -> Said | None:
+def half_of(said: LabelledWave, generator: random.Random) -> LabelledWave | None:
     """The first or the second half of a command's sound; None for one of a single word, or hardly a sound."""
     import numpy as np
 
@@ -74,8 +74,8 @@ def half_of(said: Said, generator: random.Random) -> Said | None:
         return None
     middle = int(loud[0] + loud[-1]) // 2
     if generator.random() < 0.5:
-        return Said(said.wave[:middle], " ".join(words[: len(words) // 2]), said.speaker)
-    return Said(said.wave[middle:], " ".join(words[len(words) // 2 :]), said.speaker)
+        return LabelledWave(said.wave[:middle], " ".join(words[: len(words) // 2]), said.speaker)
+    return LabelledWave(said.wave[middle:], " ".join(words[len(words) // 2 :]), said.speaker)
 
 
 def sets_of_sentences(texts: Sequence[str], generator: random.Random) -> "Iterator[Grammar]":

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from asr.audio.encoding import encode
-from asr.data.lists.manifest import read_manifest
-from asr.data.lists.utterance import Utterance
+from asr.data.manifests.manifest import read_manifest
+from asr.data.manifests.utterance import Utterance
 from asr.errors import ManifestError
 from asr.files import write_whole
 

@@ -59,7 +59,7 @@ class Templates:
 @cache
 def ready_templates() -> Templates:
     """Those that come with the package."""
-    folder = files("asr.data.synthetic") / "templates"
+    folder = files("asr.data.texts") / "templates"
     texts = sorted((file.name, file.read_text(encoding="utf-8")) for file in folder.iterdir())
     return read_templates("\n".join(text for _, text in texts))
 

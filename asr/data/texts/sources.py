@@ -3,7 +3,7 @@
 import random
 from pathlib import Path
 
-from asr.commands.grammar.grammar import read_grammar
+from asr.commands.grammar.form import read_grammar
 from asr.commands.grammar.source import GRAMMARS
 from asr.commands.network.network import compile_network
 from asr.errors import SettingsError

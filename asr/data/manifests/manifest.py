@@ -14,10 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from asr.audio.load import SAMPLE_RATE, load_audio
-from asr.data.lists.bounded import is_file, lines_of, shown
-from asr.data.lists.cuts import CUT_SUFFIXES, read_cuts
-from asr.data.lists.shard import read_shards
-from asr.data.lists.utterance import NOBODY, Utterance, some
+from asr.data.manifests.bounded import is_file, lines_of, shown
+from asr.data.manifests.cuts import CUT_SUFFIXES, read_cuts
+from asr.data.manifests.shard import read_shards
+from asr.data.manifests.utterance import NOBODY, Utterance, some
 from asr.errors import AudioError, ManifestError
 
 _COLUMNS: Final = ("path", "speaker", "text")

@@ -12,14 +12,14 @@ import yaml
 from asr.bundle import TOKENIZER, Bundle
 from asr.data.augmentation.augmenter import AugmentationSettings
 from asr.data.batches.batching import BatchSettings
-from asr.data.lists.bounded import is_file, is_folder
-from asr.data.lists.manifest import read_manifest
+from asr.data.manifests.bounded import is_file, is_folder
+from asr.data.manifests.manifest import read_manifest
 from asr.errors import AsrError, ManifestError, SettingsError
 from asr.files import write_whole
 from asr.model.settings import ModelSettings
 from asr.training.checkpoints import CHECKPOINTS
 from asr.training.command import TrainCommand, make_command, quiet_lightning
-from asr.training.data_module import Source, SpeechData
+from asr.training.data_module import SpeechData, TrainingSource
 from asr.training.dry_run import estimate
 from asr.training.module import LossSettings, OptimiserSettings, SpecAugmentSettings
 
@@ -48,7 +48,7 @@ class TrainingSet:
     those of the training by part (``data``, ``model``), as the bundle keeps them.
     """
 
-    train: tuple[Source, ...] = ()
+    train: tuple[TrainingSource, ...] = ()
     dev: tuple[Path, ...] = ()
     noise: tuple[Path, ...] = ()
     impulses: tuple[Path, ...] = ()
@@ -66,7 +66,7 @@ def training_set(bundle: Bundle) -> TrainingSet:
         config = yaml.safe_load(bundle.provenance.get("config") or "") or {}
         data = config.get("data", {})
         train = [
-            Source(str(each["manifest"]), float(each.get("weight", 1.0)), float(each.get("balance", 0.0)))
+            TrainingSource(str(each["manifest"]), float(each.get("weight", 1.0)), float(each.get("balance", 0.0)))
             for each in data.get("train") or []
         ]
         named = {name: [str(path) for path in data.get(name) or []] for name in ("dev", "noise", "impulses")}
@@ -110,14 +110,14 @@ class Material:
     rehearsed: TrainingSet
 
 
-def weighed(material: Material) -> list[Source]:
+def weighed(material: Material) -> list[TrainingSource]:
     """The material with how often each utterance comes in an epoch: the new once, the others by their shares."""
     new = sum(len(read_manifest(path)) for path in material.new)
-    sources = [Source(str(path)) for path in material.new]
+    sources = [TrainingSource(str(path)) for path in material.new]
     others = 1 - (REHEARSED_SHARE if material.rehearsed.train else 0) - (OWN_SHARE if material.own else 0)
     if material.own:
         own = len(read_manifest(material.own))
-        sources.append(Source(str(material.own), min(OWN_MOST, max(1.0, OWN_SHARE / others * new / own))))
+        sources.append(TrainingSource(str(material.own), min(OWN_MOST, max(1.0, OWN_SHARE / others * new / own))))
     before = [(source, len(read_manifest(Path(source.manifest)))) for source in material.rehearsed.train]
     whole = sum(source.weight * count for source, count in before)
     if whole:

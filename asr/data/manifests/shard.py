@@ -25,9 +25,9 @@ from numpy.typing import NDArray
 
 from asr.audio.encoding import Form, encode
 from asr.audio.load import SAMPLE_RATE
-from asr.data.lists.bounded import BoundedTarInfo, is_file, lines_of
-from asr.data.lists.cuts import UTTERANCE_ID, Member, parse_cut
-from asr.data.lists.utterance import Utterance, some
+from asr.data.manifests.bounded import BoundedTarInfo, is_file, lines_of
+from asr.data.manifests.cuts import UTTERANCE_ID, Member, parse_cut
+from asr.data.manifests.utterance import Utterance, some
 from asr.errors import ManifestError
 
 TAR_ERRORS: Final = (tarfile.TarError, ValueError, OverflowError, MemoryError)

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
-from asr.data.synthetic.near_misses import near_misses
-from asr.data.synthetic.sentences import sentences
-from asr.data.synthetic.templates import ready_templates
+from asr.data.texts.near_misses import near_misses
+from asr.data.texts.sentence_templates import ready_templates
+from asr.data.texts.sentences import sentences
 from asr.text.numbers import DIGITS
 
 if TYPE_CHECKING:

@@ -7,14 +7,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from asr.apps.listening import attempt_all
-from asr.apps.workplace import WorkFolder
+from asr.adaptation.work_folder import WorkFolder
 from asr.errors import ManifestError
 from asr.files import write_whole
 
 if TYPE_CHECKING:
+    from asr.adaptation.attempts import AttemptAll
     from asr.commands.network.network import Network
-    from asr.data.lists.utterance import Utterance
+    from asr.data.manifests.utterance import Utterance
     from asr.data.synthetic.voices import Split, Voice
 
 SPLITS: Final = ("train", "dev", "test")
@@ -30,7 +30,7 @@ _SILENT = 2
 
 
 @dataclass(frozen=True)
-class Spoken:
+class SyntheticSpeech:
     """What the voices of one split say: folders of shards, and the utterances in each; the commands come first."""
 
     folders: tuple[Path, ...]
@@ -47,13 +47,13 @@ class Takes:
     digest: str
 
 
-def read_takes(folder: Path) -> Takes:
+def read_takes(folder: Path, attempt_all: "AttemptAll") -> Takes:
     """The takes in a folder as `asr commands record` makes it; which are held out follows from their paths alone.
 
     What cannot be read is named and left out. Raises ManifestError where there is no list, or nothing can be read.
     """
-    from asr.data.lists.manifest import read_manifest, read_utterance
-    from asr.data.lists.takes import LIST
+    from asr.adaptation.take_folder import LIST
+    from asr.data.manifests.manifest import read_manifest, read_utterance
 
     path = folder / LIST
     if not path.is_file():
@@ -89,9 +89,9 @@ def draw_texts(network: "Network", manifests: Sequence[Path], train: int, held_o
 
     No other sentence of dev or test is learnt from. ``manifests`` are lists whose words serve as well.
     """
-    from asr.data.lists.manifest import read_manifest
-    from asr.data.synthetic.lessons import lesson
-    from asr.data.synthetic.sentences import words_of
+    from asr.adaptation.lessons import lesson
+    from asr.data.manifests.manifest import read_manifest
+    from asr.data.texts.sentences import words_of
 
     words = words_of(each.text for path in manifests for each in read_manifest(path))
     words = random.Random(seed).sample(words, min(len(words), _VOCABULARY))
@@ -112,23 +112,23 @@ def draw_texts(network: "Network", manifests: Sequence[Path], train: int, held_o
 
 def speak_texts(
     texts: dict[str, Any], voices: "dict[Split, list[Voice]]", work: WorkFolder, seed: int, jobs: int
-) -> dict[str, Spoken]:
+) -> dict[str, SyntheticSpeech]:
     """Each split's texts by its own voices, into shards in the work folder.
 
     Raises AudioError where too much cannot be spoken.
     """
-    from asr.data.lists.manifest import read_manifest
-    from asr.data.synthetic.synthesis import Plan, synthesize
+    from asr.data.manifests.manifest import read_manifest
+    from asr.data.synthetic.synthesis import SynthesisPlan, synthesize
 
     made = {}
     for split, group in voices.items():
         folders = []
         for number, (part, lines) in enumerate(texts[split].items()):
             if lines:
-                plan = Plan(lines, group, seed=2 * seed + number, utterances=len(lines), shard=_SHARD)
+                plan = SynthesisPlan(lines, group, seed=2 * seed + number, utterances=len(lines), shard=_SHARD)
                 synthesize(plan, work.path(f"speech/{split}_{part}"), jobs=jobs)
                 folders.append(work.path(f"speech/{split}_{part}"))
-        made[str(split)] = Spoken(tuple(folders), tuple(read_manifest(folder) for folder in folders))
+        made[str(split)] = SyntheticSpeech(tuple(folders), tuple(read_manifest(folder) for folder in folders))
     return made
 
 
@@ -141,9 +141,9 @@ def held_out_noise(manifests: Sequence[Path], work: WorkFolder, count: int, seed
 
     from asr.audio.encoding import encode
     from asr.audio.load import SAMPLE_RATE
-    from asr.data.lists.manifest import read_manifest, read_utterance
-    from asr.data.lists.utterance import Utterance
-    from asr.data.synthetic.noise import made_noise
+    from asr.data.manifests.manifest import read_manifest, read_utterance
+    from asr.data.manifests.utterance import Utterance
+    from asr.data.synthetic.made_noise import made_noise
 
     found = [replace(each, id=f"{path}/{each.id}") for path in manifests for each in read_manifest(path)]
     random.Random(seed).shuffle(found)

@@ -5,14 +5,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
-from asr.apps.listening import RATIOS, attempt_all
-from asr.apps.understood import outcome_of
+from asr.evaluation.noise import RATIOS
+from asr.evaluation.outcome import outcome_of
 
 if TYPE_CHECKING:
+    from asr.adaptation.attempts import AttemptAll
     from asr.commands.rejection import Rejection, Trial
-    from asr.data.lists.utterance import Utterance
-    from asr.evaluation.commands import Outcome
+    from asr.data.manifests.utterance import Utterance
     from asr.evaluation.noise import Noises
+    from asr.evaluation.outcome import Outcome
     from asr.evaluation.scoring import Rate
     from asr.runtime.commander import Listener
     from asr.runtime.transcriber import Transcriber
@@ -35,13 +36,17 @@ class Row:
 
 
 def listen_all(
-    listener: "Listener", rejection: "Rejection | None", utterances: Sequence["Utterance"], doing: str
+    listener: "Listener",
+    rejection: "Rejection | None",
+    utterances: Sequence["Utterance"],
+    doing: str,
+    attempt_all: "AttemptAll",
 ) -> list[dict[str, Any]]:
     """What becomes of each utterance, as ``outcomes`` reads it; what cannot be read is named and left out.
 
     Without a ``rejection`` everything is refused.
     """
-    from asr.data.lists.manifest import read_utterance
+    from asr.data.manifests.manifest import read_utterance
     from asr.runtime.commander import decide
 
     def attempt(utterance: "Utterance") -> "Outcome":
@@ -59,7 +64,7 @@ def listen_all(
 def outcomes(kept: Sequence[Mapping[str, Any]]) -> list["Outcome"]:
     """What ``listen_all`` found."""
     from asr.commands.reading import Reading
-    from asr.evaluation.commands import Outcome
+    from asr.evaluation.outcome import Outcome
 
     def reading(values: Mapping[str, Any] | None) -> Reading | None:
         return None if values is None else Reading(**values)
@@ -69,31 +74,35 @@ def outcomes(kept: Sequence[Mapping[str, Any]]) -> list["Outcome"]:
     ]
 
 
-def transcribe_all(transcriber: "Transcriber", utterances: Sequence["Utterance"], doing: str) -> dict[str, str]:
+def transcribe_all(
+    transcriber: "Transcriber", utterances: Sequence["Utterance"], doing: str, attempt_all: "AttemptAll"
+) -> dict[str, str]:
     """What is heard in each utterance by id, without a grammar; what cannot be read is named and left out."""
-    from asr.data.lists.manifest import read_utterance
+    from asr.data.manifests.manifest import read_utterance
 
     return attempt_all(utterances, lambda each: transcriber.transcribe(read_utterance(each)).text, doing)[0]
 
 
-def trials(listener: "Listener", utterances: Sequence["Utterance"], noises: "Noises", seed: int) -> list["Trial"]:
+def trials(
+    listener: "Listener", utterances: Sequence["Utterance"], noises: "Noises", seed: int, attempt_all: "AttemptAll"
+) -> list["Trial"]:
     """What speaks for the readings of utterances, and whether they are right, for calibration.
 
     Every other utterance with speech is heard in noise, at each of ``RATIOS`` in turn. Of every other command half is
     heard as well, and the whole beside another utterance.
     """
-    from asr.apps.trials import Said, half_of, in_longer_speech, trial
-    from asr.data.lists.manifest import read_utterance
+    from asr.adaptation.trials import LabelledWave, half_of, in_longer_speech, trial
+    from asr.data.manifests.manifest import read_utterance
 
     generator = random.Random(seed)
     place_of = {each.id: place for place, each in enumerate(utterances)}
     parse, spoken = listener.network.parse, [each for each in utterances if each.text]
 
-    def said(utterance: "Utterance") -> Said:
+    def said(utterance: "Utterance") -> LabelledWave:
         wave, place = read_utterance(utterance), place_of[utterance.id]
         if utterance.text and place % 2:
             wave = noises.under(wave, utterance.id, RATIOS[place // 2 % len(RATIOS)])
-        return Said(wave, listener.transcriber.bundle.normaliser(utterance.text), utterance.speaker)
+        return LabelledWave(wave, listener.transcriber.bundle.normaliser(utterance.text), utterance.speaker)
 
     def attempt(utterance: "Utterance") -> "list[Trial]":
         whole = said(utterance)
@@ -110,7 +119,7 @@ def trials(listener: "Listener", utterances: Sequence["Utterance"], noises: "Noi
 
 def command_rows(before: Sequence["Outcome"], after: Sequence["Outcome"]) -> list[Row]:
     """How well commands were understood and everything else refused; empty where there is nothing to compare."""
-    from asr.evaluation.commands import score_commands
+    from asr.evaluation.command_scoring import score_commands
 
     if not before or not after:
         return []
@@ -139,12 +148,3 @@ def word_row(name: str, before: Mapping[str, tuple[str, str, str]], after: Mappi
         return score(said, heard, normaliser=str, speakers=speakers).wer if common else None
 
     return Row(name, rate(before), rate(after))
-
-
-def shown(rate: "Rate | None", *, percent: bool) -> str:
-    """A rate with its interval."""
-    from asr.evaluation.report import per_cent
-
-    if percent or rate is None:
-        return per_cent(rate, "-")
-    return f"{rate.value:.1f} ({rate.low:.1f} to {rate.high:.1f})"

@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 from asr.audio.load import SAMPLE_RATE
 from asr.data.synthetic import espeak, pico
 from asr.data.synthetic.engines import TIMEOUT_SECONDS, run_engine
-from asr.data.synthetic.graphs import Sound
 from asr.data.synthetic.neural import NEURAL
+from asr.data.synthetic.voice_graphs import Sound
 from asr.data.synthetic.voices import ENGINES, Engine, Voice, how_to_get, known
 from asr.errors import AsrError, AudioError, SettingsError
 
@@ -53,7 +53,7 @@ FESTIVAL_HERTZ = (105, 14, 170, 34)
 
 
 @dataclass(frozen=True)
-class Take:
+class SpeechRequest:
     """One utterance to be spoken.
 
     ``rate`` multiplies the speed (0.5 to 2), ``pitch`` the voice's fundamental frequency (0.67 to 1.63). ``formants``
@@ -112,17 +112,19 @@ class Take:
 def speak(
     text: str, voice: Voice, *, rate: float = 1.0, pitch: float = 1.0, formants: float = 1.0
 ) -> NDArray[np.float32]:
-    """Speech, wave (N,) at 16 kHz in [-1, 1], with the silence at both ends that the engine gives; see ``Take``.
+    """Speech, wave (N,) at 16 kHz in [-1, 1], with the silence at both ends that the engine gives.
+
+    What ``rate``, ``pitch`` and ``formants`` are, ``SpeechRequest`` says.
 
     Raises SettingsError for a voice, rate, pitch or formants that are not to be had, AudioError if the engine fails.
     """
-    (spoken,) = speak_all([Take(text, voice, rate, pitch, formants)])
+    (spoken,) = speak_all([SpeechRequest(text, voice, rate, pitch, formants)])
     if isinstance(spoken, AsrError):
         raise spoken
     return spoken
 
 
-def speak_all(takes: Sequence[Take]) -> Iterator[NDArray[np.float32] | AudioError]:
+def speak_all(takes: Sequence[SpeechRequest]) -> Iterator[NDArray[np.float32] | AudioError]:
     """The wave of each take in turn, or what went wrong with it; the same wave whatever else is spoken.
 
     Faster than one by one where an engine takes long to start. Raises SettingsError for an unknown voice.
@@ -138,7 +140,7 @@ def speak_all(takes: Sequence[Take]) -> Iterator[NDArray[np.float32] | AudioErro
         yield from _speak_together(takes[start : start + TOGETHER])
 
 
-def _speak_together(takes: Sequence[Take]) -> Iterator[NDArray[np.float32] | AudioError]:
+def _speak_together(takes: Sequence[SpeechRequest]) -> Iterator[NDArray[np.float32] | AudioError]:
     of = {engine: [take for take in takes if take.voice.engine == engine] for engine in ENGINES}
     with tempfile.TemporaryDirectory() as folder:
         files = iter(_speak_by_festival(of["festival"], Path(folder)))
@@ -172,7 +174,7 @@ def check_text(text: str) -> None:
         raise SettingsError(f"text {text!r} cannot be spoken: wanted words on one line, without control characters")
 
 
-def _speak_alone(take: Take) -> bytes:
+def _speak_alone(take: SpeechRequest) -> bytes:
     """The WAV that espeak-ng or flite makes of it."""
     if take.voice.engine == "flite":
         stretch, shift = f"duration_stretch={1 / take.engine_rate:.4f}", f"f0_shift={take.engine_pitch:.4f}"
@@ -185,14 +187,14 @@ def _speak_alone(take: Take) -> bytes:
     return run_engine(command)
 
 
-def _espeak_settings(take: Take) -> tuple[int, int]:
+def _espeak_settings(take: SpeechRequest) -> tuple[int, int]:
     """Words a minute, and pitch from 0 to 99 over two octaves with the voice's own at 50."""
     lowest_tone = 1 + (take.engine_pitch - 1) / ESPEAK_PITCH_PART
     pitch = min(99, max(0, round(50 + 50 * math.log2(lowest_tone))))
     return round(take.engine_rate * ESPEAK_WORDS_PER_MINUTE), pitch
 
 
-def _speak_by_espeak(takes: Sequence[Take]) -> list[Sound | None]:
+def _speak_by_espeak(takes: Sequence[SpeechRequest]) -> list[Sound | None]:
     """The same as by the program; None for what its library could not speak."""
     if not takes or not hasattr(os, "fork"):
         return [None] * len(takes)
@@ -204,7 +206,7 @@ def _speak_by_espeak(takes: Sequence[Take]) -> list[Sound | None]:
         return [None] * len(takes)
 
 
-def _speak_by_pico(takes: Sequence[Take]) -> list[Sound | AudioError]:
+def _speak_by_pico(takes: Sequence[SpeechRequest]) -> list[Sound | AudioError]:
     lines = [
         [take.engine_text, take.voice.name, round(100 * take.engine_rate), round(100 * take.engine_pitch)]
         for take in takes
@@ -229,7 +231,7 @@ def _speak_by_script(command: list[str], lines: Sequence[Sequence[object]]) -> l
     return sounds
 
 
-def _speak_by_festival(takes: Sequence[Take], folder: Path) -> list[Path]:
+def _speak_by_festival(takes: Sequence[SpeechRequest], folder: Path) -> list[Path]:
     """Files that festival, started once, wrote; there is none for a take that it could not speak."""
     files = [folder / f"{index}.wav" for index in range(len(takes))]
     if takes:
@@ -243,7 +245,7 @@ def _speak_by_festival(takes: Sequence[Take], folder: Path) -> list[Path]:
     return files
 
 
-def _festival_script(take: Take, file: Path) -> str:
+def _festival_script(take: SpeechRequest, file: Path) -> str:
     """Scheme that speaks a take into a file."""
     letters = unicodedata.normalize("NFKD", take.engine_text).encode("ascii", "ignore").decode()
     quoted = letters.replace("\\", " ").replace('"', " ")
@@ -260,7 +262,7 @@ def _festival_script(take: Take, file: Path) -> str:
     return f'(voice_{take.voice.name}){settings}(utt.save.wave (utt.synth (Utterance Text "{quoted}")) "{file}" \'riff)'
 
 
-def _finish(take: Take, samples: NDArray[np.int16], sample_rate: int) -> NDArray[np.float32]:
+def _finish(take: SpeechRequest, samples: NDArray[np.int16], sample_rate: int) -> NDArray[np.float32]:
     """The wave at 16 kHz with its formants moved."""
     if samples.size < SHORTEST_SECONDS * sample_rate or np.abs(samples.astype(np.int32)).max() < QUIETEST:
         raise AudioError(

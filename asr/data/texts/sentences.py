@@ -10,8 +10,8 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Final
 
-from asr.data.synthetic import numbers
-from asr.data.synthetic.templates import ready_templates
+from asr.data.texts import number_phrases
+from asr.data.texts.sentence_templates import ready_templates
 from asr.errors import SettingsError
 from asr.text.numbers import DIGITS
 
@@ -104,7 +104,7 @@ class _Sentences:
             "sentence": lambda: next(free_in_turn),
             "words": lambda: self._words(generator.randint(1, MAX_WORDS)),
             "word": self._lone,
-            "numbers": lambda: numbers.anything(generator),
+            "numbers": lambda: number_phrases.anything(generator),
             "spelled": self._spelled,
         }
         self.made: dict[str, Callable[[], str]] = {
@@ -112,21 +112,21 @@ class _Sentences:
             "words": lambda: self._words(generator.randint(1, 4)),
             "name": lambda: generator.choice(self.names),
             "sentence": lambda: generator.choice(free) if free else self._words(4),
-            "number": lambda: numbers.number_in_words(generator.randint(1, 100), generator),
-            "small": lambda: numbers.number_in_words(generator.randint(1, 12), generator),
-            "big": lambda: numbers.number(generator),
+            "number": lambda: number_phrases.number_in_words(generator.randint(1, 100), generator),
+            "small": lambda: number_phrases.number_in_words(generator.randint(1, 12), generator),
+            "big": lambda: number_phrases.number(generator),
             "digit": lambda: generator.choice(DIGITS),
-            "digits": lambda: numbers.digits(generator, 3),
-            "letter": lambda: numbers.letter(generator),
-            "letters": lambda: numbers.letters(generator, 3),
-            "time": lambda: numbers.time(generator),
-            "date": lambda: numbers.date(generator),
-            "year": lambda: numbers.year(generator),
-            "ordinal": lambda: numbers.ordinal(generator),
-            "percent": lambda: numbers.percent(generator),
-            "degrees": lambda: numbers.degrees(generator),
-            "decimal": lambda: numbers.decimal(generator),
-            "money": lambda: numbers.money(generator),
+            "digits": lambda: number_phrases.digits(generator, 3),
+            "letter": lambda: number_phrases.letter(generator),
+            "letters": lambda: number_phrases.letters(generator, 3),
+            "time": lambda: number_phrases.time(generator),
+            "date": lambda: number_phrases.date(generator),
+            "year": lambda: number_phrases.year(generator),
+            "ordinal": lambda: number_phrases.ordinal(generator),
+            "percent": lambda: number_phrases.percent(generator),
+            "degrees": lambda: number_phrases.degrees(generator),
+            "decimal": lambda: number_phrases.decimal(generator),
+            "money": lambda: number_phrases.money(generator),
         }
 
     def _in_turn(self, items: Sequence[str]) -> Iterator[str]:
@@ -215,7 +215,7 @@ class _Sentences:
         word = self.generator.choice((self._word, self._word, self.made["name"]))()
         plain = word.replace("'", "").replace(" ", "")
         if not 3 <= len(plain) <= _LONGEST_SPELLED:
-            return numbers.letters(self.generator)
+            return number_phrases.letters(self.generator)
         letters = " ".join(plain)
         if self.generator.random() < 0.2:  # people say a double letter so, or each of the two
             letters = re.sub(r"\b([a-z]) \1\b", r"double \1", letters)

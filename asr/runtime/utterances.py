@@ -22,7 +22,7 @@ _MARGIN = round(MARGIN_SECONDS * SAMPLE_RATE)
 
 
 @dataclass(frozen=True, eq=False)
-class Utterance:
+class SpeechPart:
     """A part of a recording as the model hears it."""
 
     wave: NDArray[np.float32]
@@ -31,13 +31,13 @@ class Utterance:
     """Of that, speech and sound: how much text there may be."""
 
 
-def find_utterance(wave: NDArray[np.float32], silence_seconds: float) -> Utterance | None:
+def find_utterance(wave: NDArray[np.float32], silence_seconds: float) -> SpeechPart | None:
     """All that is said in a wave (N,) at 16 kHz, in silence, as one utterance; None where nobody speaks."""
     found = find_speech(wave)
     return None if found is None else _utterance(wave, found[0] - _MARGIN, found[1] + _MARGIN, silence_seconds)
 
 
-def find_utterances(wave: NDArray[np.float32], silence_seconds: float) -> Iterator[Utterance]:
+def find_utterances(wave: NDArray[np.float32], silence_seconds: float) -> Iterator[SpeechPart]:
     """The same in utterances, in order, with at most ``LONGEST_SECONDS`` of speech and sound in each.
 
     Longer speech is parted at its longest pause until no part is longer, and where it has no pause at the quietest
@@ -62,6 +62,6 @@ def find_utterances(wave: NDArray[np.float32], silence_seconds: float) -> Iterat
                 yield _utterance(wave, start + begin, start + finish, silence_seconds)
 
 
-def _utterance(wave: NDArray[np.float32], start: int, end: int, silence_seconds: float) -> Utterance:
+def _utterance(wave: NDArray[np.float32], start: int, end: int, silence_seconds: float) -> SpeechPart:
     silence = round(silence_seconds * SAMPLE_RATE)
-    return Utterance(np.pad(excerpt(wave, start, end), silence), (end - start) / SAMPLE_RATE)
+    return SpeechPart(np.pad(excerpt(wave, start, end), silence), (end - start) / SAMPLE_RATE)

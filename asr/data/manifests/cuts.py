@@ -7,8 +7,8 @@ from typing import Any, Final, NamedTuple
 
 import soundfile
 
-from asr.data.lists.bounded import lines_of, number, parse_json, shown, string
-from asr.data.lists.utterance import NOBODY, Utterance, some
+from asr.data.manifests.bounded import lines_of, number, parse_json, shown, string
+from asr.data.manifests.utterance import NOBODY, Utterance, some
 from asr.errors import ManifestError
 
 CUT_SUFFIXES: Final = (".jsonl", ".jsonl.gz")

@@ -9,20 +9,30 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from asr.apps.before_after import Row, command_rows, listen_all, outcomes, transcribe_all, trials, word_row
-from asr.apps.material import SILENCE, Spoken, Takes, draw_texts, held_out_noise, read_takes, speak_texts, write_list
-from asr.apps.workplace import WorkFolder
-from asr.data.lists.utterance import some
+from asr.adaptation.comparison import Row, command_rows, listen_all, outcomes, transcribe_all, trials, word_row
+from asr.adaptation.material import (
+    SILENCE,
+    SyntheticSpeech,
+    Takes,
+    draw_texts,
+    held_out_noise,
+    read_takes,
+    speak_texts,
+    write_list,
+)
+from asr.adaptation.work_folder import WorkFolder
+from asr.data.manifests.utterance import some
 from asr.errors import BundleError, SettingsError
 
 if TYPE_CHECKING:
+    from asr.adaptation.attempts import AttemptAll
+    from asr.adaptation.fine_tuning import TrainingSet
     from asr.bundle import Bundle
     from asr.commands.network.network import Network
     from asr.commands.rejection import Rejection
-    from asr.data.lists.utterance import Utterance
+    from asr.data.manifests.utterance import Utterance
     from asr.data.synthetic.voices import Engine
     from asr.runtime.commander import Listener
-    from asr.training.adaptation import TrainingSet
 
 FORGETTING: Final = 100
 """Utterances of each real dev set on which it is measured what was forgotten."""
@@ -81,9 +91,10 @@ class Adapted:
 class Adaptation:
     """The work on a request. Making one refuses all that can be refused before anything long begins."""
 
-    def __init__(self, request: Request) -> None:
+    def __init__(self, request: Request, attempt_all: "AttemptAll") -> None:
+        from asr.adaptation.fine_tuning import training_set
         from asr.bundle import read_bundle
-        from asr.commands.grammar.grammar import read_grammars
+        from asr.commands.grammar.form import read_grammars
         from asr.commands.grammar.ready import find_grammar
         from asr.commands.network.network import compile_network
         from asr.data.synthetic.engines import INSTALL
@@ -91,9 +102,8 @@ class Adaptation:
         from asr.model.saved import load_model
         from asr.runtime.commander import Listener
         from asr.runtime.transcriber import Transcriber
-        from asr.training.adaptation import training_set
 
-        self.request = request
+        self.request, self._attempt_all = request, attempt_all
         self.start: Bundle = read_bundle(request.bundle)
         load_model(self.start)
         if request.out.exists() and not (request.out / "bundle.json").is_file():
@@ -111,7 +121,7 @@ class Adaptation:
                     f"more by --engines, or install more: {INSTALL}"
                 )
         self.rehearsed: TrainingSet = training_set(self.start)
-        self.takes: Takes | None = read_takes(request.recordings) if request.recordings else None
+        self.takes: Takes | None = read_takes(request.recordings, attempt_all) if request.recordings else None
         wanted = {
             "grammars": self.digests,
             "bundle": _digest(request.bundle / "weights.safetensors"),
@@ -162,7 +172,7 @@ class Adaptation:
         ]
 
     @cached_property
-    def speech(self) -> "dict[str, Spoken]":
+    def speech(self) -> "dict[str, SyntheticSpeech]":
         """What voices say, by split; no voice is in two."""
         settings = self.request.settings
         lists = [Path(source.manifest) for source in self.rehearsed.train]
@@ -188,7 +198,7 @@ class Adaptation:
 
     def learn(self) -> None:
         """Teach the model, unless the candidate has been written."""
-        from asr.training.adaptation import Material, config_of, fine_tune, plan_updates
+        from asr.adaptation.fine_tuning import Material, config_of, fine_tune, plan_updates
 
         if self._candidate.exists():
             return
@@ -244,7 +254,9 @@ class Adaptation:
         noise = self.noise["dev"]
         speech = [each for part in self.speech["dev"].parts for each in part]
         mixed = Noises([each for each in noise if each.speaker != SILENCE])
-        return calibrate(trials(listener, [*speech, *noise], mixed, self.request.settings.seed)).to_dict()
+        return calibrate(
+            trials(listener, [*speech, *noise], mixed, self.request.settings.seed, self._attempt_all)
+        ).to_dict()
 
     def measure_before(self) -> None:
         """How good the bundle is as it is; one that was never calibrated is calibrated with the same speech."""
@@ -297,10 +309,12 @@ class Adaptation:
         speech = [each for part in self.speech["test"].parts for each in part]
         own = self.takes.held_out if self.takes else []
         return {
-            SYNTHETIC: listen_all(listener, refusing, [*speech, *self.noise["test"]], "Synthetic voices"),
-            OWN: listen_all(listener, refusing, own, "Own takes"),
+            SYNTHETIC: listen_all(
+                listener, refusing, [*speech, *self.noise["test"]], "Synthetic voices", self._attempt_all
+            ),
+            OWN: listen_all(listener, refusing, own, "Own takes", self._attempt_all),
             "forgotten": {
-                str(path): transcribe_all(listener.transcriber, chosen, path.name)
+                str(path): transcribe_all(listener.transcriber, chosen, path.name, self._attempt_all)
                 for path, chosen in self._dev_sets.items()
             },
         }
@@ -308,7 +322,7 @@ class Adaptation:
     @cached_property
     def _dev_sets(self) -> "dict[Path, list[Utterance]]":
         """Some utterances, evenly chosen, of each dev set of the bundle's training."""
-        from asr.data.lists.manifest import read_manifest
+        from asr.data.manifests.manifest import read_manifest
 
         sets = {}
         for path in self.rehearsed.dev:

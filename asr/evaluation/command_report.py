@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from asr.commands.reading import Reading
-from asr.evaluation.commands import CommandRates, CommandReport, OtherSound, Outcome
+from asr.evaluation.command_scoring import CommandRates, CommandReport, OtherSound
+from asr.evaluation.outcome import Outcome
 from asr.evaluation.report import blank_figure, per_cent, save_figure
 from asr.evaluation.scoring import CONFIDENCE, Rate
-from asr.text.printable import printable
+from asr.printable import printable
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
