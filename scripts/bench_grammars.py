@@ -32,11 +32,12 @@ from recognisers import CommandEars, Heard, command_ears, outcome
 from asr.apps.failures import complain
 from asr.apps.listening import usable_noises
 from asr.bundle import DEFAULT_BUNDLE
-from asr.data.lists.manifest import read_manifest
-from asr.data.lists.utterance import Utterance
+from asr.data.manifests.manifest import read_manifest
+from asr.data.manifests.utterance import Utterance
 from asr.errors import AsrError, SettingsError
-from asr.evaluation.commands import Kind, Outcome, score_commands
+from asr.evaluation.command_scoring import score_commands
 from asr.evaluation.noise import Noises
+from asr.evaluation.outcome import Kind, Outcome
 from asr.evaluation.report import per_cent
 
 GRAMMARS = Path(__file__).resolve().parents[1] / "recipes" / "commands" / "unseen"

@@ -8,7 +8,7 @@ import pytest
 from conftest import ROOT
 from test_scripts import script
 
-from asr.commands.grammar.grammar import read_grammar
+from asr.commands.grammar.form import read_grammar
 from asr.commands.network.network import compile_network
 from asr.text.normaliser import Normaliser
 
