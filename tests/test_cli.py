@@ -128,6 +128,8 @@ def test_version(asr: Asr) -> None:
         (["transcribe", "a.wav", "--bem", "3"], "--beam"),
         (["transcribe", "a.wav", "--beam", "0"], "'--beam'"),
         (["transcribe", "a.wav", "--beam", "2", "--greedy"], "--beam and --greedy exclude each other"),
+        (["transcribe", "a.wav", "--false-accepts", "0.01"], "give some with --commands"),
+        (["mic", "--false-accepts", "0.01"], "give some with --commands"),
         (["evaluate", "a.tsv", "--limit", "3"], "--limit"),
         (["export", "run", "out", "--average", "0"], "'--average'"),
     ],

@@ -3,6 +3,7 @@
 import json
 import re
 from pathlib import Path
+from shutil import copytree
 
 import numpy as np
 import pytest
@@ -13,10 +14,11 @@ from typer.testing import CliRunner
 from asr.apps.cli import app
 from asr.audio.load import SAMPLE_RATE, load_audio
 from asr.bundle import DEFAULT_BUNDLE, record_rejection
+from asr.commands.evidence import MEASURES
 from asr.commands.grammar.form import read_grammar
 from asr.commands.network.network import compile_network
-from asr.commands.rejection import Rejection
-from asr.errors import AudioError, BundleError
+from asr.commands.rejection import OperatingPoint, Rejection
+from asr.errors import AudioError, BundleError, SettingsError
 from asr.runtime.commander import Commander, Listener
 from asr.runtime.transcriber import Transcriber
 
@@ -108,8 +110,6 @@ def test_a_bundle_that_was_never_calibrated_understands_nothing_yet(tiny: TinyMo
 
 
 def test_a_bundle_with_damaged_weights_of_evidence_is_refused(tiny: TinyModel, tmp_path: Path) -> None:
-    from shutil import copytree
-
     bundle = tmp_path / "bundle"
     copytree(tiny.bundle, bundle)
     record_rejection(bundle, {"weights": {}})
@@ -123,6 +123,22 @@ def test_the_default_bundle_says_where_its_threshold_is() -> None:
     assert point.false_accepts <= 0.05
     assert point.commands > 1000
     assert {"noise", "other speech", "half a command", "a command in longer speech"} <= set(point.by_kind)
+
+
+def test_as_strict_as_asked_for(tiny: TinyModel, tmp_path: Path) -> None:
+    bundle = tmp_path / "bundle"
+    copytree(tiny.bundle, bundle)
+    points = [OperatingPoint(threshold, 1 - threshold, 1 - threshold, 10, 10, {}) for threshold in (0.5, 0.7, 0.9)]
+    record_rejection(bundle, Rejection(dict.fromkeys(MEASURES, 0.0), 0.0, points[0], tuple(points[1:])).to_dict())
+    thresholds = [Commander.from_bundle(bundle, "yes-no").rejection.threshold]
+    thresholds += [Commander.from_bundle(bundle, "yes-no", false_accepts=x).rejection.threshold for x in (0.4, 0.2)]
+    assert thresholds == [0.5, 0.7, 0.9]
+    with pytest.raises(SettingsError, match=r"at most 0\.05: the calibration found thresholds for 0\.1000 and more"):
+        Commander.from_bundle(bundle, "yes-no", false_accepts=0.05)
+    result = CliRunner().invoke(
+        app, ["transcribe", "--bundle", str(bundle), "--commands", "yes-no", "--false-accepts", "0.05", str(SAMPLES)]
+    )
+    assert isinstance(result.exception, SettingsError)
 
 
 def test_json_of_a_command_and_of_a_refusal() -> None:

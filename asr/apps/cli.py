@@ -27,7 +27,17 @@ from asr.apps.data import data_app
 from asr.apps.evaluate import evaluate
 from asr.apps.failures import complain, show_tracebacks
 from asr.apps.main import main, transcribe_main
-from asr.apps.options import Beam, BundleFolder, Commands, Device, Greedy, Threads, chosen_width
+from asr.apps.options import (
+    Beam,
+    BundleFolder,
+    Commands,
+    Device,
+    FalseAccepts,
+    Greedy,
+    Threads,
+    check_false_accepts,
+    chosen_width,
+)
 from asr.apps.output import flush, need_output, open_standard_streams, say
 from asr.apps.prepare import prepare
 from asr.apps.record import record
@@ -124,6 +134,7 @@ def export(
 def mic(
     device: Device = None,
     commands: Commands = None,
+    false_accepts: FalseAccepts = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object a line, and all else aside.")] = False,
     beam: Beam = None,
     greedy: Greedy = False,
@@ -135,12 +146,13 @@ def mic(
     from asr.audio.microphone import device_named, microphone_blocks
 
     need_output()
+    check_false_accepts(false_accepts, commands)
     width, report = chosen_width(beam, greedy), partial(show, stderr=as_json)
     blocks = microphone_blocks(device_named(device), report=report)
     if commands:
         from asr.runtime.commander import Commander
 
-        commander = Commander.from_bundle(bundle, commands, width=width, threads=threads)
+        commander = Commander.from_bundle(bundle, commands, width=width, threads=threads, false_accepts=false_accepts)
         listen(blocks, commander.understand, show, line=json_line if as_json else command_line, report=report)
     else:
         from asr.runtime.transcriber import Transcriber

@@ -38,6 +38,7 @@ class Listening:
     commands: tuple[str, ...]
     width: int | None
     threads: int
+    false_accepts: float | None = None
 
     def begin(self) -> "Callable[[NDArray[np.float32]], tuple[Transcript, Understanding | None]]":
         """What hears a wave, as any speech or as a command."""
@@ -48,7 +49,9 @@ class Listening:
             return lambda wave: (transcriber.transcribe(wave), None)
         from asr.runtime.commander import Commander
 
-        commander = Commander.from_bundle(self.bundle, self.commands, width=self.width, threads=self.threads)
+        commander = Commander.from_bundle(
+            self.bundle, self.commands, width=self.width, threads=self.threads, false_accepts=self.false_accepts
+        )
 
         def understand(wave: "NDArray[np.float32]") -> "tuple[Transcript, Understanding | None]":
             understanding = commander.understand(wave)

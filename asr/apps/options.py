@@ -1,5 +1,6 @@
 """Options that several commands share."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -46,6 +47,17 @@ Commands = Annotated[
         "repeated.",
     ),
 ]
+FalseAccepts = Annotated[
+    float | None,
+    typer.Option(
+        "--false-accepts",
+        min=0.0,
+        max=1.0,
+        metavar="SHARE",
+        help="Reject so much that at most this share of other speech and noise is accepted as a command: 0.05, 0.02, "
+        "0.01 or 0.005, as far as the bundle's calibration goes. [default: the bundle's threshold]",
+    ),
+]
 Engines = Annotated[
     str | None,
     typer.Option(
@@ -65,6 +77,12 @@ def chosen_width(beam: int | None, greedy: bool) -> int | None:
     if greedy and beam is not None:
         raise typer.BadParameter("--beam and --greedy exclude each other; give one of them")
     return 1 if greedy else beam
+
+
+def check_false_accepts(share: float | None, commands: Sequence[str] | None) -> None:
+    """Raises BadParameter where ``--false-accepts`` is given without commands to accept."""
+    if share is not None and not commands:
+        raise typer.BadParameter("--false-accepts says how readily commands are accepted; give some with --commands")
 
 
 def chosen_engines(named: str | None) -> "tuple[Engine, ...] | None":

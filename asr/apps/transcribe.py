@@ -11,7 +11,17 @@ import typer
 
 from asr.apps.failures import Failure, complain, failure_of
 from asr.apps.listening import Listening
-from asr.apps.options import Beam, BundleFolder, Commands, Greedy, Jobs, Threads, chosen_width
+from asr.apps.options import (
+    Beam,
+    BundleFolder,
+    Commands,
+    FalseAccepts,
+    Greedy,
+    Jobs,
+    Threads,
+    check_false_accepts,
+    chosen_width,
+)
 from asr.apps.output import is_closed, need_output, put, say, say_json, show
 from asr.apps.understood import command_keys, command_text
 from asr.apps.workers import chosen_jobs, in_order
@@ -38,6 +48,7 @@ def transcribe(
     ],
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object a line.")] = False,
     commands: Commands = None,
+    false_accepts: FalseAccepts = None,
     beam: Beam = None,
     greedy: Greedy = False,
     bundle: BundleFolder = None,
@@ -64,7 +75,8 @@ def transcribe(
     however many there are; where standard input is among them, one hears all.
     """
     need_output()
-    listening = Listening(bundle, tuple(commands or ()), chosen_width(beam, greedy), threads)
+    check_false_accepts(false_accepts, commands)
+    listening = Listening(bundle, tuple(commands or ()), chosen_width(beam, greedy), threads, false_accepts)
     found = list(_find(files))
     known = [file for file in found if file is not None]
     column = max((len(printable(file)) for file in known), default=0) if sys.stdout.isatty() else 0

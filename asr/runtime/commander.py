@@ -124,15 +124,22 @@ class Commander:
         *,
         width: int | None = None,
         threads: int = 1,
+        false_accepts: float | None = None,
     ) -> "Commander":
         """Load the bundle in ``folder``, or the default one, and grammars by their paths or the names of ready ones.
+
+        ``false_accepts`` is the share (0..1) of other speech and sounds that may be taken for commands, one of those
+        that the bundle was calibrated for; without it the threshold is the bundle's own.
 
         Raises BundleError for a bundle that cannot be used, SettingsError for a grammar that cannot.
         """
         transcriber = Transcriber.from_bundle(folder, width=width, threads=threads)
         names = [commands] if isinstance(commands, str | os.PathLike) else commands
         grammars = read_grammars([find_grammar(os.fspath(name)) for name in names])
-        return cls(transcriber, compile_network(grammars, transcriber.bundle.normaliser))
+        commander = cls(transcriber, compile_network(grammars, transcriber.bundle.normaliser))
+        if false_accepts is not None:
+            commander.rejection = commander.rejection.at(false_accepts)
+        return commander
 
     @property
     def transcriber(self) -> Transcriber:
