@@ -1,7 +1,8 @@
 """Where somebody speaks in a recording: the one rule for what the model is given to hear.
 
-Everything that hears (transcription, commands, the microphone, measuring, calibrating) and everything that trains cuts
-recordings by this rule, so that silence and noise around speech are no part of what is said:
+Everything that hears (transcription, commands, the microphone, measuring, calibrating) cuts recordings by this rule, so
+that silence and noise around speech are no part of what is said. Training hears its recordings whole, between margins
+of drawn length, so that where speech begins is nothing to learn, and normalises by loud frames, as the bundle does:
 
 1. Samples below ``SOUND`` at both ends are no sound, and are not looked at.
 2. What is left is brought to one level by its loudest sample, and silero's model of voices says of each chunk of 32 ms
