@@ -1,10 +1,12 @@
 """The bundle that ships: that it is whole, small, says where it comes from, and obeys the founding sentences."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import onnx
 import pytest
+import yaml
 
 from asr.audio.load import SAMPLE_RATE, load_audio
 from asr.bundle import DEFAULT_BUNDLE, STAMP, read_bundle
@@ -12,6 +14,7 @@ from asr.data.manifests.manifest import read_manifest
 from asr.data.synthetic.speaking import speak
 from asr.data.synthetic.voices import find_voices, split_voices
 from asr.evaluation.scoring import score
+from asr.model.settings import ModelSettings
 from asr.runtime.transcriber import Transcriber
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -29,6 +32,15 @@ def test_it_is_whole_small_and_says_where_it_comes_from() -> None:
     assert bundle.provenance["commit"]
     assert "data/speech_commands" in bundle.provenance["config"]
     assert (DEFAULT_BUNDLE / "MODEL_CARD.md").is_file()
+
+
+def test_its_recipe_makes_one_like_it() -> None:
+    """So `further.yaml` can begin with its weights."""
+    bundle = read_bundle(DEFAULT_BUNDLE)
+    recipe = yaml.safe_load((ROOT / "recipes" / "commands" / "train.yaml").read_text(encoding="utf-8"))["model"]
+    assert replace(bundle.features, **recipe["features"]) == bundle.features
+    assert ModelSettings(**recipe["model"]) == ModelSettings.from_dict(dict(bundle.model))
+    assert recipe["margin_seconds"] == bundle.decoding.margin_seconds
 
 
 def test_it_says_which_tokenizer_it_was_made_with() -> None:
