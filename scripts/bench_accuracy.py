@@ -123,7 +123,7 @@ def introduction(
 
 
 def ratios(text: str) -> tuple[float, ...]:
-    """Decibels parted by commas; none of an empty text."""
+    """Decibels separated by commas; none of an empty text."""
     found = tuple(float(each) for each in text.split(",")) if text else ()
     if not all(map(math.isfinite, found)) or len(set(found)) < len(found):
         raise ValueError(text)

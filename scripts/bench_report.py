@@ -20,7 +20,7 @@ def heading() -> str:
 
 
 def table(columns: str, rows: Sequence[str]) -> str:
-    """A Markdown table; columns and the cells of each row are parted by " | "."""
+    """A Markdown table; columns and the cells of each row are separated by " | "."""
     return "\n".join([f"| {columns} |", "| --- " * len(columns.split(" | ")) + "|", *(f"| {row} |" for row in rows)])
 
 

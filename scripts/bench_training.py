@@ -79,7 +79,7 @@ def product_rate(size: int = 1024) -> float:
 
 
 def changed(model: ModelSettings, setting: str) -> ModelSettings:
-    """The model with ``name=number``, several parted by commas, in place of its own."""
+    """The model with ``name=number``, several separated by commas, in place of its own."""
     pairs = [pair.split("=") for pair in setting.split(",")]
     return replace(model, **{name: type(getattr(model, name))(value) for name, value in pairs})
 

@@ -30,7 +30,7 @@ class Sphinx:
         return self._decoder.lookup_word(word) is not None
 
     def learn(self, pronunciations: Mapping[str, str]) -> None:
-        """Add words, each said in phones parted by blanks; those that it knows stay as they are."""
+        """Add words, each said in phones separated by blanks; those that it knows stay as they are."""
         for word, phones in pronunciations.items():
             if not self.knows(word):
                 self._decoder.add_word(word, phones, False)

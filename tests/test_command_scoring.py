@@ -688,9 +688,9 @@ def test_evaluate_goes_on_past_bad_recordings_of_speech_and_noise(
     ("options", "status", "said"),
     [
         (["--snr", "12"], 2, "give the noise with --noise DIR"),
-        (["--noise", "noises", "--snr", "12,loud"], 2, "wanted decibels parted by commas"),
-        (["--noise", "noises", "--snr", ""], 2, "wanted decibels parted by commas"),
-        (["--noise", "noises", "--snr", "6,inf"], 2, "wanted decibels parted by commas"),
+        (["--noise", "noises", "--snr", "12,loud"], 2, "wanted decibels separated by commas"),
+        (["--noise", "noises", "--snr", ""], 2, "wanted decibels separated by commas"),
+        (["--noise", "noises", "--snr", "6,inf"], 2, "wanted decibels separated by commas"),
         (["--noise", "noises", "--snr", "6,12,6.0"], 2, "twice"),
         (["--noise", "absent"], 1, "no such file or folder"),
         (["--noise", "still"], 1, "none of its 1 recordings can be used as noise"),

@@ -1,4 +1,4 @@
-"""What a bundle is adapted with: synthetic speech, the person's own takes, and noise, parted by what each is for."""
+"""What a bundle is adapted with: synthetic speech, the person's own takes, and noise, separated by what each is for."""
 
 import hashlib
 import random

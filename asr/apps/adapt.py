@@ -36,7 +36,7 @@ def adapt(
         Path | None, typer.Option(metavar="DIR", help="Your own takes, as `asr commands record` files them.")
     ] = None,
     minutes: Annotated[float, typer.Option(help="How long to train; speaking and measuring come on top.")] = 10.0,
-    seed: Annotated[int, typer.Option(min=0, help="Another number draws other sentences and voices.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Random seed of sentences and voices.")] = 0,
     jobs: Annotated[
         int | None, typer.Option(min=1, help="How many voices speak at a time. [default: one a core]")
     ] = None,

@@ -39,8 +39,10 @@ def calibrate(
     ] = None,
     bundle: BundleFolder = None,
     grammars: Annotated[int, typer.Option(min=2, help="How many grammars to draw from each list's texts.")] = 16,
-    false_accepts: Annotated[float, typer.Option(help="The share of other sounds that may be taken.")] = 0.05,
-    seed: Annotated[int, typer.Option(help="Another number draws other grammars.")] = 0,
+    false_accepts: Annotated[
+        float, typer.Option(help="Maximum false-accept rate: the share of other sounds that may be accepted.")
+    ] = 0.05,
+    seed: Annotated[int, typer.Option(help="Random seed of the grammars.")] = 0,
 ) -> None:
     """Find when to refuse a command, for any grammar, and keep it in the bundle.
 

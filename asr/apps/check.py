@@ -34,7 +34,7 @@ def check(
         Path | None, typer.Option(metavar="FILE", help="Draw the grammar into this .html or .svg file.")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
-    seed: Annotated[int, typer.Option(help="Another number draws other examples.")] = 0,
+    seed: Annotated[int, typer.Option(help="Random seed of the examples.")] = 0,
 ) -> None:
     """Count the sentences of grammars and say what can go wrong with them.
 

@@ -49,7 +49,7 @@ def show(
         typer.Option(metavar="FILE", help="Check against these tokens and a model of default settings instead."),
     ] = None,
     samples: Annotated[int, typer.Option(min=0, help="How many utterances to draw for show.")] = 6,
-    seed: Annotated[int, typer.Option(help="Another number draws other utterances.")] = 0,
+    seed: Annotated[int, typer.Option(help="Random seed of the utterances.")] = 0,
     open_page: Annotated[bool, typer.Option("--open", help="Open the page in the browser.")] = False,
 ) -> None:
     """Make a page about lists of recordings: what they hold, and what looks wrong.

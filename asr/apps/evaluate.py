@@ -47,7 +47,7 @@ def evaluate(
     ] = None,
     snr: Annotated[
         str | None,
-        typer.Option("--snr", metavar="DB,DB", help="How far the noise is below the speech. [default: 24,18,12,6]"),
+        typer.Option("--snr", metavar="DB,DB", help="Signal-to-noise ratios in decibels. [default: 24,18,12,6]"),
     ] = None,
     out: Annotated[
         Path | None,

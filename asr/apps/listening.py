@@ -75,7 +75,7 @@ def chosen_ratios(noise: Path | None, snr: str | None) -> tuple[float, ...]:
     except ValueError:
         ratios = ()
     if not ratios or not all(map(math.isfinite, ratios)):
-        raise typer.BadParameter(f"--snr {snr!r}: wanted decibels parted by commas, as in 24,18,12,6")
+        raise typer.BadParameter(f"--snr {snr!r}: wanted decibels separated by commas, as in 24,18,12,6")
     if len(set(ratios)) < len(ratios):
         raise typer.BadParameter(f"--snr {snr!r}: the same ratio stands there twice; give each once")
     return ratios

@@ -25,7 +25,7 @@ def synthesize(
     hours: Annotated[float | None, typer.Option(help="How much speech to make; or:")] = None,
     utterances: Annotated[int | None, typer.Option(min=1, help="How many recordings to make.")] = None,
     voices: Annotated[str, typer.Option(help="train, dev or test; no voice is in two of them.")] = "train",
-    seed: Annotated[int, typer.Option(help="Another number draws other sentences, voices, rates and pitches.")] = 0,
+    seed: Annotated[int, typer.Option(help="Random seed of sentences, voices, rates and pitches.")] = 0,
     jobs: Annotated[
         int | None, typer.Option(min=1, help="How many to speak at a time. [default: one for each core]")
     ] = None,

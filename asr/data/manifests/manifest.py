@@ -166,7 +166,7 @@ def _read_table(path: Path) -> Iterator[tuple[int, Utterance]]:
     if missing := [column for column in _COLUMNS if column not in columns]:
         raise ManifestError(
             f"{path}:1: found the columns {some(columns)}, missing {', '.join(missing)}; "
-            "wanted a header with path, speaker and text, parted by tabs"
+            "wanted a header with path, speaker and text, separated by tabs"
         )
     if len(set(columns)) < len(columns):
         raise ManifestError(f"{path}:1: a column is named twice in {some(columns)}")
@@ -176,7 +176,7 @@ def _read_table(path: Path) -> Iterator[tuple[int, Utterance]]:
         cells = line.split("\t")
         if len(cells) != len(columns):
             raise ManifestError(
-                f"{path}:{number}: found {len(cells)} cells, wanted {len(columns)} as in the header, parted by tabs"
+                f"{path}:{number}: found {len(cells)} cells, wanted {len(columns)} as in the header, separated by tabs"
             )
         row = dict(zip(columns, cells, strict=True))
         try:
