@@ -39,7 +39,7 @@ def sentences(
         typer.Argument(help="Manifests or .txt files whose words are mixed in. [default: the commands]"),
     ] = None,
     count: Annotated[int, typer.Option(min=1, help="How many sentences.")] = 14_000,
-    seed: Annotated[int, typer.Option(help="Another number gives other sentences.")] = 0,
+    seed: Annotated[int, typer.Option(help="Random seed of the sentences.")] = 0,
     words: Annotated[Path | None, typer.Option(help="A .txt file of words, one a line, common ones first.")] = None,
     names: Annotated[Path | None, typer.Option(help="A .txt file of names of people and places, one a line.")] = None,
     free: Annotated[

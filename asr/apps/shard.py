@@ -25,7 +25,7 @@ def shard(
         Form, typer.Option(help="opus: a tenth of the size, what is heard stays; flac: every bit of 16 stays.")
     ] = Form.opus,
     per_shard: Annotated[int, typer.Option(min=1, help="Utterances a shard.")] = 1000,
-    seed: Annotated[int, typer.Option(min=0, help="Another number gives another order.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Random seed of the order.")] = 0,
     jobs: Annotated[int | None, typer.Option(min=1, help="How many to write at a time. [default: one a core]")] = None,
     bad_share: Annotated[
         float, typer.Option(min=0.0, max=1.0, help="Share of utterances that may be unreadable before it stops.")
