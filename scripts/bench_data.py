@@ -133,7 +133,7 @@ def gathered(manifests: Sequence[Path], settings: BatchSettings, count: int) -> 
     with tempfile.TemporaryDirectory() as folder:
         paths = manifests or [noise_corpus(Path(folder), 1.5 * count * settings.seconds / 60, lines)]
         utterances = [utterance for path in paths for utterance in read_manifest(path)]
-        waves = Waves(utterances, float(sys.maxsize), "recordings")
+        waves = Waves(utterances, float(sys.maxsize))
     speller = TargetMaker(tokenizer, with_phonemes)
     speller.learn(utterances)
     plan = plan_epoch(waves.lengths, [0] * len(waves), [1.0], settings, 0, 0)

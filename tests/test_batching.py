@@ -1,10 +1,12 @@
 """Which utterances meet in which batch, and what the batches hold."""
 
-import io
 import itertools
+import pickle
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,6 @@ import soundfile
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from rich.console import Console
 
 from asr.audio.load import SAMPLE_RATE, load_audio
 from asr.data.augmentation.augmenter import AugmentationSettings, Augmenter
@@ -211,7 +212,7 @@ def example(*parts: int) -> Example[int]:
 
 
 def dataset_of(utterances: list[Utterance], *batch: Example[int], **options: Any) -> SpeechDataset:
-    return SpeechDataset(Waves(utterances, 1.0, "test"), targets(), [batch], **options)
+    return SpeechDataset(Waves(utterances, 1.0), targets(), [batch], **options)
 
 
 def equal(one: Batch, other: Batch) -> bool:
@@ -231,7 +232,7 @@ def test_a_batch_holds_the_recordings_padded_with_zeros(utterances: list[Utteran
 
 
 def test_a_joined_example_is_its_parts_one_after_the_other(utterances: list[Utterance]) -> None:
-    waves = Waves(utterances, 1.0, "test")
+    waves = Waves(utterances, 1.0)
     batch = SpeechDataset(waves, targets(), [[example(2, 0, 1), example(3)]])[0]
     assert batch.texts == ["word2 word0 word1", "word3"]
     assert batch.ids == ["u2+u0+u1", "u3"]
@@ -248,7 +249,7 @@ def test_a_joined_example_is_its_parts_one_after_the_other(utterances: list[Utte
 
 def test_what_says_nothing_leaves_no_gap_in_the_text(utterances: list[Utterance]) -> None:
     silent = [Targets("u0", "", (), ()), *targets()[1:]]
-    assert SpeechDataset(Waves(utterances, 1.0, "test"), silent, [[example(0, 1, 0)]])[0].texts == ["word1"]
+    assert SpeechDataset(Waves(utterances, 1.0), silent, [[example(0, 1, 0)]])[0].texts == ["word1"]
 
 
 def test_background_says_nothing(utterances: list[Utterance]) -> None:
@@ -266,7 +267,7 @@ def test_background_says_nothing(utterances: list[Utterance]) -> None:
 
 
 def test_the_same_number_gives_the_same_batch_whoever_asks_and_when(utterances: list[Utterance]) -> None:
-    waves = Waves(utterances, 1.0, "test")
+    waves = Waves(utterances, 1.0)
     plan = [[example(0), example(1, 2)], [example(3), example()], [example(4, 5)]]
     noises = [np.random.default_rng(1).standard_normal(9000, dtype=np.float32)]
 
@@ -331,8 +332,8 @@ def test_examples_may_be_without_end() -> None:
 
 
 def test_recordings_that_are_not_held_are_read_again_and_are_the_same(utterances: list[Utterance]) -> None:
-    held, read = Waves(utterances, 1.0, "test"), Waves(utterances, 0.0, "test")
-    partly = Waves(utterances, 10_000 / SAMPLE_RATE / 3600, "test")
+    held, read = Waves(utterances, 1.0), Waves(utterances, 0.0)
+    partly = Waves(utterances, 10_000 / SAMPLE_RATE / 3600)
     assert held.lengths == read.lengths == partly.lengths == [3200 + 1600 * n for n in range(6)]
     for index in range(len(held)):
         np.testing.assert_array_equal(held[index], read[index])
@@ -350,24 +351,69 @@ def test_recordings_that_are_not_held_are_read_again_and_are_the_same(utterances
 def test_training_hears_the_samples_that_transcription_hears(tmp_path: Path, hold_hours: float) -> None:
     every = np.arange(-32_768, 32_768).astype(np.int16)
     soundfile.write(tmp_path / "all.wav", every, SAMPLE_RATE, subtype="PCM_16")
-    waves = Waves([Utterance("all", tmp_path / "all.wav", "-", "")], hold_hours, "")
+    waves = Waves([Utterance("all", tmp_path / "all.wav", "-", "")], hold_hours)
     np.testing.assert_array_equal(waves[0], load_audio(tmp_path / "all.wav"))
 
 
-@pytest.mark.parametrize("terminal", [True, False])
-def test_reading_shows_a_bar_on_a_terminal_only(
-    terminal: bool, utterances: list[Utterance], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    shown = io.StringIO()
-    monkeypatch.setattr("asr.data.batches.waves.Console", lambda stderr: Console(file=shown, force_terminal=terminal))
-    Waves(utterances, 1.0, "training set")
-    assert ("Reading training set" in shown.getvalue()) is terminal
+def test_nothing_is_decoded_before_it_is_wanted(utterances: list[Utterance]) -> None:
+    """Lengths are those of the list, or of the header; a list that errs spoils nothing."""
+    known = [replace(each, seconds=seconds) for each, seconds in zip(utterances, (0.1, 5.0), strict=False)]
+    known.append(Utterance("gone", utterances[0].path.with_name("gone.wav"), "-", "", seconds=1.0))
+    waves = Waves(known, 1.0)
+    assert waves.lengths == [1600, 80_000, 16_000]
+    assert len(waves[0]) == 3200
+    assert len(waves[1]) == 4800
+    with pytest.raises(AudioError, match=r"gone\.wav"):
+        waves[2]
+    part = replace(utterances[3], start=0.1)
+    assert Waves([part], 0.0).lengths == [len(Waves([part], 0.0)[0])]
+
+
+def test_what_a_fork_decodes_all_have_and_a_copy_reads_for_itself(utterances: list[Utterance]) -> None:
+    waves = Waves(utterances, 1.0)
+    with ProcessPoolExecutor(1, get_context("fork"), _lent.append, (waves,)) as pool:
+        lengths = list(pool.map(_length_in_fork, range(5)))
+    copied = pickle.loads(pickle.dumps(waves))
+    for utterance in utterances[:5]:
+        utterance.path.unlink()
+    assert [len(waves[index]) for index in range(5)] == lengths
+    assert len(copied[5]) == len(waves[5])
+    with pytest.raises(AudioError):
+        copied[0]
+
+
+_lent: list[Waves] = []
+
+
+def _length_in_fork(index: int) -> int:
+    return len(_lent[-1][index])
+
+
+def test_what_cannot_be_read_is_left_out_and_named(utterances: list[Utterance]) -> None:
+    """Rows as if it had not been there: the others are heard as they were."""
+    rows = [example(0, 1), example(2), example(3, 4, 5)]
+    whole = dataset_of(utterances, *rows)[0]
+    for number in (2, 4):
+        utterances[number].path.write_bytes(b"RIFF")
+    utterances = [replace(each, seconds=0.5) for each in utterances]
+    batch = dataset_of(utterances, *rows)[0]
+    assert batch.ids == ["u0+u1", "u3+u5"]
+    assert batch.texts == ["word0 word1", "word3 word5"]
+    assert batch.seeds.tolist() == whole.seeds[[0, 2]].tolist()
+    torch.testing.assert_close(batch.waves[0], whole.waves[0, : batch.waves.shape[1]])
+    assert [name for name in ("2.wav", "4.wav") if any(name in each for each in batch.left_out)] == ["2.wav", "4.wav"]
+    assert len(batch.left_out) == 2
+    silent = dataset_of(utterances, example(4, 2))[0]
+    assert (silent.ids, silent.texts, silent.token_lengths.tolist()) == ([""], [""], [0])
+    assert not silent.waves.any()
+    assert len(silent.left_out) == 2
+    assert not whole.left_out
 
 
 @pytest.mark.parametrize("hours", [-1.0, float("nan")])
 def test_hours_to_hold_that_are_no_amount_are_refused(utterances: list[Utterance], hours: float) -> None:
     with pytest.raises(SettingsError, match="hold_hours"):
-        Waves(utterances, hours, "test")
+        Waves(utterances, hours)
 
 
 def test_background_meets_speech() -> None:

@@ -30,7 +30,7 @@ from asr.training.checkpoints import (
 from asr.training.data_module import SpeechData
 from asr.training.dry_run import estimate
 from asr.training.module import SpeechModule
-from asr.training.progress import Curves, Remaining, SetUpFirst, Throughput
+from asr.training.progress import Curves, LeftOut, Remaining, SetUpFirst, Throughput
 from asr.training.rate_finder import find_rate
 
 _OWN = ("logger", "barebones", "reload_dataloaders_every_n_epochs", "use_distributed_sampler")
@@ -127,7 +127,7 @@ class TrainCommand(LightningCLI):
         )
         if chosen["enable_checkpointing"] is not False and not chosen["fast_dev_run"]:
             callbacks += [EpochCheckpoints(run), rescue]
-        callbacks += [Throughput(), Curves(run)]
+        callbacks += [Throughput(), Curves(run), LeftOut(run)]
         if chosen["enable_progress_bar"] is not False:
             callbacks += [Remaining(), TQDMProgressBar(refresh_rate=1 if sys.stderr.isatty() else 50)]
         return super().instantiate_trainer(

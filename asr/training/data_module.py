@@ -66,6 +66,7 @@ class SpeechData(lightning.LightningDataModule):
     Speakers may not be shared by train and dev. ``phonemes`` adds targets for the auxiliary phoneme loss: ``auto``
     where espeak-ng is installed, ``on`` refuses to run without it, ``off``. ``impulses`` are recorded responses of
     rooms, and ``simulated_rooms`` so many more are computed, for reverberation.
+    Recordings are decoded when they are first wanted, and one that cannot be is left out and named in the batch;
     ``hold_hours`` of each split are kept decoded in memory. With ``stream``, the training set is not held but read as
     it goes from folders of shards, on a disk or at any URL of fsspec; an epoch is then ``stream_hours`` of audio long,
     for all processes together, or with 0 once through everything. Where several processes train together, each takes
@@ -126,7 +127,7 @@ class SpeechData(lightning.LightningDataModule):
         self._ready = False
 
     def setup(self, stage: str | None = None) -> None:
-        """Read the manifests, check them against each other, and decode what is to be held."""
+        """Read the manifests and check them against each other."""
         if self._ready:
             return
         self._speller = TargetMaker(self.tokenizer, self.with_phonemes)
@@ -137,8 +138,8 @@ class SpeechData(lightning.LightningDataModule):
         else:
             self._hold([read_manifest(Path(source.manifest)) for source in self.sources], dev)
         self._dev_targets = self._targets(dev)
-        self._dev = Waves(dev, self.hold_hours, "dev set")
-        noises = Waves([u for path in self.noise for u in read_manifest(path)], self.hold_hours, "noises")
+        self._dev = Waves(dev, self.hold_hours)
+        noises = Waves([u for path in self.noise for u in read_manifest(path)], self.hold_hours)
         self._noises: list[NDArray[np.float32]] = [noises[i] for i in range(len(noises)) if noises.lengths[i]]
         for number in range(self.made_noises):
             make = made_tones if number % 2 else made_noise
@@ -205,7 +206,7 @@ class SpeechData(lightning.LightningDataModule):
             for share in balanced([utterance.text for utterance in utterances], source.balance)
         ]
         self._train_targets = self._targets(together)
-        self._train = Waves(together, self.hold_hours, "training set")
+        self._train = Waves(together, self.hold_hours)
 
     def _targets(self, utterances: Sequence[Utterance]) -> list[Targets]:
         self._speller.learn(utterances)

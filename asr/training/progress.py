@@ -1,5 +1,6 @@
 """What is told of a run while it goes: minutes left, throughput, the share of time that data was waited for."""
 
+import logging
 import math
 import time
 from contextlib import suppress
@@ -14,6 +15,12 @@ from torch import Tensor
 from asr.audio.load import SAMPLE_RATE
 from asr.data.batches.dataset import Batch
 from asr.errors import AsrError
+from asr.printable import printable
+
+LEFT_OUT = "left_out.txt"
+"""The file in a run's folder that lists recordings that could not be read."""
+
+_log = logging.getLogger(__name__)
 
 _REDRAWN_AFTER = 60.0  # seconds
 
@@ -133,6 +140,35 @@ class Curves(Callback):
                 logger.save()
             draw_curves(self._run)
         self._drawn_at = time.monotonic()
+
+
+class LeftOut(Callback):
+    """Names each recording that could not be read, once, and lists what is wrong with it in ``left_out.txt``."""
+
+    def __init__(self, run: Path) -> None:
+        self._path = run / LEFT_OUT
+        self._named: set[str] = set()
+
+    def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Batch, batch_idx: int) -> None:
+        """Look at what the batch lacks."""
+        self._note(batch)
+
+    def on_validation_batch_start(
+        self, trainer: Trainer, pl_module: LightningModule, batch: Batch, batch_idx: int, dataloader_idx: int = 0
+    ) -> None:
+        """The same for the dev set."""
+        self._note(batch)
+
+    def _note(self, batch: Batch) -> None:
+        new = [each for each in batch.left_out if each not in self._named]
+        self._named.update(new)
+        for reason in new:
+            _log.warning(
+                "%s; it is left out (%d so far, listed in %s)", printable(reason), len(self._named), self._path
+            )
+        if new:
+            with self._path.open("a", encoding="utf-8") as file:  # by several processes, a line each at once
+                file.write("".join(f"{printable(reason)}\n" for reason in new))
 
 
 class SetUpFirst(Callback):

@@ -15,11 +15,13 @@ from asr.data.augmentation.augmenter import Augmenter, excerpt
 from asr.data.batches.batching import Example, rows_of
 from asr.data.batches.targets import Targets
 from asr.data.batches.waves import Waves
+from asr.errors import AudioError, ManifestError
 
 Wave = NDArray[np.float32]
 Part = TypeVar("Part")
 
 _LONGEST_JOIN_GAP = 0.2  # seconds; the clips bring silence of their own
+_MOMENT = SAMPLE_RATE // 4
 
 
 class Batch(NamedTuple):
@@ -36,6 +38,7 @@ class Batch(NamedTuple):
     seeds: Tensor  # (B,) for the augmentation of each row
     again: bool = False  # rows that another process learns from too, at an epoch's end; they count nothing
     window: Tensor | None = None  # (2,) what counts in all batches of its update, where there are several
+    left_out: Sequence[str] = ()  # what is wrong with recordings that should have been in it
 
     @property
     def counts(self) -> Tensor:
@@ -63,21 +66,27 @@ class Changes:
 
 def make_batch(
     rows: Sequence[tuple[int, Example[Part]]],
-    wave_of: Callable[[Part], Wave],
+    wave_of: Callable[[Part], Wave | None],
     targets_of: Callable[[Part], Targets],
     noises: Sequence[Wave],
     seed: Sequence[int],
 ) -> Batch:
     """The batch of some examples with their numbers in it; ``seed`` and its number alone decide what is drawn for one.
 
-    So a row is the same whichever process makes it, and whatever else is in the batch.
+    So a row is the same whichever process makes it, and whatever else is in the batch. Parts without a wave are left
+    out, and examples without any part that has one; where none is left, a moment of silence stands for all.
     """
-    waves, seeds = [], []
+    waves, seeds, targets = [], [], []
     for number, example in rows:
         rng = np.random.default_rng([*seed, number])
-        seeds.append(int(rng.integers(2**63)))
-        waves.append(_wave(example, wave_of, noises, rng))
-    targets = [[targets_of(part) for part in example.parts] for _, example in rows]
+        row_seed = int(rng.integers(2**63))
+        spoken = [(part, wave) for part in example.parts if (wave := wave_of(part)) is not None]
+        if spoken or not example.parts:
+            seeds.append(row_seed)
+            waves.append(_joined([wave for _, wave in spoken], example.duration, noises, rng))
+            targets.append([targets_of(part) for part, _ in spoken])
+    if not waves:
+        seeds, waves, targets = [0], [np.zeros(_MOMENT, np.float32)], [[]]
     tokens = [[token for target in row for token in target.tokens] for row in targets]
     phonemes = [[phoneme for target in row for phoneme in target.phonemes] for row in targets]
     return Batch(
@@ -93,7 +102,8 @@ def make_batch(
 class SpeechDataset(Dataset[Batch]):
     """One epoch's batches by number. The same seed, epoch and number give the same batch, whoever asks and when.
 
-    Of several processes each gets its rows of every batch. ``changes`` are for training; without them the recordings
+    Of several processes each gets its rows of every batch. Recordings that cannot be read are left out, and the batch
+    says why. ``changes`` are for training; without them the recordings
     come as they are.
     """
 
@@ -126,20 +136,28 @@ class SpeechDataset(Dataset[Batch]):
         """The rows of batch ``number`` of the epoch that are this process's."""
         examples, (process, processes) = self.plan[number], self.process
         rows = rows_of(examples, process, processes)
-        batch = make_batch(rows, self.waves.__getitem__, self.targets.__getitem__, self.noises, (*self.seed, number))
-        batch = batch._replace(again=process >= len(examples))
+        left_out: list[str] = []
+
+        def wave_of(part: int) -> Wave | None:
+            try:
+                return self.waves[part]
+            except (AudioError, ManifestError) as error:
+                left_out.append(str(error))
+                return None
+
+        batch = make_batch(rows, wave_of, self.targets.__getitem__, self.noises, (*self.seed, number))
+        batch = batch._replace(again=process >= len(examples), left_out=left_out)
         return self.changes(batch) if self.changes else batch
 
 
-def _wave(
-    example: Example[Part], wave_of: Callable[[Part], Wave], noises: Sequence[Wave], rng: np.random.Generator
-) -> Wave:
-    if not example.parts:
-        return _background(round(example.duration * SAMPLE_RATE), noises, rng)
-    pieces = [wave_of(example.parts[0])]
-    for part in example.parts[1:]:
+def _joined(spoken: Sequence[Wave], duration: float, noises: Sequence[Wave], rng: np.random.Generator) -> Wave:
+    """The waves one after the other with short gaps; background of at most ``duration`` seconds where there is none."""
+    if not spoken:
+        return _background(round(duration * SAMPLE_RATE), noises, rng)
+    pieces = [spoken[0]]
+    for wave in spoken[1:]:
         gap = int(rng.uniform(0, _LONGEST_JOIN_GAP) * SAMPLE_RATE)
-        pieces += [np.zeros(gap, dtype=np.float32), wave_of(part)]
+        pieces += [np.zeros(gap, dtype=np.float32), wave]
     return np.concatenate(pieces)
 
 

@@ -158,6 +158,7 @@ def _utterance(cut: Any, member: Member | None) -> Utterance:
         text=string(spoken.text, f"the text of cut {name!r}"),
         start=number(cut.start, f"the start of cut {name!r}"),
         duration=None if whole else number(cut.duration, f"the duration of cut {name!r}"),
+        seconds=number(cut.duration, f"the duration of cut {name!r}"),
         packed=None if member is None else (member.offset, member.size),
     )
 

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -20,9 +20,10 @@ _LINES_AT_MOST: Final = 3
 class Utterance:
     """A stretch of a recording and what is said in it.
 
-    ``start`` and ``duration`` are in seconds; without a duration it goes on to the recording's end. An empty ``text``
-    means that nothing is said. ``speaker`` is ``-`` where there is none or the name is not known. ``packed`` is the
-    offset and the size in bytes of the recording's file inside the tar ``path``, where it is kept in one.
+    ``start`` and ``duration`` are in seconds; without a duration it goes on to the recording's end. ``seconds`` is how
+    long it lasts by its list, where that says so: for plans, it cuts nothing. An empty ``text`` means that nothing is
+    said. ``speaker`` is ``-`` where there is none or the name is not known. ``packed`` is the offset and the size in
+    bytes of the recording's file inside the tar ``path``, where it is kept in one.
 
     Raises:
         ManifestError: the id or speaker is empty, the start negative, the duration or the packed size not positive.
@@ -34,6 +35,7 @@ class Utterance:
     text: str
     start: float = 0.0
     duration: float | None = None
+    seconds: float | None = field(default=None, compare=False)
     packed: tuple[int, int] | None = None
 
     def __post_init__(self) -> None:
@@ -47,6 +49,8 @@ class Utterance:
             raise ManifestError(f"{self.id}: it starts at {self.start} s; wanted 0 or more")
         if self.duration is not None and not (math.isfinite(self.duration) and self.duration > 0):
             raise ManifestError(f"{self.id}: it lasts {self.duration} s; wanted more than 0")
+        if self.seconds is not None and not (math.isfinite(self.seconds) and self.seconds >= 0):
+            raise ManifestError(f"{self.id}: its list says that it lasts {self.seconds} s; wanted 0 or more")
         if self.packed is not None and not (self.packed[0] >= 0 and self.packed[1] > 0):
             raise ManifestError(
                 f"{self.id}: it is packed as {self.packed[1]} bytes at {self.packed[0]}; wanted some bytes from 0 up"
