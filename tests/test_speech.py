@@ -147,7 +147,7 @@ def test_in_every_recording_of_a_person_somebody_speaks() -> None:
 @pytest.mark.parametrize("kind", SOUNDS)
 def test_in_other_sounds_nobody_does(transcriber: Transcriber, kind: str) -> None:
     assert find_speech(SOUNDS[kind]) is None
-    assert transcriber.transcribe(SOUNDS[kind]) == Transcript("", 0.0, len(SOUNDS[kind]) / SAMPLE_RATE, (), ())
+    assert transcriber.transcribe(SOUNDS[kind]) == Transcript("", 0.0, len(SOUNDS[kind]) / SAMPLE_RATE, (), (), ())
 
 
 def test_in_real_noise_hardly_anybody_does() -> None:
