@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from asr.audio.load import SAMPLE_RATE
 from asr.search.hypothesis import Hypothesis
@@ -50,6 +50,18 @@ class Transcript:
     tokens: tuple[str, ...]
     words: tuple[Word, ...]
     segments: tuple[TranscriptSegment, ...]
+
+    def after(self, seconds: float) -> "Transcript":
+        """The same of sound that begins so many seconds later."""
+        segments = tuple(
+            replace(each, start=each.start + seconds, end=each.end + seconds, words=tuple(_later(each.words, seconds)))
+            for each in self.segments
+        )
+        return replace(self, words=tuple(_later(self.words, seconds)), segments=segments)
+
+
+def _later(words: Sequence[Word], seconds: float) -> list[Word]:
+    return [replace(word, start=word.start + seconds, end=word.end + seconds) for word in words]
 
 
 def transcript_of(
