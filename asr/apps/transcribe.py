@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 Result = TypeVar("Result")
 
 
-class Form(StrEnum):
+class TranscriptFormat(StrEnum):
     """How what is heard is written."""
 
     text = "text"
@@ -54,7 +54,7 @@ def transcribe(
     ],
     as_json: Annotated[bool, typer.Option("--json", help="Short for --format json: one object a line.")] = False,
     form: Annotated[
-        Form | None,
+        TranscriptFormat | None,
         typer.Option("--format", help="What is written of each recording; text is also the default."),
     ] = None,
     out: Annotated[
@@ -92,9 +92,9 @@ def transcribe(
     Many recordings are heard by several processes at a time. What is printed is the same, and in the same order,
     however many there are; where standard input is among them, one hears all.
     """
-    if as_json and form not in (None, Form.json):
+    if as_json and form not in (None, TranscriptFormat.json):
         raise typer.BadParameter(f"--json and --format {form.value} exclude each other; give one of them")
-    form = Form.json if as_json else form or Form.text
+    form = TranscriptFormat.json if as_json else form or TranscriptFormat.text
     if out is None:
         need_output()
     listening = Listening(bundle, tuple(commands or ()), chosen_width(beam, greedy), threads)
@@ -103,7 +103,7 @@ def transcribe(
     column = max((len(printable(file)) for file in known), default=0) if sys.stdout.isatty() else 0
     failed = len(known) < len(found)
     targets = None if out is None else _targets(known, out, form)
-    if out is None and form not in (Form.text, Form.json) and len(known) > 1:
+    if out is None and form not in (TranscriptFormat.text, TranscriptFormat.json) and len(known) > 1:
         raise typer.BadParameter(f"--format {form.value} of {len(known)} recordings: each wants a file; give --out DIR")
     with closing(_hear_all(listening, known, chosen_jobs(jobs, len(known)))) as all_heard:
         for file, heard in zip(known, all_heard, strict=True):
@@ -114,8 +114,8 @@ def transcribe(
             try:
                 if targets is not None:
                     write_whole(targets[file], _content(file, *heard, form=form).encode())
-                elif form in (Form.text, Form.json):
-                    _print(file, *heard, as_json=form is Form.json, column=column)
+                elif form in (TranscriptFormat.text, TranscriptFormat.json):
+                    _print(file, *heard, as_json=form is TranscriptFormat.json, column=column)
                 else:
                     put(_content(file, *heard, form=form).removesuffix("\n"))
             except OSError:  # nothing more can be printed or written
@@ -127,7 +127,7 @@ def transcribe(
         raise typer.Exit(1)
 
 
-def _targets(files: Sequence[str], out: Path, form: Form) -> dict[str, Path]:
+def _targets(files: Sequence[str], out: Path, form: TranscriptFormat) -> dict[str, Path]:
     """The file for each recording. Raises SettingsError where two would have the same, or where none can be made."""
     if out.exists() and not out.is_dir():
         raise SettingsError(f"--out {out}: found a file, wanted a folder; name another")
@@ -144,14 +144,16 @@ def _targets(files: Sequence[str], out: Path, form: Form) -> dict[str, Path]:
     return targets
 
 
-def _content(file: str, transcript: "Transcript", understanding: "Understanding | None", *, form: Form) -> str:
+def _content(
+    file: str, transcript: "Transcript", understanding: "Understanding | None", *, form: TranscriptFormat
+) -> str:
     """What a file holds of a recording, in UTF-8."""
     from asr.runtime.formats import FORMATS
 
-    if form is Form.json:
+    if form is TranscriptFormat.json:
         keys = {} if understanding is None else command_keys(understanding)
         return f"{json_text({**as_dict(file, transcript), **keys})}\n"
-    if form is Form.text:
+    if form is TranscriptFormat.text:
         return f"{printable(transcript.text if understanding is None else command_text(understanding))}\n"
     return FORMATS[form.value](transcript)
 
