@@ -25,6 +25,7 @@ from asr.errors import AsrError
 from asr.model.saved import load_model
 from asr.model.seq2seq import Encoded, Seq2Seq
 from asr.model.torch_stepper import TorchStepper
+from asr.runtime.timing import token_spans
 from asr.runtime.transcript import Transcript, transcript_of
 from asr.runtime.utterances import LONGEST_SECONDS, SpeechPart, find_utterance
 from asr.search.beam import beam
@@ -63,6 +64,13 @@ def look(bundle: Bundle, utterance: SpeechPart) -> Look:
             ctc_log_probs=encoded.ctc_log_probs[0].numpy(),
             **bundle.decoding.of_search(),
         )[0]
+        spans = token_spans(
+            utterance,
+            encoded.ctc_log_probs[0].numpy(),
+            best.tokens,
+            [bundle.tokenizer.piece(token) for token in best.tokens],
+            model.settings.stack * bundle.features.hop_length,
+        )
         attention = cross_attention(model, encoded, torch.tensor([[BOS, *best.tokens]]))
     return Look(
         wave,
@@ -70,7 +78,7 @@ def look(bundle: Bundle, utterance: SpeechPart) -> Look:
         encoded.ctc_log_probs[0].exp().numpy(),
         attention.mean(dim=0).numpy(),
         [written(bundle.tokenizer.piece(token)) for token in range(bundle.tokenizer.vocabulary)],
-        transcript_of(best, bundle.tokenizer, seconds),
+        transcript_of(best, bundle.tokenizer, spans, seconds),
     )
 
 

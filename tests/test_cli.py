@@ -171,10 +171,13 @@ def test_json_has_the_promised_keys(asr: Asr, folder: Path, tiny_bundle: Path) -
     assert [o["file"] for o in objects] == [str(folder / name) for name in ("a.wav", "b.flac", "below/c.ogg")]
     assert [o["seconds"] for o in objects] == [0.5, 0.8, 0.6]
     for one in objects:
-        assert list(one) == ["file", "text", "confidence", "seconds", "tokens", "words"]
+        assert list(one) == ["file", "text", "confidence", "seconds", "tokens", "words", "segments"]
         assert 0 <= one["confidence"] <= 1
         assert one["confidence"] == round(one["confidence"], 4)
-        assert all(list(word) == ["word", "confidence"] and 0 <= word["confidence"] <= 1 for word in one["words"])
+        assert all(
+            list(word) == ["word", "confidence", "start", "end"] and 0 <= word["confidence"] <= 1
+            for word in one["words"]
+        )
         assert " ".join(word["word"] for word in one["words"]) == one["text"]
         assert all(isinstance(token, str) for token in one["tokens"])
 

@@ -575,7 +575,7 @@ class KnowingCommander:
         reading = self.sentences.get(text, STOP)
         spread = float(np.abs(wave).std()) / max(level, 1e-3)
         confidence = 1 / (1 + spread) if text in self.sentences else 0.1
-        transcript = Transcript(text, 0.5, len(wave) / 16000, (), ())
+        transcript = Transcript(text, 0.5, len(wave) / 16000, (), (), ())
         return Understanding(transcript, confidence >= 0.5, reading, confidence, None, transcript.seconds)
 
 

@@ -152,7 +152,7 @@ def test_json_of_a_command_and_of_a_refusal() -> None:
     assert understood["text"] == "find my files"
     assert (refused["understood"], refused["command"], refused["slots"]) == (False, None, {})
     assert 0 <= refused["command_confidence"] < understood["command_confidence"] <= 1
-    assert {"file", "text", "confidence", "seconds", "tokens", "words"} <= set(refused)
+    assert {"file", "text", "confidence", "seconds", "tokens", "words", "segments"} <= set(refused)
 
 
 def test_lines_of_commands(tmp_path: Path) -> None:

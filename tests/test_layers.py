@@ -27,6 +27,7 @@ LAYERS = (
     ("asr.data.corpora", "asr.data.synthetic", "asr.data.texts"),
     ("asr.data.batches",),
     ("asr.runtime",),
+    ("asr.api",),
     ("asr.evaluation",),
     ("asr.training",),
     ("asr.adaptation",),
@@ -53,6 +54,7 @@ CORE = (
     "asr.search",
     "asr.commands",
     "asr.runtime",
+    "asr.api",
     "asr.model.settings",
 )
 NOT_CORE = ("asr.audio.mfcc", "asr.audio.microphone")
@@ -105,10 +107,13 @@ def test_every_module_belongs_to_a_layer() -> None:
 @pytest.mark.parametrize("module", MODULES)
 def test_imports_lead_downward(module: str) -> None:
     own = part_of(module)
+    if module == "asr":  # its public names come from above, when they are asked for
+        at_once = {name.partition(".")[0] for name in imported(MODULES[module], at_once=True)}
+        assert "asr" not in at_once, "the package itself imports nothing, so that every part can be had alone"
+        return
     for other in imported(MODULES[module]):
         if other.partition(".")[0] != "asr":
             continue
-        assert module != "asr", "the package itself imports nothing, so that every part can be had alone"
         theirs = part_of(other)
         assert theirs in HEIGHT, f"{module} imports {other}"
         assert (own, theirs) not in NEVER, f"{module} imports {other}"

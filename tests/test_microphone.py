@@ -205,7 +205,15 @@ def test_a_program_reads_one_object_a_line(
     plain = [each for each in arguments if each != "--commands" and not each.endswith(".yaml")]
     assert run(app, [*plain, "--json"], "asr") == 0
     for line in capsys.readouterr().out.splitlines():
-        assert json.loads(line).keys() == {"text", "confidence", "seconds", "tokens", "words", "milliseconds"}
+        assert json.loads(line).keys() == {
+            "text",
+            "confidence",
+            "seconds",
+            "tokens",
+            "words",
+            "segments",
+            "milliseconds",
+        }
 
 
 # No microphone

@@ -28,7 +28,7 @@ from asr.evaluation.report import format_report
 from asr.evaluation.scoring import score
 from asr.printable import printable
 from asr.runtime.commander import Understanding
-from asr.runtime.transcript import Transcript, Word
+from asr.runtime.transcript import Transcript, TranscriptSegment, Word
 
 ASR = [sys.executable, "-m", "asr"]
 SAMPLE = ROOT / "recipes" / "commands" / "samples" / "five_five.flac"
@@ -37,7 +37,14 @@ SAMPLE = ROOT / "recipes" / "commands" / "samples" / "five_five.flac"
 HOSTILE = "a\x1b]0;owned\x07\x1b[31m\r\n/forged.wav\tunlock\x85\u2028\u2029\u202e\u2066\u200b\x9b31m\x00\x7fz"
 UNSAFE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069]")
 
-SAID = Transcript(text=HOSTILE, confidence=1.0, seconds=1.0, tokens=(HOSTILE,), words=(Word(HOSTILE, 1.0),))
+SAID = Transcript(
+    text=HOSTILE,
+    confidence=1.0,
+    seconds=1.0,
+    tokens=(HOSTILE,),
+    words=(Word(HOSTILE, 1.0, 0.0, 1.0),),
+    segments=(TranscriptSegment(HOSTILE, 1.0, 0.0, 1.0, (Word(HOSTILE, 1.0, 0.0, 1.0),)),),
+)
 UNDERSTOOD = Understanding(SAID, True, Reading(HOSTILE, {HOSTILE: HOSTILE, "list": [HOSTILE]}, HOSTILE), 1.0, None, 1.0)
 
 

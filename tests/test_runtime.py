@@ -19,7 +19,7 @@ from asr.errors import AudioError, SettingsError
 from asr.model.torch_stepper import TorchStepper
 from asr.runtime.graphs import Graphs
 from asr.runtime.transcriber import Transcriber
-from asr.runtime.transcript import Transcript, Word, join, transcript_of
+from asr.runtime.transcript import Transcript, TranscriptSegment, Word, join, transcript_of
 from asr.runtime.utterances import LONGEST_SECONDS, find_utterance, find_utterances
 from asr.search.beam import beam
 from asr.search.hypothesis import Hypothesis
@@ -119,7 +119,7 @@ def test_same_transcript_again_and_in_any_company(tiny_bundle: Path, corpora: Pa
 
 
 def test_nothing_is_an_empty_transcript(tiny_bundle: Path) -> None:
-    assert Transcriber.from_bundle(tiny_bundle).transcribe(noise(0)) == Transcript("", 0.0, 0.0, (), ())
+    assert Transcriber.from_bundle(tiny_bundle).transcribe(noise(0)) == Transcript("", 0.0, 0.0, (), (), ())
 
 
 def test_long_recordings_are_heard_in_parts(tiny_bundle: Path, corpora: Path) -> None:
@@ -155,7 +155,7 @@ def test_an_utterance_is_heard_in_silence(tiny_bundle: Path, corpora: Path) -> N
         ctc_weight=bundle.decoding.ctc_weight,
     )[0]
     found = transcriber.transcribe(wave)
-    assert found.tokens == transcript_of(best, bundle.tokenizer, 1.0).tokens
+    assert found.tokens == tuple(map(bundle.tokenizer.piece, best.tokens))
     assert found.seconds == len(wave) / SAMPLE_RATE
     none = replace(bundle, decoding=replace(bundle.decoding, margin_seconds=0.0))
     assert Transcriber(none).transcribe(wave) != found
@@ -177,20 +177,40 @@ def test_words_take_their_weakest_piece(tiny: TinyModel) -> None:
     tokens = tuple(tiny.tokenizer.encode("show me jazz"))
     log_probs = [math.log(0.9)] * len(tokens) + [math.log(0.9)]
     log_probs[-2] = math.log(0.5)  # the last piece of the last word
+    spans = [(place * 1600, place * 1600 + 800) for place in range(len(tokens))]
     heard = transcript_of(
-        Hypothesis(tokens, tuple(log_probs), sum(log_probs), None, sum(log_probs), ended=True), tiny.tokenizer, 1.5
+        Hypothesis(tokens, tuple(log_probs), sum(log_probs), None, sum(log_probs), ended=True),
+        tiny.tokenizer,
+        spans,
+        1.5,
     )
     assert heard.text == "show me jazz"
     assert [word.text for word in heard.words] == ["show", "me", "jazz"]
     assert [word.confidence for word in heard.words] == pytest.approx([0.9, 0.9, 0.5])
+    # A word reaches from its first piece to its last, a segment from its first word to its last.
+    firsts = [place for place, token in enumerate(tokens) if tiny.tokenizer.piece(token).startswith("\u2581")]
+    assert [word.start for word in heard.words] == [spans[place][0] / SAMPLE_RATE for place in firsts]
+    ends = [spans[place - 1][1] / SAMPLE_RATE for place in [*firsts[1:], len(spans)]]
+    assert [word.end for word in heard.words] == ends
+    (segment,) = heard.segments
+    assert (segment.text, segment.start, segment.end) == (heard.text, 0.0, ends[-1])
+    assert segment.words == heard.words
     expected = math.exp(sum(log_probs) / len(log_probs))
     assert heard.confidence == pytest.approx(expected)
 
 
 def test_parts_join_by_their_tokens() -> None:
-    first = Transcript("a b", 0.5, 2.0, ("_a", "_b"), (Word("a", 0.5), Word("b", 0.5)))
-    silent = Transcript("", 1.0, 1.0, (), ())
+    first = Transcript(
+        "a b",
+        0.5,
+        2.0,
+        ("_a", "_b"),
+        words := (Word("a", 0.5, 0.1, 0.2), Word("b", 0.5, 0.3, 0.4)),
+        (TranscriptSegment("a b", 0.5, 0.1, 0.4, words),),
+    )
+    silent = Transcript("", 1.0, 1.0, (), (), ())
     joined = join([first, silent])
     assert joined.text == "a b"
     assert joined.seconds == 3.0
+    assert joined.segments == first.segments
     assert joined.confidence == pytest.approx(0.5 ** (3 / 4))

@@ -4,6 +4,7 @@ import sys
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeVar
 
@@ -22,10 +23,11 @@ from asr.apps.options import (
     check_false_accepts,
     chosen_width,
 )
-from asr.apps.output import is_closed, need_output, put, say, say_json, show
+from asr.apps.output import is_closed, json_text, need_output, put, say, say_json, show
 from asr.apps.understood import command_keys, command_text
 from asr.apps.workers import chosen_jobs, in_order
-from asr.errors import AsrError, AudioError
+from asr.errors import AsrError, AudioError, SettingsError
+from asr.files import write_whole
 from asr.printable import printable
 
 if TYPE_CHECKING:
@@ -37,6 +39,20 @@ if TYPE_CHECKING:
 
 Result = TypeVar("Result")
 
+
+class TranscriptFormat(StrEnum):
+    """How what is heard is written."""
+
+    text = "text"
+    json = "json"
+    srt = "srt"
+    vtt = "vtt"
+    tsv = "tsv"
+    textgrid = "textgrid"
+
+
+SUFFIXES = {"text": "txt", "json": "json", "srt": "srt", "vtt": "vtt", "tsv": "tsv", "textgrid": "TextGrid"}
+"""The ends of the names of files, by format."""
 STANDARD_INPUT = "-"
 SAMPLES = Path("recipes/commands/samples")
 
@@ -46,7 +62,15 @@ def transcribe(
         list[str],
         typer.Argument(metavar="FILE", help="Recordings, folders of recordings, or - for standard input."),
     ],
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object a line.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Short for --format json: one object a line.")] = False,
+    form: Annotated[
+        TranscriptFormat | None,
+        typer.Option("--format", help="What is written of each recording; text is also the default."),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Write a file for each recording there, under its name, instead of printing."),
+    ] = None,
     commands: Commands = None,
     false_accepts: FalseAccepts = None,
     beam: Beam = None,
@@ -61,8 +85,13 @@ def transcribe(
     texts stand in a column. A folder means every recording below it. Whatever soundfile reads will do, and anything
     else that ffmpeg reads where it is installed.
 
-    With --json an object has the keys file, text, confidence (0 to 1), seconds (of sound), tokens, and words (each with
-    word and confidence).
+    With --json an object has the keys file, text, confidence (0 to 1), seconds (of sound), tokens, words (each with
+    word, confidence, start and end) and segments (utterances, each with text, confidence, start and end); start and end
+    are seconds from the beginning of the recording.
+
+    srt and vtt are subtitles, tsv a table of the segments in milliseconds, textgrid tiers of segments and words for
+    Praat. Of several recordings they want --out, where each gets a file of its own name, whole or not at all; one that
+    is there already is replaced.
 
     With --commands each recording is one command of the grammars or is refused: a line has the command, its slots and
     the confidence, or that it was not understood and what was heard. With --json there are the keys understood, command
@@ -74,13 +103,20 @@ def transcribe(
     Many recordings are heard by several processes at a time. What is printed is the same, and in the same order,
     however many there are; where standard input is among them, one hears all.
     """
-    need_output()
+    if as_json and form not in (None, TranscriptFormat.json):
+        raise typer.BadParameter(f"--json and --format {form.value} exclude each other; give one of them")
+    form = TranscriptFormat.json if as_json else form or TranscriptFormat.text
+    if out is None:
+        need_output()
     check_false_accepts(false_accepts, commands)
     listening = Listening(bundle, tuple(commands or ()), chosen_width(beam, greedy), threads, false_accepts)
     found = list(_find(files))
     known = [file for file in found if file is not None]
     column = max((len(printable(file)) for file in known), default=0) if sys.stdout.isatty() else 0
     failed = len(known) < len(found)
+    targets = None if out is None else _targets(known, out, form)
+    if out is None and form not in (TranscriptFormat.text, TranscriptFormat.json) and len(known) > 1:
+        raise typer.BadParameter(f"--format {form.value} of {len(known)} recordings: each wants a file; give --out DIR")
     with closing(_hear_all(listening, known, chosen_jobs(jobs, len(known)))) as all_heard:
         for file, heard in zip(known, all_heard, strict=True):
             if isinstance(heard, Failure):
@@ -88,14 +124,50 @@ def transcribe(
                 failed = True
                 continue
             try:
-                _print(file, *heard, as_json=as_json, column=column)
-            except OSError:  # nothing more can be printed
+                if targets is not None:
+                    write_whole(targets[file], _content(file, *heard, form=form).encode())
+                elif form in (TranscriptFormat.text, TranscriptFormat.json):
+                    _print(file, *heard, as_json=form is TranscriptFormat.json, column=column)
+                else:
+                    put(_content(file, *heard, form=form).removesuffix("\n"))
+            except OSError:  # nothing more can be printed or written
                 raise
             except Exception as error:
                 complain(error)
                 failed = True
     if failed:
         raise typer.Exit(1)
+
+
+def _targets(files: Sequence[str], out: Path, form: TranscriptFormat) -> dict[str, Path]:
+    """The file for each recording. Raises SettingsError where two would have the same, or where none can be made."""
+    if out.exists() and not out.is_dir():
+        raise SettingsError(f"--out {out}: found a file, wanted a folder; name another")
+    targets: dict[str, Path] = {}
+    taken: dict[str, str] = {}  # by names as they are where capitals make no difference
+    for file in files:
+        name = f"{'standard_input' if file == STANDARD_INPUT else Path(file).stem}.{SUFFIXES[form.value]}"
+        other = taken.setdefault(name.casefold(), file)
+        if file in targets or other != file:
+            raise SettingsError(
+                f"{file}: would be written to {out / name}, as would {other}; give them other names, or run them apart"
+            )
+        targets[file] = out / name
+    return targets
+
+
+def _content(
+    file: str, transcript: "Transcript", understanding: "Understanding | None", *, form: TranscriptFormat
+) -> str:
+    """What a file holds of a recording, in UTF-8."""
+    from asr.runtime.formats import FORMATS
+
+    if form is TranscriptFormat.json:
+        keys = {} if understanding is None else command_keys(understanding)
+        return f"{json_text({**as_dict(file, transcript), **keys})}\n"
+    if form is TranscriptFormat.text:
+        return f"{printable(transcript.text if understanding is None else command_text(understanding))}\n"
+    return FORMATS[form.value](transcript)
 
 
 def _hear_all(
@@ -194,7 +266,24 @@ def as_dict(file: str, transcript: "Transcript") -> dict[str, object]:
         "confidence": round(transcript.confidence, 4),
         "seconds": round(transcript.seconds, 3),
         "tokens": list(transcript.tokens),
-        "words": [{"word": word.text, "confidence": round(word.confidence, 4)} for word in transcript.words],
+        "words": [
+            {
+                "word": word.text,
+                "confidence": round(word.confidence, 4),
+                "start": round(word.start, 3),
+                "end": round(word.end, 3),
+            }
+            for word in transcript.words
+        ],
+        "segments": [
+            {
+                "text": segment.text,
+                "confidence": round(segment.confidence, 4),
+                "start": round(segment.start, 3),
+                "end": round(segment.end, 3),
+            }
+            for segment in transcript.segments
+        ],
     }
 
 

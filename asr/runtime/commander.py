@@ -17,7 +17,7 @@ from asr.commands.reading import Reading
 from asr.commands.rejection import Rejection
 from asr.errors import BundleError, SettingsError
 from asr.runtime.transcriber import Transcriber, check_wave
-from asr.runtime.transcript import Transcript, transcript_of
+from asr.runtime.transcript import Transcript
 from asr.runtime.utterances import LONGEST_SECONDS
 from asr.text.tokenizer import WORD_START
 
@@ -75,7 +75,7 @@ class Listener:
         text = tokenizer.decode(best.tokens).strip()
         reading = self.network.parse(text) if best.ended and best.tokens else None
         if reading is None:
-            return GrammarMatch(transcript_of(free, tokenizer, seconds), None, None, None)
+            return GrammarMatch(transcriber.transcript(free, utterance, heard, seconds), None, None, None)
         evidence = weigh(
             heard.ctc_log_probs,
             best,
@@ -86,7 +86,10 @@ class Listener:
             rate=SAMPLE_RATE,
         )
         return GrammarMatch(
-            transcript_of(free, tokenizer, seconds), transcript_of(best, tokenizer, seconds), reading, evidence
+            transcriber.transcript(free, utterance, heard, seconds),
+            transcriber.transcript(best, utterance, heard, seconds),
+            reading,
+            evidence,
         )
 
 

@@ -10,6 +10,7 @@ from asr.audio.load import SAMPLE_RATE
 from asr.bundle import DEFAULT_BUNDLE, RUNNER_UP, Bundle, read_bundle
 from asr.errors import AudioError
 from asr.runtime.graphs import EncoderOutput, Graphs
+from asr.runtime.timing import token_spans
 from asr.runtime.transcript import Transcript, join, transcript_of
 from asr.runtime.utterances import SpeechPart, find_utterance, find_utterances
 from asr.search.beam import beam
@@ -48,7 +49,7 @@ class Transcriber:
         """
         check_wave(wave)
         utterances = find_utterances(wave, self.decoding.margin_seconds)
-        return replace(join([self._transcript(each) for each in utterances]), seconds=len(wave) / SAMPLE_RATE)
+        return replace(join([self._transcribe(each) for each in utterances]), seconds=len(wave) / SAMPLE_RATE)
 
     def find_utterance(self, wave: NDArray[np.float32]) -> SpeechPart | None:
         """All that is said in a wave (N,) as one utterance, in silence as in training; None where nobody speaks."""
@@ -74,9 +75,19 @@ class Transcriber:
             **self.decoding.of_search(among_commands=constraint is not None),
         )
 
-    def _transcript(self, utterance: SpeechPart) -> Transcript:
-        best = self.decode(self.hear(utterance), utterance.seconds)[0]
-        return transcript_of(best, self.bundle.tokenizer, utterance.seconds)
+    def transcript(
+        self, best: Hypothesis, utterance: SpeechPart, heard: EncoderOutput, seconds: float | None = None
+    ) -> Transcript:
+        """A hypothesis for an utterance as words with their times; ``seconds`` is what it says of its length."""
+        tokenizer = self.bundle.tokenizer
+        spellings = [tokenizer.piece(token) for token in best.tokens]
+        step = self.bundle.model["stack"] * self.bundle.features.hop_length
+        spans = token_spans(utterance, heard.ctc_log_probs, best.tokens, spellings, step)
+        return transcript_of(best, tokenizer, spans, utterance.seconds if seconds is None else seconds)
+
+    def _transcribe(self, utterance: SpeechPart) -> Transcript:
+        heard = self.hear(utterance)
+        return self.transcript(self.decode(heard, utterance.seconds)[0], utterance, heard)
 
 
 def check_wave(wave: NDArray[np.float32]) -> None:

@@ -5,14 +5,14 @@ speech is often quiet (or silence, where the recording ends), and around these t
 wants. All of it lies at fixed distances from the speech: what else is in the recording is not heard.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from asr.audio.load import SAMPLE_RATE
-from asr.audio.speech import MARGIN_SECONDS, excerpt, find_pieces, find_speech
+from asr.audio.speech import MARGIN_SECONDS, excerpt, find_pieces
 from asr.runtime.endpoint import split_at_pauses
 
 LONGEST_SECONDS = 20.0
@@ -29,12 +29,23 @@ class SpeechPart:
     """Samples (N,) at 16 kHz: speech with its margins of sound and of silence."""
     seconds: float
     """Of that, speech and sound: how much text there may be."""
+    start: int
+    """Sample of the recording at which the wave begins; below 0 where its margins reach out of the recording."""
+    own: tuple[int, int]
+    """(first sample, sample after the last) of the recording that are this part's alone: its speech with the margins of
+    sound, in a pause between two parts up to the middle. Its words lie here."""
+    pieces: tuple[tuple[int, int], ...]
+    """(first sample, sample after the last) of the recording of each stretch of speech in it, in order, with pauses
+    between; within ``own``."""
 
 
 def find_utterance(wave: NDArray[np.float32], silence_seconds: float) -> SpeechPart | None:
     """All that is said in a wave (N,) at 16 kHz, in silence, as one utterance; None where nobody speaks."""
-    found = find_speech(wave)
-    return None if found is None else _utterance(wave, found[0] - _MARGIN, found[1] + _MARGIN, silence_seconds)
+    pieces = find_pieces(wave)
+    if not pieces:
+        return None
+    heard = pieces[0][0] - _MARGIN, pieces[-1][1] + _MARGIN
+    return _utterance(wave, heard, heard, pieces, silence_seconds)
 
 
 def find_utterances(wave: NDArray[np.float32], silence_seconds: float) -> Iterator[SpeechPart]:
@@ -48,20 +59,37 @@ def find_utterances(wave: NDArray[np.float32], silence_seconds: float) -> Iterat
     while waiting:
         first, end = waiting.pop()
         start, stop = pieces[first][0], pieces[end - 1][1]
-        before = pieces[first - 1][1] if first else start - _MARGIN
-        after = pieces[end][0] if end < len(pieces) else stop + _MARGIN
+        before = pieces[first - 1][1] if first else start - 2 * _MARGIN
+        after = pieces[end][0] if end < len(pieces) else stop + 2 * _MARGIN
         if stop - start + 2 * _MARGIN <= LONGEST_SECONDS * SAMPLE_RATE:
-            begin, finish = max(before, start - _MARGIN), min(after, stop + _MARGIN)
-            yield _utterance(wave, begin, finish, silence_seconds)
+            heard = max(before, start - _MARGIN), min(after, stop + _MARGIN)
+            # In a pause that is shorter than two margins both parts hear the same sound.
+            own = max((before + start) // 2, start - _MARGIN), min((stop + after) // 2, stop + _MARGIN)
+            yield _utterance(wave, heard, own, pieces[first:end], silence_seconds)
         elif end - first > 1:
             pauses = [pieces[place][0] - pieces[place - 1][1] for place in range(first + 1, end)]
             longest = first + 1 + int(np.argmax(pauses))
             waiting += [(longest, end), (first, longest)]
         else:
             for begin, finish in split_at_pauses(excerpt(wave, start, stop), LONGEST_SECONDS):
-                yield _utterance(wave, start + begin, start + finish, silence_seconds)
+                part = start + begin, start + finish
+                yield _utterance(wave, part, part, [part], silence_seconds)
 
 
-def _utterance(wave: NDArray[np.float32], start: int, end: int, silence_seconds: float) -> SpeechPart:
+def _utterance(
+    wave: NDArray[np.float32],
+    heard: tuple[int, int],
+    own: tuple[int, int],
+    pieces: Sequence[tuple[int, int]],
+    silence_seconds: float,
+) -> SpeechPart:
     silence = round(silence_seconds * SAMPLE_RATE)
-    return SpeechPart(np.pad(excerpt(wave, start, end), silence), (end - start) / SAMPLE_RATE)
+    start, end = heard
+    first, last = max(own[0], 0), min(own[1], len(wave))
+    return SpeechPart(
+        np.pad(excerpt(wave, start, end), silence),
+        (end - start) / SAMPLE_RATE,
+        start - silence,
+        (first, last),
+        tuple((max(begin, first), min(finish, last)) for begin, finish in pieces),
+    )

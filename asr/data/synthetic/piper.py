@@ -30,7 +30,7 @@ _LONGEST_TEXT: Final = 2000  # symbols; more takes gigabytes
 
 
 @dataclass(frozen=True)
-class Model:
+class PiperModel:
     """What the JSON beside a graph says of it.
 
     ``symbols`` are numbers by symbol, ``length_scale`` is that of the voice's own speed, ``speakers`` are numbers by
@@ -112,13 +112,13 @@ def _graph(path: Path) -> "onnxruntime.InferenceSession":
     return load_graph(path)
 
 
-def _models() -> dict[str, Model]:
+def _models() -> dict[str, PiperModel]:
     folder = piper_folder()
     return _models_in(folder, tuple(sorted(folder.glob("*.onnx"))))
 
 
 @cache
-def _models_in(folder: Path, graphs: tuple[Path, ...]) -> dict[str, Model]:
+def _models_in(folder: Path, graphs: tuple[Path, ...]) -> dict[str, PiperModel]:
     """The English voices by name."""
     models = [_read(graph) for graph in graphs]
     return {name: model for model in models if model.espeak_voice.startswith("en") for name in model.names}
@@ -128,12 +128,12 @@ def _described(graph: Path) -> Path:
     return graph.with_name(f"{graph.name}.json")
 
 
-def _read(graph: Path) -> Model:
+def _read(graph: Path) -> PiperModel:
     path = _described(graph)
     try:
         said = parse_json(path.read_text(encoding="utf-8"))
         several = int(said.get("num_speakers", 1)) > 1
-        model = Model(
+        model = PiperModel(
             graph,
             str(said["espeak"]["voice"]),
             {str(symbol): tuple(map(int, numbers)) for symbol, numbers in said["phoneme_id_map"].items()},

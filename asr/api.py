@@ -1,0 +1,188 @@
+"""The package for who builds on it: a model, recordings in, what was said or meant out.
+
+What is here is had by ``import asr``, which loads it when it is first asked for. Everything is by way of the classes
+that the command line uses, and raises the same errors, each an ``asr.AsrError`` of one line.
+"""
+
+import os
+from collections.abc import Iterable, Iterator
+from threading import Lock
+from typing import Any, BinaryIO, TypeAlias
+from weakref import WeakKeyDictionary
+
+import numpy as np
+from numpy.typing import NDArray
+
+from asr.audio.load import MAX_SECONDS, SAMPLE_RATE, load_audio
+from asr.audio.mixing import to_mono
+from asr.audio.speech import find_speech
+from asr.commands.grammar.form import read_grammars
+from asr.commands.grammar.grammar import Grammar
+from asr.commands.grammar.ready import find_grammar
+from asr.commands.network.network import compile_network
+from asr.errors import AudioError, SettingsError
+from asr.runtime.commander import Commander, Understanding
+from asr.runtime.endpoint import Endpointer, Segment
+from asr.runtime.transcriber import Transcriber
+from asr.runtime.transcript import Transcript
+
+Source: TypeAlias = str | os.PathLike[str] | BinaryIO | tuple[NDArray[Any], int]
+"""A recording: a path, a file opened with mode "rb", or a wave and its rate.
+
+The wave is (N,) or (N, channels), floats in [-1, 1] or integers of 16 bits, as soundfile reads them; the rate in Hz.
+"""
+
+
+class Commands:
+    """Grammars of commands, read and checked; may be shared by threads and by models.
+
+    >>> import asr
+    >>> asr.Commands.load("computer").names
+    ('computer',)
+    """
+
+    def __init__(self, grammars: tuple[Grammar, ...]) -> None:
+        self.grammars = grammars
+
+    @classmethod
+    def load(cls, *names_or_paths: str | os.PathLike[str]) -> "Commands":
+        """Read grammars by the names of ready ones, or by the paths of files and folders.
+
+        Raises SettingsError for one that is not there or has mistakes, and where none is named.
+        """
+        if not names_or_paths:
+            raise SettingsError(
+                "Commands.load: found no grammar, wanted names or paths; as in Commands.load('computer')"
+            )
+        return cls(read_grammars([find_grammar(os.fspath(name)) for name in names_or_paths]))
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of the grammars, in their order."""
+        return tuple(grammar.name for grammar in self.grammars)
+
+
+class Model:
+    """A loaded model. May be shared by threads: nothing in it changes with what it hears.
+
+    >>> import asr
+    >>> model = asr.load()
+    >>> model.transcribe("recipes/commands/samples/find_my_files.flac").text
+    'find my files'
+    """
+
+    def __init__(self, transcriber: Transcriber) -> None:
+        self.transcriber = transcriber
+        self._commanders: WeakKeyDictionary[Commands, Commander] = WeakKeyDictionary()
+        self._lock = Lock()
+
+    def transcribe(self, source: Source) -> Transcript:
+        """What is said in a recording, with when and how surely each word is.
+
+        >>> import asr
+        >>> heard = asr.load().transcribe("recipes/commands/samples/find_my_files.flac")
+        >>> [word.text for word in heard.words if 0 <= word.start < word.end <= heard.seconds]
+        ['find', 'my', 'files']
+
+        Raises AudioError for a recording that cannot be used.
+        """
+        return self.transcriber.transcribe(read_source(source))
+
+    def understand(self, source: Source, commands: Commands) -> Understanding:
+        """The command in a recording, all of which is one utterance, or that there is none among the commands.
+
+        What is made of commands for this model is kept as long as they are, so that only the first time takes long.
+
+        >>> import asr
+        >>> found = asr.load().understand("recipes/commands/samples/find_my_files.flac", asr.Commands.load("computer"))
+        >>> found.reading.command, found.reading.slots["what"]
+        ('find', 'files')
+
+        Raises AudioError as ``transcribe``, BundleError for a model that was never calibrated, and SettingsError for
+        commands whose words it cannot spell.
+        """
+        return self._commander(commands).understand(read_source(source))
+
+    def stream(self, blocks: Iterable[NDArray[np.float32]]) -> Iterator[Transcript]:
+        """What is said in a stream, a transcript for each utterance as soon as the pause after it has been heard.
+
+        Utterances end as for `asr mic`; times count from the beginning of the stream, and ``seconds`` is the length of
+        the utterance. What somebody may still be saying is not guessed at.
+
+        >>> import asr
+        >>> wave = asr.read_source("recipes/commands/samples/find_my_files.flac")
+        >>> [heard.text for heard in asr.load().stream(wave[at : at + 1600] for at in range(0, len(wave), 1600))]
+        ['find my files']
+
+        Args:
+            blocks: the sound, samples (n,) of float32 in [-1, 1] at 16 kHz, of any n.
+
+        Raises AudioError for other blocks.
+        """
+        endpointer = Endpointer()
+        for block in blocks:
+            if not isinstance(block, np.ndarray) or block.ndim != 1 or block.dtype != np.float32:
+                raise AudioError("stream: found a block that is no array (n,) of float32; wanted mono sound at 16 kHz")
+            yield from self._said(endpointer.feed(block))
+        yield from self._said(endpointer.flush())
+
+    def _said(self, segments: Iterable[Segment]) -> Iterator[Transcript]:
+        for segment in segments:
+            if find_speech(segment.wave) is not None:  # a door, a dog
+                yield self.transcriber.transcribe(segment.wave).after(segment.start / SAMPLE_RATE)
+
+    def _commander(self, commands: Commands) -> Commander:
+        with self._lock:
+            if commands not in self._commanders:
+                network = compile_network(commands.grammars, self.transcriber.bundle.normaliser)
+                self._commanders[commands] = Commander(self.transcriber, network)
+            return self._commanders[commands]
+
+
+def load(bundle: str | os.PathLike[str] | None = None, *, width: int | None = None, threads: int = 1) -> Model:
+    """Load the bundle in a folder, or the one that comes with the package.
+
+    ``width`` is how many hypotheses a search keeps, the bundle's own number when left out; ``threads`` how many hear
+    one recording.
+
+    >>> import asr
+    >>> asr.load().transcribe("recipes/commands/samples/five_five.flac").text
+    'five five'
+
+    Raises BundleError for a bundle that cannot be used, SettingsError for a width or threads below 1.
+    """
+    return Model(Transcriber.from_bundle(bundle, width=width, threads=threads))
+
+
+def read_source(source: Source) -> NDArray[np.float32]:
+    """A recording as a mono wave (N,), float32 in [-1, 1] at 16 kHz.
+
+    >>> import asr
+    >>> asr.read_source("recipes/commands/samples/five_five.flac").dtype.name
+    'float32'
+
+    Raises AudioError for a recording that cannot be used.
+    """
+    if not isinstance(source, tuple):
+        return load_audio(source, name=None if isinstance(source, str | os.PathLike) else _name(source))
+    wave, rate = source if len(source) == 2 else (None, None)
+    if isinstance(wave, np.ndarray) and wave.dtype == np.int16:
+        wave = wave.astype(np.float32) / 32_768
+    if (
+        not isinstance(wave, np.ndarray)
+        or wave.ndim not in (1, 2)
+        or wave.dtype.kind != "f"
+        or isinstance(rate, bool)
+        or not isinstance(rate, int | np.integer)
+    ):
+        raise AudioError(
+            "wave: found something else, wanted (wave, rate): an array (N,) or (N, channels) of floats or 16-bit "
+            "integers, and its rate in Hz"
+        )
+    samples = wave.astype(np.float32, copy=False).reshape(len(wave), wave.shape[1] if wave.ndim == 2 else 1)
+    return to_mono(lambda: iter([(int(rate), samples)]), SAMPLE_RATE, MAX_SECONDS, "wave")
+
+
+def _name(source: object) -> str:
+    name = getattr(source, "name", None)
+    return name if isinstance(name, str) else "the recording"
