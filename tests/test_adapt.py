@@ -483,7 +483,8 @@ def test_an_interrupted_adaptation_goes_on_to_the_same_bundle(
     assert {trial.kind for trial in spoken_for} >= {"command", "other speech", "noise"}
 
     straight = read_bundle(Path("straight"))
-    assert straight.rejection == NEVER.to_dict()
+    assert straight.rejection is not None
+    assert Rejection.from_dict(straight.rejection) == NEVER
     assert straight.decoding == read_bundle(tiny.bundle).decoding
     assert straight.provenance["updates"] == 4
     assert straight.provenance["adapted"]["grammars"][0][0] == "show.yaml"
