@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 
 from asr.audio.load import MAX_SECONDS, SAMPLE_RATE, load_audio
 from asr.audio.mixing import to_mono
-from asr.audio.speech import find_speech
 from asr.commands.grammar.form import read_grammars
 from asr.commands.grammar.grammar import Grammar
 from asr.commands.grammar.ready import find_grammar
@@ -128,8 +127,9 @@ class Model:
 
     def _said(self, segments: Iterable[Segment]) -> Iterator[Transcript]:
         for segment in segments:
-            if find_speech(segment.wave) is not None:  # a door, a dog
-                yield self.transcriber.transcribe(segment.wave).after(segment.start / SAMPLE_RATE)
+            heard = self.transcriber.transcribe(segment.wave)
+            if heard.words:  # not of a door, or a dog
+                yield heard.after(segment.start / SAMPLE_RATE)
 
     def _commander(self, commands: Commands) -> Commander:
         with self._lock:

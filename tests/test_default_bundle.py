@@ -68,7 +68,6 @@ def test_the_founding_sentences_in_voices_never_trained_on(transcriber: Transcri
     }
     report = score(said, heard, normaliser=transcriber.bundle.normaliser, bootstrap=1)
     assert report.wer is not None
-    # The model card says 98.8 % right over all test voices; the sentences must always be so, but one voice is not.
     assert report.wer.value <= 0.01
     assert report.sentence_accuracy.value >= 0.95
 

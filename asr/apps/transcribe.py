@@ -81,7 +81,7 @@ def transcribe(
 ) -> None:
     """Print what is said in recordings, one line a file.
 
-    A line is the file's name and the text, parted by a tab, also where there is one file only; on a terminal the
+    A line is the file's name and the text, separated by a tab, also where there is one file only; on a terminal the
     texts stand in a column. A folder means every recording below it. Whatever soundfile reads will do, and anything
     else that ffmpeg reads where it is installed.
 

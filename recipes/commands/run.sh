@@ -76,7 +76,7 @@ while IFS= read -r line; do
   printf '%s\n' "$line"
 done < "$here/train.yaml" > data/commands/train.yaml
 if [ -e runs/commands/checkpoints/last.ckpt ]; then go_on="--ckpt_path last"; else go_on=; fi
-# Without a GPU, two processes of one thread each: on two cores they hear 1.8 times as much as one of two threads.
+# Without a GPU, two processes of one thread each, which on two cores are faster than one of two threads (README.md).
 how=
 if [ ! -e /dev/nvidia0 ] && [ "$(uname)" = Linux ] && [ "$(nproc)" -gt 1 ]; then
   export OMP_NUM_THREADS=1
