@@ -81,3 +81,26 @@ def test_recipe_goes_on_past_damaged_recordings(tmp_path: Path) -> None:
         found = (tmp_path / "asked").read_text().split()
         assert (done.returncode != 0) == (asked is not None)
         assert found == (asked or ["prepare", "tokenizer", "train", "export"])
+
+
+@pytest.mark.parametrize(
+    ("recipe", "arguments"), [("an4", []), ("speech_commands", []), ("common_voice", ["small"])], ids=lambda each: each
+)
+def test_recipe_takes_lists_of_ones_own_and_passes_options_on(
+    recipe: str, arguments: list[str], tmp_path: Path
+) -> None:
+    (tmp_path / "recipes").symlink_to(ROOT / "recipes")
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "train.tsv").write_text("path\tspeaker\ttext\n")
+    options = ["--trainer.max_epochs", "3"]
+    first, *others = commands(recipe, ["mine", *arguments, *options], tmp_path)
+    assert first == ["prepare", "tsv", "mine", f"data/{recipe}"]
+    assert [rest[-2:] for command, *rest in others if command == "train"] == [options]
+
+
+def test_recipe_of_twelve_classes_refuses_lists_of_ones_own(tmp_path: Path) -> None:
+    (tmp_path / "train.tsv").touch()
+    script = ["sh", "recipes/speech_commands/run.sh", str(tmp_path), "speech_commands_12"]
+    done = subprocess.run(script, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stderr == f"{tmp_path}: lists of your own have no twelve classes\n"

@@ -476,7 +476,10 @@ TINY = (
 # The recipe, what run.sh is given, and the lists that are scored at its end.
 RUNS = [
     ("audiomnist", ["audiomnist"], ["audiomnist/cuts_dev", "audiomnist/cuts_test"]),
-    ("common_voice", ["common_voice"], ["common_voice/cuts_dev", "common_voice/cuts_test"]),
+    *(
+        ("common_voice", ["common_voice", *size], ["common_voice/cuts_dev", "common_voice/cuts_test"])
+        for size in ([], ["small"])
+    ),
     (
         "fluent_speech_commands",
         ["fluent_speech_commands"],
@@ -511,7 +514,7 @@ def commands(recipe: str, arguments: list[str], checkout: Path) -> list[list[str
 
 def test_every_config_of_these_recipes_is_run_here() -> None:
     configs = {path for name in TREES for path in (ROOT / "recipes" / name).glob("*.yaml")}
-    assert len(configs) == len(RUNS) == 8
+    assert len(configs) == len(RUNS) == 9
 
 
 @pytest.mark.parametrize(("recipe", "arguments", "scored"), RUNS, ids=["-".join(each[1]) for each in RUNS])
