@@ -7,8 +7,8 @@ list or rule (`{name}'s`).
 from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass
 from itertools import permutations, product
-from typing import Any
 
+from asr.commands.grammar import syntax
 from asr.commands.grammar.grammar import Grammar, Rule, SlotList, Wildcard, WordList
 from asr.commands.grammar.names import Scope
 from asr.commands.network.entries import plain_entries, range_entries
@@ -52,20 +52,19 @@ class _Writer:
         self._normaliser = normaliser
         self._knows = knows
 
-    def expression(self, expression: Any, scope: Scope) -> str:
-        from hassil import expression as forms
-
-        if isinstance(expression, forms.TextChunk):
-            return self._text(str(expression.original_text))
-        if isinstance(expression, forms.RuleReference):
+    def expression(self, expression: syntax.Expression, scope: Scope) -> str:
+        if isinstance(expression, syntax.Text):
+            return self._text(expression.text)
+        if isinstance(expression, syntax.RuleRef):
             rule = scope.rule(expression)
-            return self._named(rule, expression.rule_name, lambda: self.expression(rule.expression, scope))
-        if isinstance(expression, forms.ListReference):
+            return self._named(rule, expression.name, lambda: self.expression(rule.expression, scope))
+        if isinstance(expression, syntax.ListRef):
             found = scope.list(expression)
-            return self._named(found, expression.list_name, lambda: self._list(found, scope))
-        if isinstance(expression, forms.Alternative):
-            return _choice(self.expression(item, scope) for item in expression.items)
-        if isinstance(expression, forms.Permutation):
+            return self._named(found, expression.name, lambda: self._list(found, scope))
+        if isinstance(expression, syntax.Choice | syntax.Optional):
+            nothing = ("<NULL>",) if isinstance(expression, syntax.Optional) else ()
+            return _choice([*(self.expression(item, scope) for item in expression.items), *nothing])
+        if isinstance(expression, syntax.AnyOrder):
             parts = [self.expression(item, scope) for item in expression.items]
             return _choice(" ".join(order) for order in permutations(parts))
         parts = [
@@ -108,9 +107,9 @@ def _choice(ways: Iterable[str]) -> str:
     return f"({' | '.join(said)})" if said else _UNSPEAKABLE
 
 
-def _runs(items: Iterable[Any]) -> list[list[Any]]:
+def _runs(items: Iterable[syntax.Expression]) -> list[list[syntax.Expression]]:
     """Neighbours between which nothing parts words, together."""
-    runs: list[list[Any]] = []
+    runs: list[list[syntax.Expression]] = []
     for item in items:
         if runs and _edge(runs[-1][-1], -1) and _edge(item, 0):
             runs[-1].append(item)
@@ -119,32 +118,24 @@ def _runs(items: Iterable[Any]) -> list[list[Any]]:
     return runs
 
 
-def _edge(expression: Any, side: int) -> bool:
+def _edge(expression: syntax.Expression, side: int) -> bool:
     """Whether what is written beside the expression may belong to the same word."""
-    if hasattr(expression, "original_text"):
-        text = str(expression.original_text)
-        return bool(text) and not text[side].isspace()
-    if not hasattr(expression, "items"):
+    if isinstance(expression, syntax.Text):
+        return bool(expression.text) and not expression.text[side].isspace()
+    if isinstance(expression, syntax.Reference):
         return True
-    inner = expression.items if _is_choice(expression) else [expression.items[side]]
+    inner = [expression.items[side]] if isinstance(expression, syntax.Sequence) else expression.items
     return any(_edge(item, side) for item in inner)
 
 
-def _is_choice(expression: Any) -> bool:
-    from hassil.expression import Alternative, Permutation
-
-    return isinstance(expression, Alternative | Permutation)
-
-
-def _texts(expression: Any, scope: Scope) -> list[str]:
+def _texts(expression: syntax.Expression, scope: Scope) -> list[str]:
     """All texts of an expression without names in it."""
-    from hassil import expression as forms
-
-    if isinstance(expression, forms.TextChunk):
-        return [str(expression.original_text)]
-    if isinstance(expression, forms.Alternative):
-        return [text for item in expression.items for text in _texts(item, scope)]
-    if isinstance(expression, forms.Group):
-        orders = permutations(expression.items) if isinstance(expression, forms.Permutation) else [expression.items]
+    if isinstance(expression, syntax.Text):
+        return [expression.text]
+    if isinstance(expression, syntax.Choice | syntax.Optional):
+        nothing = [""] if isinstance(expression, syntax.Optional) else []
+        return [*(text for item in expression.items for text in _texts(item, scope)), *nothing]
+    if isinstance(expression, syntax.Group):
+        orders = permutations(expression.items) if isinstance(expression, syntax.AnyOrder) else [expression.items]
         return ["".join(texts) for order in orders for texts in product(*(_texts(item, scope) for item in order))]
     raise SettingsError(f"{scope.place}: found letters written to a name; JSGF wants a blank between")

@@ -23,6 +23,18 @@ from asr.commands.grammar.grammar import (
     Wildcard,
     WordList,
 )
+from asr.commands.grammar.syntax import (
+    AnyOrder,
+    Choice,
+    Expression,
+    Group,
+    ListRef,
+    Optional,
+    RuleRef,
+    Sequence,
+    Text,
+)
+from asr.commands.grammar.templates import parse
 from asr.errors import SettingsError, SourceError
 
 
@@ -44,7 +56,8 @@ def read_list(folder: Path, content: str) -> SlotList:
 
 
 def text_of(value: Value) -> str:
-    return str(value.expression.original_text)
+    assert isinstance(value.expression, Text)
+    return value.expression.text
 
 
 # What is read
@@ -132,6 +145,24 @@ def test_values_can_stand_under_a_key_and_be_used_twice(tmp_path: Path) -> None:
     )
     lists = grammar.commands["a"][0].lists
     assert lists["x"] == lists["y"]
+
+
+@pytest.mark.parametrize(
+    ("template", "tree"),
+    [
+        (r" turn  the \[light\] ", Text("turn  the [light]")),
+        ("a(b|c d|)", Sequence((Text("a"), Choice((Sequence((Text("b"),)), Sequence((Text("c d"),)), Sequence(())))))),
+        ("[a|b]", Optional((Sequence((Text("a"),)), Sequence((Text("b"),))))),
+        ("(a;b c)", AnyOrder((Sequence((Text(" a "),)), Sequence((Text(" b c "),))))),
+        ("{a}'s {b:c}<d>", Sequence((ListRef("a", "a"), Text("'s "), ListRef("b", "c"), RuleRef("d")))),
+        (
+            "{0..9:n} {5..95,10:n}",
+            Sequence((ListRef("0..9", "n", (0, 9, 1)), Text(" "), ListRef("5..95,10", "n", (5, 95, 10)))),
+        ),
+    ],
+)
+def test_a_template_is_a_tree(template: str, tree: Expression) -> None:
+    assert parse(template) == (tree if isinstance(tree, Group) else Sequence((tree,)))
 
 
 def test_a_list_of_a_block_hides_that_of_the_file(tmp_path: Path) -> None:

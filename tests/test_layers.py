@@ -148,6 +148,11 @@ def test_only_training_knows_lightning() -> None:
     assert {part_of(user) for user in users} == {"asr.training"}
 
 
+def test_one_file_knows_the_parser_of_templates() -> None:
+    users = {m for m, path in MODULES.items() if any(n.partition(".")[0] == "hassil" for n in imported(path))}
+    assert users == {"asr.commands.grammar.templates"}
+
+
 def test_nothing_is_imported_from_recipes() -> None:
     sources = [*MODULES.values(), *(ROOT / "scripts").glob("*.py"), *(ROOT / "tests").glob("*.py")]
     for path in sources:

@@ -3,11 +3,11 @@
 import math
 import random
 from collections import Counter
+from typing import Any
 
 import pytest
-from grammars import expression, grammar, grammars, key, meanings, network, normalise, words
-from hassil.expression import TextChunk
-from hassil.intents import TextSlotList
+from grammars import PARTS, VALUES, grammar, grammars, key, meanings, network, normalise, words
+from hassil.intents import TextSlotList, TextSlotValue
 from hassil.parse_expression import parse_sentence
 from hassil.sample import sample_expression
 from hypothesis import assume, example, given, settings
@@ -25,6 +25,8 @@ from asr.commands.grammar.grammar import (
     WordList,
 )
 from asr.commands.grammar.spoken import number_ways
+from asr.commands.grammar.syntax import Text
+from asr.commands.grammar.templates import parse
 from asr.commands.network.compilation import SKIPPED
 from asr.commands.network.network import Network, compile_network
 from asr.commands.network.nodes import reachable
@@ -81,15 +83,10 @@ def test_what_is_no_sentence_is_not_read(commands: dict[str, list[str]], generat
 @settings(max_examples=25)
 def test_it_counts_the_texts_that_hassil_lists_and_has_their_words(commands: dict[str, list[str]]) -> None:
     found = small(commands)
-    a_template = next(iter(grammar(commands).commands.values()))[0]
-    lists = {
-        name: TextSlotList(name, [_hassil_value(value) for value in values.values])
-        for name, values in a_template.lists.items()
-        if isinstance(values, WordList)
-    }
-    rules = {name: parse_sentence(_RULES[name]) for name in a_template.rules}
+    lists = {name: TextSlotList(name, [_hassil_value(value) for value in values]) for name, values in VALUES.items()}
+    rules = {name: parse_sentence(text) for name, text in PARTS.items()}
     listed = {
-        command: [text for each in texts for text in sample_expression(expression(each), lists, rules)]
+        command: [text for each in texts for text in sample_expression(parse_sentence(each).expression, lists, rules)]
         for command, texts in commands.items()
     }
     assert found.counts() == {command: len(texts) for command, texts in listed.items()}
@@ -97,13 +94,9 @@ def test_it_counts_the_texts_that_hassil_lists_and_has_their_words(commands: dic
     assert found.words() == {word for texts in listed.values() for text in texts for word in normalise(text).split()}
 
 
-_RULES = {"turn": "(turn|switch) [on]", "full": "[<turn>] the {name}", "maybe": "[please]"}
-
-
-def _hassil_value(value: Value) -> object:
-    from hassil.intents import TextSlotValue
-
-    return TextSlotValue(text_in=value.expression, value_out=None)
+def _hassil_value(value: str | tuple[str, Any]) -> TextSlotValue:
+    said = value if isinstance(value, str) else value[0]
+    return TextSlotValue(text_in=parse_sentence(said).expression, value_out=None)
 
 
 @given(grammars)
@@ -328,9 +321,9 @@ def test_figures_in_a_sentence_are_said_in_the_ways_that_a_list_has(template: st
                     "a": (
                         Template(
                             "a:1",
-                            expression(template),
+                            parse(template),
                             {"name": words("bob"), "line": words("(line|row) 102")},
-                            {"dial": Rule("r:1", expression("dial 101"))},
+                            {"dial": Rule("r:1", parse("dial 101"))},
                             {},
                         ),
                     )
@@ -388,7 +381,7 @@ def test_long_lists_are_kept_once_however_often_they_are_named() -> None:
     generator = random.Random(0)
     titles = WordList(
         tuple(
-            Value("titles:1", TextChunk(" ".join("".join(generator.choices("abcdefgh", k=5)) for _ in range(3))))
+            Value("titles:1", Text(" ".join("".join(generator.choices("abcdefgh", k=5)) for _ in range(3))))
             for _ in range(3000)
         )
     )
@@ -400,9 +393,9 @@ def test_long_lists_are_kept_once_however_often_they_are_named() -> None:
 
 
 def test_a_list_that_is_known_in_two_places_is_compiled_once() -> None:
-    shared, rule = words("bob", "ann <r>"), Rule("r:1", expression("(b|c)"))
+    shared, rule = words("bob", "ann <r>"), Rule("r:1", parse("(b|c)"))
     texts = ["see {who}", "hear {who}"]
-    templates = tuple(Template("a:1", expression(text), {"who": shared}, {"r": rule}, {}) for text in texts)
+    templates = tuple(Template("a:1", parse(text), {"who": shared}, {"r": rule}, {}) for text in texts)
     one = compile_network([Grammar("g", {"a": templates[:1]}, ())], normalise)
     two = compile_network([Grammar("g", {"a": templates}, ())], normalise)
     assert _size(two) - _size(one) <= 4
@@ -411,7 +404,7 @@ def test_a_list_that_is_known_in_two_places_is_compiled_once() -> None:
 def test_a_name_stands_for_what_is_known_where_it_is_used() -> None:
     shared = words("the {who}")
     one, other = (
-        Template(f"a:{name}", expression(f"{name} {{x}}"), {"x": shared, "who": words(name)}, {}, {})
+        Template(f"a:{name}", parse(f"{name} {{x}}"), {"x": shared, "who": words(name)}, {}, {})
         for name in ("bob", "ann")
     )
     found = compile_network([Grammar("g", {"a": (one, other)}, ())], normalise)
@@ -421,9 +414,9 @@ def test_a_name_stands_for_what_is_known_where_it_is_used() -> None:
 
 
 def test_rules_that_name_rules_twice_take_no_more_time_than_their_text() -> None:
-    rules = {"r0": Rule("r:0", expression("very"))}
-    rules |= {f"r{at}": Rule(f"r:{at}", expression(f"<r{at - 1}> <r{at - 1}>")) for at in range(1, 41)}
-    template = Template("a:1", expression("<r40> good"), {}, rules, {})
+    rules = {"r0": Rule("r:0", parse("very"))}
+    rules |= {f"r{at}": Rule(f"r:{at}", parse(f"<r{at - 1}> <r{at - 1}>")) for at in range(1, 41)}
+    template = Template("a:1", parse("<r40> good"), {}, rules, {})
     found = compile_network([Grammar("g", {"a": (template,)}, ())], normalise)
     assert found.count() == 1
     assert _size(found) < 200

@@ -3,6 +3,7 @@
 import gc
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import Final
 
@@ -11,10 +12,10 @@ import yaml
 from asr.commands.grammar.blocks import BLOCK_KEYS, KEYS, SENTENCES, Blocks, Definitions
 from asr.commands.grammar.grammar import Grammar, Template
 from asr.commands.grammar.layout import Layout, find_layout, is_english
-from asr.commands.grammar.references import check_references
+from asr.commands.grammar.names import Names
 from asr.commands.grammar.schema import Schema
 from asr.commands.grammar.source import Entries, Source, is_nothing, kind, read_source
-from asr.commands.grammar.templates import Origins, is_template
+from asr.commands.grammar.templates import Origins, fault_at_name, is_template
 from asr.errors import SettingsError
 from asr.text.normaliser import LANGUAGE
 
@@ -148,7 +149,9 @@ def _grammar(part: _Part, others: Sequence[_Part], lent: tuple[str, ...], origin
             if template is not None:
                 _check_once(file.source, written, name, template, seen)
                 commands.setdefault(name, []).append(template)
-    check_references(commands, origins)
+    names = Names(lambda piece, name, message: fault_at_name(*origins[id(piece.expression)], name, message))
+    for template in chain(*commands.values()):
+        names.check(template)
     skip_words = tuple(dict.fromkeys((*part.skip_words, *lent)))
     return Grammar(part.name, {name: tuple(templates) for name, templates in commands.items()}, skip_words)
 

@@ -20,6 +20,8 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, Final, Literal
 
+from asr.commands.grammar.syntax import Expression
+
 
 class _AsSaid(Enum):
     AS_SAID = "as said"
@@ -41,7 +43,7 @@ class Value:
     """
 
     place: str
-    expression: Any
+    expression: Expression
     out: Any = AS_SAID
     context: Mapping[str, Any] = field(default_factory=lambda: _NOTHING)
     filled: tuple[tuple[str, Any], ...] = ()
@@ -96,7 +98,7 @@ class Rule:
     """A part of templates that has a name."""
 
     place: str
-    expression: Any
+    expression: Expression
 
 
 @dataclass(frozen=True)
@@ -108,7 +110,7 @@ class Template:
     """
 
     place: str
-    expression: Any
+    expression: Expression
     lists: Mapping[str, SlotList] = field(repr=False)
     rules: Mapping[str, Rule] = field(repr=False)
     slots: Mapping[str, Any]

@@ -3,10 +3,11 @@
 import math
 from collections.abc import Callable, Iterable, Iterator
 from itertools import groupby, permutations, product
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
+from asr.commands.grammar import syntax
 from asr.commands.grammar.budget import MOST_TEXTS
-from asr.commands.grammar.grammar import AS_SAID, DateRange, NumberRange, SlotList, TimeRange, Value, Wildcard
+from asr.commands.grammar.grammar import AS_SAID, DateRange, NumberRange, TimeRange, Value, Wildcard
 from asr.commands.grammar.names import Scope
 from asr.commands.grammar.spoken import Spoken, dates, numbers, times, written
 from asr.commands.network.nodes import SAID, Close, Mark, Open
@@ -25,13 +26,11 @@ class Entry(NamedTuple):
     marks: tuple[Mark, ...]
 
 
-def plain_text(expression: Any) -> str | None:
+def plain_text(expression: syntax.Expression) -> str | None:
     """The text of an expression that has one only; None for one with alternatives or names."""
-    if hasattr(expression, "original_text"):
-        return str(expression.original_text)
-    from hassil.expression import Sequence
-
-    if not isinstance(expression, Sequence):
+    if isinstance(expression, syntax.Text):
+        return expression.text
+    if not isinstance(expression, syntax.Sequence):
         return None
     texts = [plain_text(item) for item in expression.items]
     return None if None in texts else "".join(text for text in texts if text is not None)
@@ -77,27 +76,28 @@ def range_size(found: NumberRange | TimeRange | DateRange) -> int:
 class Expansion:
     """Spells out lists and rules that letters are written to, such as `{name}'s`: their words depend on these."""
 
-    def __init__(self, count: Callable[[Any, Scope], int], normal: Callable[[str, str], str]) -> None:
+    def __init__(self, count: Callable[[syntax.Expression, Scope], int], normal: Callable[[str, str], str]) -> None:
         self._count = count
         self._normal = normal
 
-    def list(self, found: SlotList, scope: Scope, name: str) -> Iterator[Entry]:
+    def list(self, reference: syntax.ListRef, scope: Scope) -> Iterator[Entry]:
         """Every text of a list with what fills its slot; raises SettingsError for any words and for too many texts."""
+        found = scope.list(reference)
         if isinstance(found, Wildcard):
             raise SettingsError(
-                f"{scope.place}: letters are written to {name}, which takes any words; put a blank between"
+                f"{scope.place}: letters are written to {reference}, which takes any words; put a blank between"
             )
         if isinstance(found, NumberRange | TimeRange | DateRange):
             if is_long(found):
                 raise SettingsError(
-                    f"{scope.place}: letters are written to {name}, a long range of numbers; put a blank between"
+                    f"{scope.place}: letters are written to {reference}, a long range of numbers; put a blank between"
                 )
             yield from range_entries(found)
             return
         counts = [self._count(value.expression, scope.at(value.place)) for value in found.values]
         if sum(counts) > MOST_TEXTS:
             raise SettingsError(
-                f"{scope.place}: letters are written to {name}, which has {sum(counts):,} texts; wanted "
+                f"{scope.place}: letters are written to {reference}, which has {sum(counts):,} texts; wanted "
                 f"{MOST_TEXTS:,} at most: put a blank between"
             )
         share = 1 / sum(map(bool, counts))
@@ -115,25 +115,23 @@ class Expansion:
             out = self._normal(entry.text, value.place) if value.out is AS_SAID else value.out
             yield Entry(entry.text, entry.prob, (*entry.marks, Close(out, value.filled)))
 
-    def _entries(self, expression: Any, scope: Scope) -> Iterator[Entry]:
-        from hassil import expression as forms
-
-        if isinstance(expression, forms.TextChunk):
-            yield Entry(str(expression.original_text), 1.0, ())
-        elif isinstance(expression, forms.RuleReference):
+    def _entries(self, expression: syntax.Expression, scope: Scope) -> Iterator[Entry]:
+        if isinstance(expression, syntax.Text):
+            yield Entry(expression.text, 1.0, ())
+        elif isinstance(expression, syntax.RuleRef):
             rule = scope.rule(expression)
             yield from self._entries(rule.expression, scope.at(rule.place))
-        elif isinstance(expression, forms.ListReference):
-            opened = Open(expression.slot_name)
-            for entry in self.list(scope.list(expression), scope, f"{{{expression.list_name}}}"):
+        elif isinstance(expression, syntax.ListRef):
+            opened = Open(expression.slot)
+            for entry in self.list(expression, scope):
                 yield Entry(entry.text, entry.prob, (opened, *entry.marks))
-        elif isinstance(expression, forms.Alternative):
+        elif isinstance(expression, syntax.Choice | syntax.Optional):
             for item, share in choices(expression, lambda item: self._count(item, scope)):
                 for entry in self._entries(item, scope):
                     yield Entry(entry.text, entry.prob * share, entry.marks)
         else:
             parts = [list(self._entries(item, scope)) for item in expression.items]
-            orders = list(permutations(parts)) if isinstance(expression, forms.Permutation) else [tuple(parts)]
+            orders = list(permutations(parts)) if isinstance(expression, syntax.AnyOrder) else [tuple(parts)]
             for order in orders:
                 for said in product(*order):
                     prob = math.prod(entry.prob for entry in said) / len(orders)
@@ -141,19 +139,20 @@ class Expansion:
                     yield Entry("".join(entry.text for entry in said), prob, marks)
 
 
-def choices(alternative: Any, count: Callable[[Any], int]) -> list[tuple[Any, float]]:
-    """What an alternative can be, and how likely each is; what stands for no text at all is left out.
+def choices(
+    expression: syntax.Choice | syntax.Optional, count: Callable[[syntax.Expression], int]
+) -> list[tuple[syntax.Expression, float]]:
+    """What can be chosen, and how likely each is; what stands for no text at all is left out.
 
     What stands for more texts comes more often, in proportion to the logarithm of their number: by number alone, a
     list of ten thousand titles would leave nothing else. What is optional is left out half of the time.
     """
-    items = alternative.items[:-1] if alternative.is_optional else alternative.items
-    shares = proportions([count(item) for item in items])
-    chosen = [(item, share) for item, share in zip(items, shares, strict=True) if share]
-    if not alternative.is_optional:
+    shares = proportions([count(item) for item in expression.items])
+    chosen = [(item, share) for item, share in zip(expression.items, shares, strict=True) if share]
+    if isinstance(expression, syntax.Choice):
         return chosen
-    empty = alternative.items[-1]
-    return [(empty, 0.5), *((item, share / 2) for item, share in chosen)] if chosen else [(empty, 1.0)]
+    nothing = syntax.Text("")
+    return [(nothing, 0.5), *((item, share / 2) for item, share in chosen)] if chosen else [(nothing, 1.0)]
 
 
 def proportions(counts: Iterable[int]) -> list[float]:

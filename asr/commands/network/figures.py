@@ -6,9 +6,10 @@ multiply.
 
 import re
 from collections.abc import Callable, Sequence
-from typing import Any, Final
+from typing import Final
 
 from asr.commands.grammar.spoken import written
+from asr.commands.grammar.syntax import Expression, Text
 from asr.commands.grammar.templates import has_figures
 
 _PIECES: Final = re.compile(r"\S+")
@@ -42,18 +43,16 @@ class Figures:
             count *= len(ways) or 1
         return count
 
-    def words(self, item: Any) -> list[Any]:
+    def words(self, item: Expression) -> list[Expression]:
         """The words of a part of a sentence that is text, each by itself; the whole where it is read otherwise so."""
-        from hassil.expression import TextChunk
-
-        if not isinstance(item, TextChunk):
+        if not isinstance(item, Text):
             return [item]
-        whole = str(item.original_text)
+        whole = item.text
         texts = [
             text for part, ways in self.parts(whole) for text in ([part] if ways else _WORD.findall(part) or [part])
         ]
         apart = " ".join(filter(None, map(self._normalise, texts)))
-        return [TextChunk(text) for text in texts] if texts and apart == self._normalise(whole) else [item]
+        return [Text(text) for text in texts] if texts and apart == self._normalise(whole) else [item]
 
     def _parts(self, text: str) -> tuple[Part, ...]:
         pieces = [match.span() for match in _PIECES.finditer(text)]
