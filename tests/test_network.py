@@ -10,7 +10,7 @@ from grammars import PARTS, VALUES, grammar, grammars, key, meanings, network, n
 from hassil.intents import TextSlotList, TextSlotValue
 from hassil.parse_expression import parse_sentence
 from hassil.sample import sample_expression
-from hypothesis import assume, example, given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from asr.commands.grammar.grammar import (
@@ -155,36 +155,22 @@ def test_slots_hold_numbers_times_and_dates_as_values() -> None:
 
 
 @given(
-    st.builds(NumberRange, st.integers(0, 30_000), st.integers(200_000, 3_000_000), st.integers(1, 19)),
+    st.builds(NumberRange, st.integers(-90, 3000), st.integers(3000, 4000), st.integers(7, 90)),
     st.randoms(use_true_random=False),
 )
-@example(NumberRange(17, 3_000_000, 7), random.Random(0))
-@settings(max_examples=3)
-def test_a_million_numbers_are_read_without_a_node_for_each(numbers: NumberRange, generator: random.Random) -> None:
+@settings(max_examples=5)
+def test_each_number_of_a_range_is_read_as_likely_as_any_other_and_none_beside_them(
+    numbers: NumberRange, generator: random.Random
+) -> None:
     found = network({"a": ["set {n}"]}, n=numbers)
-    assert _size(found) < 25_000  # 19,434 is the largest seen, of 17 to 3,000,000 in sevens
     every = range(numbers.start, numbers.stop + 1, numbers.step)
     for number in (every[0], every[-1], *generator.choices(every, k=20)):
-        for way in number_ways(number):
-            reading = found.parse(f"set {way}")
-            assert reading is not None, way
-            assert reading.slots == {"n": number}
+        readings = [found.parse(f"set {way}") for way in number_ways(number)]
+        assert all(reading is not None and reading.slots == {"n": number} for reading in readings)
+        likely = sum(math.exp(reading.log_prob) for reading in readings if reading is not None)
+        assert likely == pytest.approx(1 / len(every))
         for other in (number - 1, number + 1):
-            assert other in every or other < 0 or found.parse(f"set {number_ways(other)[0]}") is None
-    drawn = [found.draw_reading(generator) for _ in range(20)]
-    assert all(reading.slots["n"] in every and reading in found.readings(reading.text) for reading in drawn)
-    # The low ones have more ways; each number is as likely as any other.
-    assert found.count() >= len(every)
-    a_number = math.exp(found.readings(f"set {number_ways(every[-1])[0]}")[0].log_prob)
-    assert a_number <= 1 / len(every) * 1.001
-
-
-def test_a_long_range_multiplies() -> None:
-    found = network({"a": ["set {n}"]}, n=NumberRange(0, 20_000, multiplier=0.5))
-    for text, value in {"set twelve thousand and one": 6000.5, "set ten": 5, "set twenty thousand": 10_000}.items():
-        reading = found.parse(text)
-        assert reading is not None
-        assert repr(reading.slots["n"]) == repr(value)
+            assert other in every or found.parse(f"set {number_ways(other)[0]}") is None
 
 
 def test_a_value_with_figures_is_said_in_all_its_ways_and_gives_what_it_stands_for() -> None:
@@ -441,8 +427,6 @@ def test_parts_in_any_order_share_what_is_the_same_of_their_orders() -> None:
         ("see {ring}", r"list:1: \{ring\} is used in itself \(\{ring\} in \{loop\} in \{ring\}\)"),
         ("see {mark}", r"list:1: found no word in '!'"),
         ("see {any}s", r"a:1: letters are written to \{any\}, which takes any words"),
-        ("see {high}th", r"a:1: letters are written to \{high\}, a long range of numbers"),
-        ("see {long}", r"a:1: found a range of 10,001 numbers from -5,000; wanted 2,000 at most"),
         ("a;b;c;d;e;f;g;h;i".join("()"), "a:1: found 9 parts in any order; wanted 8 at most"),
         ("see {none}", "test: there is no sentence that could be said"),
     ],
@@ -453,10 +437,9 @@ def test_what_cannot_be_compiled_is_named_with_its_place(text: str, message: str
         "loop": words("b {ring}"),
         "mark": words("!"),
         "none": WordList(()),
-        "high": NumberRange(0, 20_000),
     }
     with pytest.raises(SettingsError, match=message):
-        network({"a": [text]}, any=Wildcard(), long=NumberRange(-5000, 5000), **more)
+        network({"a": [text]}, any=Wildcard(), **more)
 
 
 def test_an_unknown_command_cannot_be_drawn() -> None:

@@ -70,6 +70,11 @@ class NumberRange:
     fractions: Literal["halves", "tenths"] | None = None
     multiplier: float | None = None
 
+    @property
+    def size(self) -> int:
+        """How many numbers there are, with the halves or tenths."""
+        return ((self.stop - self.start) // self.step + 1) * {None: 1, "halves": 2, "tenths": 10}[self.fractions]
+
 
 @dataclass(frozen=True)
 class TimeRange:

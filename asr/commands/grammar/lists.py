@@ -91,8 +91,6 @@ def _range(source: Source, node: yaml.Node) -> NumberRange:
     source.known_keys(entries, _RANGE_KEYS, "a key of a range")
     start, stop = (_whole(source, node, entries, name, None) for name in ("from", "to"))
     step = _whole(source, node, entries, "step", 1)
-    if (fault := range_fault(start, stop, step)) is not None:
-        raise source.fault(node, fault)
     for name, known in (("type", ("number", "percentage", "temperature")), ("fractions", ("halves", "tenths"))):
         if name in entries:
             body = entries[name][1]
@@ -101,7 +99,10 @@ def _range(source: Source, node: yaml.Node) -> NumberRange:
     multiplier = source.value(entries["multiplier"][1]) if "multiplier" in entries else None
     if multiplier is not None and (isinstance(multiplier, bool) or not isinstance(multiplier, int | float)):
         raise source.fault(entries["multiplier"][1], f"found {multiplier!r}; wanted a number")
-    return NumberRange(start, stop, step, fractions, None if multiplier is None else float(multiplier))
+    found = NumberRange(start, stop, step, fractions, None if multiplier is None else float(multiplier))
+    if (fault := range_fault(found)) is not None:
+        raise source.fault(node, fault)
+    return found
 
 
 def _times(source: Source, node: yaml.Node) -> TimeRange:

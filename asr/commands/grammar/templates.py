@@ -9,7 +9,8 @@ from typing import Final
 import yaml
 
 from asr.commands.grammar import syntax
-from asr.commands.grammar.budget import MOST_LETTERS, MOST_TEXTS
+from asr.commands.grammar.budget import MOST_LETTERS, MOST_NUMBERS
+from asr.commands.grammar.grammar import NumberRange
 from asr.commands.grammar.source import Source
 from asr.commands.grammar.spoken import written
 from asr.errors import SourceError
@@ -63,7 +64,8 @@ def parse_template(source: Source, node: yaml.Node, origins: Origins, wanted: st
     except (ParseError, AssertionError, RecursionError) as error:
         raise source.fault(node, f"cannot be parsed as a sentence template: {error}") from None
     for part in syntax.references(expression):
-        if isinstance(part, syntax.ListRef) and part.numbers and (found := range_fault(*part.numbers)) is not None:
+        numbers = part.numbers if isinstance(part, syntax.ListRef) else None
+        if numbers and (found := range_fault(NumberRange(*numbers))) is not None:
             raise fault_at_name(source, node, str(part), found)
     origins[id(expression)] = source, node
     return expression
@@ -74,12 +76,14 @@ def fault_at_name(source: Source, node: yaml.Node, name: str, message: str) -> S
     return source.fault(node, message, max(str(node.value).find(name.rstrip("}>")), 0))
 
 
-def range_fault(start: int, stop: int, step: int) -> str | None:
+def range_fault(found: NumberRange) -> str | None:
     """What is wrong with a range of numbers, if anything is."""
-    if start > stop or step < 1:
-        return f"found a range from {start} to {stop} by {step}; wanted it to rise"
-    if (numbers := (stop - start) // step + 1) > MOST_TEXTS:
-        return f"found a range of {numbers:,} numbers; wanted {MOST_TEXTS:,} at most: say long numbers in two parts"
+    if found.start > found.stop or found.step < 1:
+        return f"found a range from {found.start} to {found.stop} by {found.step}; wanted it to rise"
+    if found.size > MOST_NUMBERS:
+        return (
+            f"found a range of {found.size:,} numbers; wanted {MOST_NUMBERS:,} at most: say long numbers in two parts"
+        )
     return None
 
 

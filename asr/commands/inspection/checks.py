@@ -365,10 +365,7 @@ def _list(used: UsedList, values: list[Phrase], sounds: Callable[[str], Sounds])
 def _size(used: UsedList) -> int:
     if isinstance(used.list, WordList):
         return len(used.list.values)
-    if isinstance(used.list, NumberRange):
-        whole = len(range(used.list.start, used.list.stop + 1, used.list.step))
-        return whole * {None: 1, "halves": 2, "tenths": 10}[used.list.fractions]
-    return 0
+    return used.list.size if isinstance(used.list, NumberRange) else 0
 
 
 def _one_word(grammars: Sequence[Grammar], network: Network, lists: Sequence[UsedList]) -> Iterator[Finding]:

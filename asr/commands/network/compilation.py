@@ -24,7 +24,6 @@ from asr.commands.network.entries import (
 from asr.commands.network.figures import Figures
 from asr.commands.network.nodes import SAID, Close, Mark, Means, Move, Net, Node, Open
 from asr.commands.network.skipping import any_words_at_ends, lay_skips
-from asr.commands.network.thousands import LongRange, is_long
 from asr.commands.network.trie import Leaf, Said, grow
 from asr.commands.network.wording import Wording, split_last
 from asr.errors import SettingsError
@@ -130,9 +129,6 @@ class Compiler:
                 net = self._word_list(source, scope)
             elif isinstance(source, Wildcard):
                 net = self._wildcard(scope.place)
-            elif is_long(source):
-                self._budget.at(scope.place, range_size(source))
-                net = LongRange(source, self._node, scope.place).lay()
             else:
                 start = self._node()
                 self._budget.at(scope.place, _NUMBER_COST * range_size(source))

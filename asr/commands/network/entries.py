@@ -11,7 +11,6 @@ from asr.commands.grammar.grammar import AS_SAID, DateRange, NumberRange, TimeRa
 from asr.commands.grammar.names import Scope
 from asr.commands.grammar.spoken import Spoken, dates, numbers, times, written
 from asr.commands.network.nodes import SAID, Close, Mark, Open
-from asr.commands.network.thousands import is_long
 from asr.errors import SettingsError
 
 _DAYS_A_YEAR: Final = 366
@@ -67,10 +66,10 @@ def range_entries(found: NumberRange | TimeRange | DateRange) -> list[Entry]:
 
 
 def range_size(found: NumberRange | TimeRange | DateRange) -> int:
-    """How many values a range has, without the fractions; of days about as many as a year has."""
+    """How many values a range has; of days about as many as a year has."""
     if isinstance(found, DateRange):
         return _DAYS_A_YEAR
-    return len(range(found.start, found.stop + 1, found.step))
+    return found.size if isinstance(found, NumberRange) else len(range(found.start, found.stop + 1, found.step))
 
 
 class Expansion:
@@ -88,10 +87,6 @@ class Expansion:
                 f"{scope.place}: letters are written to {reference}, which takes any words; put a blank between"
             )
         if isinstance(found, NumberRange | TimeRange | DateRange):
-            if is_long(found):
-                raise SettingsError(
-                    f"{scope.place}: letters are written to {reference}, a long range of numbers; put a blank between"
-                )
             yield from range_entries(found)
             return
         counts = [self._count(value.expression, scope.at(value.place)) for value in found.values]

@@ -35,7 +35,7 @@ def compile_network(grammars: Sequence[Grammar], normaliser: Callable[[str], str
     lists and rules are kept once. Only where letters are written to them (``{name}'s``) they are copied.
 
     Raises SettingsError, with the place: an unknown list or rule, one that is used in itself, a sentence that can be
-    empty, letters that the normaliser drops, a range of too many numbers, more parts in any order than can be.
+    empty, letters that the normaliser drops, more than can be laid out, more parts in any order than can be.
     """
     return Network(*Compiler(normaliser).compile(grammars))
 
