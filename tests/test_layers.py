@@ -41,7 +41,7 @@ NEVER = {("asr.training", "asr.runtime"), ("asr.runtime", "asr.training")}
 TRAINING_ONLY = {
     *("torch", "torchaudio", "lightning", "jsonargparse", "lhotse", "librosa", "jiwer", "tensorboard"),
     *("onnx", "onnxscript", "safetensors", "matplotlib", "jinja2", "sounddevice"),
-    *("scipy", "pandas", "sklearn"),
+    *("scipy", "pandas", "sklearn", "railroad"),
 }
 CORE = (
     "asr.errors",
@@ -57,7 +57,7 @@ CORE = (
     "asr.api",
     "asr.model.settings",
 )
-NOT_CORE = ("asr.audio.mfcc", "asr.audio.microphone")
+NOT_CORE = ("asr.audio.mfcc", "asr.audio.microphone", "asr.commands.inspection.diagram")
 LONGEST = 400
 
 MODULES = {
@@ -195,6 +195,7 @@ def test_transcription_needs_no_package_of_training(tiny_bundle: Path, tmp_path:
         (["export", "run", "out"], "pip install 'asr[train]'"),
         (["evaluate", "list.tsv"], "pip install 'asr[train]'"),
         (["tokenizer", "out", "cuts.jsonl"], "pip install 'asr[train]'"),
+        (["commands", "check", "yes-no", "--draw", "out.svg"], "pip install 'asr[check]'"),
     ],
 )
 def test_other_commands_say_what_to_install(arguments: list[str], advice: str) -> None:

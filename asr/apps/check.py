@@ -31,7 +31,8 @@ def check(
     ],
     bundle: BundleFolder = None,
     draw: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Draw the grammar into this .html or .svg file.")
+        Path | None,
+        typer.Option(metavar="FILE", help="Draw the grammar into this .html or .svg file (wants asr[check])."),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
     seed: Annotated[int, typer.Option(help="Random seed of the examples.")] = 0,
@@ -48,7 +49,6 @@ def check(
     from asr.commands.grammar.form import read_grammars
     from asr.commands.grammar.ready import find_grammar
     from asr.commands.inspection.checks import check as check_grammars
-    from asr.commands.inspection.diagram import draw_grammars
     from asr.commands.network.network import compile_network
     from asr.data.synthetic.pronunciation import available, pronounce
     from asr.files import write_whole
@@ -57,6 +57,8 @@ def check(
         raise typer.BadParameter(f"--draw {draw}: wanted a name that ends in .html or .svg")
     if draw is None:
         need_output()
+    else:
+        from asr.commands.inspection.diagram import draw_grammars
     read = read_bundle(bundle or DEFAULT_BUNDLE)
     found = read_grammars([find_grammar(grammar) for grammar in dict.fromkeys(grammars)])
     network = compile_network(found, read.normaliser)

@@ -14,6 +14,7 @@ from asr.printable import printable
 EXTRAS: Final = {
     "train": "torch torchaudio lightning jsonargparse lhotse fsspec librosa jiwer tensorboard onnx onnxscript "
     "safetensors matplotlib jinja2",
+    "check": "railroad",
     "mic": "sounddevice",
     "voices": "hibari",
 }

@@ -1,4 +1,7 @@
-"""Grammars as railroad diagrams: one of each command, list and rule, which link to each other."""
+"""Grammars as railroad diagrams: one of each command, list and rule, which link to each other.
+
+Wants railroad-diagrams, which ``pip install 'asr[check]'`` brings.
+"""
 
 import html
 from collections import deque
@@ -6,6 +9,8 @@ from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import count
 from typing import Any, Final
+
+import railroad
 
 from asr.commands.grammar import syntax
 from asr.commands.grammar.grammar import AS_SAID, DateRange, Grammar, NumberRange, Rule, SlotList, TimeRange, WordList
@@ -90,8 +95,6 @@ class _Draughtsman:
         self._waiting: deque[Callable[[], _Drawing]] = deque()
 
     def draw(self, grammars: Sequence[Grammar]) -> Iterator[_Drawing]:
-        import railroad
-
         railroad.INTERNAL_ALIGNMENT = "left"  # sentences are read from there; the library has no other way to say so
         for grammar in grammars:
             for command, templates in grammar.commands.items():
@@ -106,8 +109,6 @@ class _Draughtsman:
 
     def _template(self, expression: syntax.Expression, scope: Scope) -> Any:
         """A whole template, in several rows where one would be too wide."""
-        import railroad
-
         items = self._items(expression, scope)
         rows: list[list[Any]] = [[]]
         for item in items:
@@ -119,15 +120,11 @@ class _Draughtsman:
 
     def _items(self, expression: syntax.Expression, scope: Scope) -> list[Any]:
         """The parts of a sequence, blanks aside."""
-        import railroad
-
         parts = expression.items if isinstance(expression, syntax.Sequence) else (expression,)
         items = [self._part(part, scope) for part in parts if not isinstance(part, syntax.Text) or part.text.strip()]
         return items or [railroad.Skip()]
 
     def _part(self, expression: syntax.Expression, scope: Scope) -> Any:
-        import railroad
-
         if isinstance(expression, syntax.Text):
             return railroad.Terminal(_short(" ".join(expression.text.split())))
         if isinstance(expression, syntax.ListRef):
@@ -148,8 +145,6 @@ class _Draughtsman:
         return railroad.Optional(drawn) if isinstance(expression, syntax.Optional) else drawn
 
     def _choice(self, drawn: list[Any], of: int) -> Any:
-        import railroad
-
         if of > len(drawn):
             drawn.append(railroad.Comment(f"… {of - len(drawn):,} more"))
         return railroad.Choice(0, *drawn) if len(drawn) > 1 else drawn[0] if drawn else railroad.Skip()
@@ -163,8 +158,6 @@ class _Draughtsman:
         return f"#{self._anchors[key]}"
 
     def _named(self, named: SlotList | Rule, title: str, anchor: str, scope: Scope) -> _Drawing:
-        import railroad
-
         if isinstance(named, Rule):
             body = self._template(named.expression, scope.at(named.place))
             return _Drawing("Rules", title, anchor, named.place, railroad.Diagram(body))
