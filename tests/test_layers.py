@@ -153,7 +153,7 @@ def test_one_file_knows_the_parser_of_templates() -> None:
 
 
 def test_nothing_is_imported_from_recipes() -> None:
-    sources = [*MODULES.values(), *(ROOT / "scripts").glob("*.py"), *(ROOT / "tests").glob("*.py")]
+    sources = [*MODULES.values(), *(ROOT / "scripts").rglob("*.py"), *(ROOT / "tests").glob("*.py")]
     for path in sources:
         assert not any(name.partition(".")[0] == "recipes" for name in imported(path)), path
 

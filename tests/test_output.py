@@ -383,7 +383,7 @@ def test_evaluation_does_not_depend_on_how_many_hear(many: Path, tmp_path: Path)
 
 @pytest.mark.slow
 def test_the_gain_of_several_processes_can_be_measured() -> None:
-    command = [sys.executable, "scripts/bench_jobs.py", "--recordings", "4", "--runs", "1", "--", "--greedy"]
+    command = [sys.executable, "scripts/bench/bench_jobs.py", "--recordings", "4", "--runs", "1", "--", "--greedy"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     assert "4 recordings, 1 runs" in done.stdout
     assert "; the same output" in done.stdout

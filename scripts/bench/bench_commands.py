@@ -27,12 +27,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 import numpy as np
-from bench_report import heading, number, table
-from corpus_words import CORPORA, commands_of, sample, texts, wake_phrases
+from corpus_words import CORPORA, commands_of, list_of, sample, texts, wake_phrases
 from grammar_costs import SIZES, cost_table
+from markdown_tables import heading, number, table
 from recognisers import OURS, PEER, outcome, word_ears
 
 from asr.audio.load import SAMPLE_RATE
@@ -62,8 +62,8 @@ class Task:
 def tasks(corpora: Path, count: int, seed: int) -> list[Task]:
     """What is to be understood, with at most ``count`` recordings of commands and as many others."""
 
-    def read(name: str) -> list[Utterance]:
-        return read_manifest(corpora / name)
+    def read(name: str, half: str) -> list[Utterance]:
+        return read_manifest(list_of(corpora, name, half))
 
     def task(name: str, phrases: Sequence[str], said: list[Utterance], other: list[Utterance]) -> Task:
         inside = [each for each in said if each.text in set(phrases)]
@@ -71,8 +71,8 @@ def tasks(corpora: Path, count: int, seed: int) -> list[Task]:
         generator = random.Random(seed)
         return Task(name, commands_of(phrases), *(tuple(sample(each, count, generator)) for each in (inside, outside)))
 
-    words, digits, phrases = read("speech_commands/dev.tsv"), read("fsdd/dev.tsv"), read("precise/train.tsv")
-    sentences = read("speechocean762/dev.tsv")
+    words, digits, phrases = read("speech_commands", "dev"), read("fsdd", "dev"), read("precise", "train")
+    sentences = read("speechocean762", "dev")
     counts = Counter(each.text for each in words)
     often = sorted(word for word, many in counts.items() if many >= MANY)
     ten = sorted(random.Random(seed).sample(often, min(TEN, len(often))))
@@ -81,7 +81,7 @@ def tasks(corpora: Path, count: int, seed: int) -> list[Task]:
         task("all words of speech_commands; others: speechocean762's sentences", texts(words), words, sentences),
         task(f"{len(ten)} words of speech_commands; others: its other words", ten, words, words),
         task(
-            "precise's phrases, train.tsv, which the default bundle learned from",
+            "precise's phrases, the training half, which the default bundle learned from",
             wake_phrases(phrases),
             phrases,
             phrases,

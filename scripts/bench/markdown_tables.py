@@ -1,9 +1,37 @@
-"""The part of a Markdown file that a program writes, between two comments; the rest is a person's."""
+"""What the benchmarks print: Markdown, which may go between two comments of a file; the rest of it is a person's."""
 
+import os
+from collections.abc import Sequence
+from datetime import date
+from importlib import metadata
 from pathlib import Path
 
+from sphinx import has_sphinx
+
 from asr.errors import SettingsError
+from asr.evaluation.scoring import Rate
 from asr.files import write_whole
+
+
+def heading() -> str:
+    """On what it was measured."""
+    beside = f"PocketSphinx {metadata.version('pocketsphinx')}" if has_sphinx() else "without PocketSphinx"
+    return (
+        f"{date.today()}, one thread of {os.cpu_count()}; onnxruntime {metadata.version('onnxruntime')}; {beside}. "
+        "Intervals: 95 %, bootstrap over speakers or, where there is one, recordings."
+    )
+
+
+def table(columns: str, rows: Sequence[str]) -> str:
+    """A Markdown table; columns and the cells of each row are separated by " | "."""
+    return "\n".join([f"| {columns} |", "| --- " * len(columns.split(" | ")) + "|", *(f"| {row} |" for row in rows)])
+
+
+def number(rate: Rate | None, digits: int) -> str:
+    """A rate that is no share, with its interval; "-" where there is none."""
+    if rate is None:
+        return "-"
+    return f"{rate.value:.{digits}f} ({rate.low:.{digits}f} to {rate.high:.{digits}f})"
 
 
 def between_marks(path: Path, name: str) -> tuple[str, str]:

@@ -27,7 +27,7 @@ from asr.errors import AsrError
 from asr.runtime.transcriber import Transcriber
 from asr.text.normaliser import Normaliser
 
-SAMPLES = Path(__file__).resolve().parents[1] / "recipes" / "commands" / "samples" / "transcripts.tsv"
+SAMPLES = Path(__file__).resolve().parents[2] / "recipes" / "commands" / "samples" / "transcripts.tsv"
 SIZES = ((10, 1), (10, 2), (1000, 1), (10_000, 1), (1000, 2), (10_000, 2), (1000, 3), (10_000, 3))
 CONSONANTS = {"b": "B", "d": "D", "f": "F", "g": "G", "k": "K", "l": "L", "m": "M", "n": "N"} | {
     **{"p": "P", "r": "R", "s": "S", "t": "T", "v": "V", "z": "Z"}

@@ -1,6 +1,6 @@
 """How often silence, or a quiet room, put before and after a recording changes its text.
 
-    scripts/bench_silence.py MANIFEST... --noise MANIFEST... [--utterances 60] [--seconds 2,8] [--db 25]
+    scripts/bench/bench_silence.py MANIFEST... --noise MANIFEST... [--utterances 60] [--seconds 2,8] [--db 25]
 
 Each recording is heard as it is, and again with stretches of each length before and after it: of digital silence, and
 of a noise so many decibels below the recording's mean square. The table has the share of recordings with the same text.
@@ -16,13 +16,13 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 import numpy as np
 from accuracy_sets import drawn
 from bench_accuracy import ratios
-from bench_report import heading, table
 from forked import attempt_all_in_forks
+from markdown_tables import heading, table
 from sphinx import Wave
 
 from asr.apps.failures import complain
@@ -76,7 +76,7 @@ def measure(options: argparse.Namespace) -> tuple[str, int]:
         heard = [each for each in utterances if each.id in found]
         rows.append(_row(path, heard, np.array([found[each.id] for each in heard])))
     columns = " | ".join(["list", "recordings", *(f"{kind}, {seconds:g} s" for kind, seconds in kinds)])
-    return f"`scripts/bench_silence.py`, {heading()}\n\n{table(columns, rows)}", failed
+    return f"`scripts/bench/bench_silence.py`, {heading()}\n\n{table(columns, rows)}", failed
 
 
 def _row(path: Path, heard: Sequence[Utterance], same: "np.ndarray[tuple[int, int], np.dtype[np.int64]]") -> str:

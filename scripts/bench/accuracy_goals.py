@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from accuracy_scores import CommandResult, FreeResult, QuietResult
-from bench_report import table
+from markdown_tables import table
 
 from asr.evaluation.report import per_cent
 from asr.evaluation.scoring import Rate

@@ -19,7 +19,7 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 import lightning
 import numpy as np
@@ -44,7 +44,7 @@ from asr.model.settings import ModelSettings
 from asr.text.tokenizer import Tokenizer
 from asr.training.module import OptimiserSettings, SpeechModule
 
-RECIPE = Path(__file__).resolve().parents[1] / "recipes" / "commands"
+RECIPE = Path(__file__).resolve().parents[2] / "recipes" / "commands"
 PIECES = 300
 DEFAULT = AugmentationSettings(ramp_epochs=0)
 # Which settings make a change; the others of each stay as they are by default.

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from corpus_words import commands_of, sample, texts, wake_phrases
+from corpus_words import commands_of, list_of, sample, texts, wake_phrases
 from sphinx import Wave
 
 from asr.apps.listening import usable_noises
@@ -55,13 +55,13 @@ def drawn(utterances: Sequence[Utterance], count: int, seed: int) -> tuple[Utter
 def sentences(corpora: Path, count: int, seed: int) -> list[SpeechSet]:
     """Read sentences, for free transcription: by native readers, by anybody, by learners and children."""
     return [
-        SpeechSet(f"{name} dev", drawn(read_manifest(corpora / name / "dev.tsv"), count, seed)) for name in SENTENCES
+        SpeechSet(f"{name} dev", drawn(read_manifest(list_of(corpora, name, "dev")), count, seed)) for name in SENTENCES
     ]
 
 
 def single_words(corpora: Path, count: int, seed: int) -> WordSet:
     """Recordings of the dev half; its commands are the words of both halves."""
-    halves = {half: [read_manifest(corpora / name / f"{half}.tsv") for name in WORDS] for half in ("train", "dev")}
+    halves = {half: [read_manifest(list_of(corpora, name, half)) for name in WORDS] for half in ("train", "dev")}
     words = texts([each for lists in halves.values() for found in lists for each in found])
     dev = [
         replace(each, id=f"{name}/{each.id}")
@@ -73,14 +73,14 @@ def single_words(corpora: Path, count: int, seed: int) -> WordSet:
 
 def digits(corpora: Path, count: int, seed: int) -> WordSet:
     """Recordings of single digits."""
-    dev = read_manifest(corpora / "fsdd" / "dev.tsv")
+    dev = read_manifest(list_of(corpora, "fsdd", "dev"))
     words = texts(dev)
     return WordSet(f"fsdd dev, {len(words)} digits", drawn(dev, count, seed), commands_of(words))
 
 
 def phrases(corpora: Path, count: int, seed: int) -> WordSet:
     """Recordings of wake phrases."""
-    train = read_manifest(corpora / "precise" / "train.tsv")
+    train = read_manifest(list_of(corpora, "precise", "train"))
     woken = wake_phrases(train)
     said = [each for each in train if each.text in set(woken)]
     name = f"precise train, {len(woken)} phrases (the default bundle learnt from these recordings)"
@@ -98,7 +98,7 @@ def noises(corpora: Path) -> tuple[list[Utterance], dict[str, str]]:
     usable: list[Utterance] = []
     failures: dict[str, str] = {}
     for name in NOISES:
-        found, bad = usable_noises(corpora / name / "all.tsv")
+        found, bad = usable_noises(list_of(corpora, name, "all"))
         usable += [replace(each, id=f"{name}/{each.id}") for each in found]
         failures |= {f"{name}/{id}": reason for id, reason in bad.items()}
     return usable, failures

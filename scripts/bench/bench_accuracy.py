@@ -25,15 +25,14 @@ from collections.abc import Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from accuracy_goals import Results, goal_table, goals
 from accuracy_scores import Ladder, check_sentences, score_free, score_quiet, score_understanding
 from accuracy_sets import NOISES, digits, founding, noise_alone, noises, phrases, sentences, silence, single_words
 from accuracy_tables import command_part, founding_part, free_part, quiet_part
-from bench_report import heading
 from corpus_words import CORPORA
-from marked_text import between_marks, write_between
+from markdown_tables import between_marks, heading, write_between
 from recognisers import command_ears, free_ears, word_ears
 
 from asr.apps.failures import complain
@@ -108,7 +107,7 @@ def introduction(
     decoding = bundle.decoding
     most = f"at most {options.utterances} recordings of each set, seed {options.seed}" if options.utterances else "all"
     lines = [
-        f"`scripts/bench_accuracy.py`, {heading()}",
+        f"`scripts/bench/bench_accuracy.py`, {heading()}",
         f"Ours: {bundle.folder.resolve().name}, commit {str(bundle.provenance.get('commit', 'unknown'))[:12]}; "
         f"beam of {decoding.width} with CTC weight {decoding.ctc_weight:g}, among commands {decoding.command_width} "
         f"with {decoding.command_ctc_weight:g}. Recordings: {most}.",

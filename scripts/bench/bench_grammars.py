@@ -1,7 +1,7 @@
 """How well grammars are understood that nothing was trained or chosen by, beside PocketSphinx with the same grammars.
 
     asr synthesize recipes/commands/unseen/car_radio.yaml data/unseen/car_radio --engines kokoro --voices test …
-    scripts/bench_grammars.py data/unseen --others data/common_voice/cuts_dev.jsonl.gz --noise data/noise_esc10/…
+    scripts/bench/bench_grammars.py data/unseen --others data/common_voice/cuts_dev.jsonl.gz --noise data/noise_esc10/…
 
 Each folder, or list, in the first argument holds spoken commands of the grammar of its name in --grammars. They are
 heard as they are and in noise at each ratio of --snr; recordings of --others, and commands of the other grammars, are
@@ -21,12 +21,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from accuracy_scores import Condition, Hearing, Ladder, SpeechSet, check_sentences, hear_under
 from bench_accuracy import ratios
-from bench_report import heading, table
 from corpus_words import sample
+from markdown_tables import heading, table
 from recognisers import CommandEars, Heard, command_ears, outcome
 
 from asr.apps.failures import complain
@@ -40,7 +40,7 @@ from asr.evaluation.noise import Noises
 from asr.evaluation.outcome import Kind, Outcome
 from asr.evaluation.report import per_cent
 
-GRAMMARS = Path(__file__).resolve().parents[1] / "recipes" / "commands" / "unseen"
+GRAMMARS = Path(__file__).resolve().parents[2] / "recipes" / "commands" / "unseen"
 ALL = "all of them"
 
 
@@ -123,7 +123,7 @@ def measure(options: argparse.Namespace) -> tuple[str, int]:
     rows += [row(ALL, name, found) for name, found in together.items()]
     noisy = [f"exactly at {ratio:g} dB" for ratio in ladder.conditions[1:]]
     columns = ["grammar", "recogniser", "commands", "right command", "accepted exactly", *noisy]
-    lines = [f"`scripts/bench_grammars.py`, {heading()}"]
+    lines = [f"`scripts/bench/bench_grammars.py`, {heading()}"]
     if missing:
         lines.append(f"PocketSphinx has no pronunciation for, and recordings left out: {'; '.join(missing)}.")
     return "\n".join([*lines, "", table(" | ".join([*columns, "accepted wrongly", "others refused"]), rows)]), left

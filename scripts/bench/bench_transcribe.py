@@ -19,7 +19,7 @@ from pathlib import Path
 from time import process_time
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 import numpy as np
 import onnx
@@ -42,7 +42,7 @@ from asr.search.beam import beam
 from asr.search.limits import MINIMUM_TOKENS, TOKENS_PER_SECOND, max_tokens
 from asr.search.stepper import Stepper
 
-SAMPLES = Path(__file__).resolve().parents[1] / "recipes" / "commands" / "samples"
+SAMPLES = Path(__file__).resolve().parents[2] / "recipes" / "commands" / "samples"
 Floats = NDArray[np.float32]
 GEMM_SIZES = (256, 512, 1024)
 Work = Callable[[], object]

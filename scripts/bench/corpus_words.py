@@ -9,7 +9,14 @@ import yaml
 
 from asr.data.manifests.utterance import Utterance
 
-CORPORA = Path(__file__).resolve().parents[2] / "shared" / "corpora"
+CORPORA = Path("data")
+"""Where the recipes put the corpora, a folder each."""
+
+
+def list_of(corpora: Path, name: str, half: str) -> Path:
+    """A corpus's list of a half as `asr prepare` writes it; a table of the half's name where there is none."""
+    prepared = corpora / name / f"cuts_{half}.jsonl.gz"
+    return prepared if prepared.exists() else corpora / name / f"{half}.tsv"
 
 
 def texts(utterances: Sequence[Utterance]) -> list[str]:

@@ -23,7 +23,7 @@ from asr.data.synthetic.pronunciation import PHONEMES
 from asr.model.settings import ModelSettings
 from asr.training.module import FeatureSettings, SpeechModule
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 TOKENIZER = ROOT / "asr" / "bundles" / "default" / "tokenizer.model"
 TOKENS_PER_SECOND, PHONEMES_PER_SECOND = 4, 12  # of read speech
 

@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 
 from accuracy_scores import CommandResult, Condition, FreeResult, QuietResult, QuietRow
 from accuracy_sets import SpeechSet
-from bench_report import number, table
+from markdown_tables import number, table
 
 from asr.apps.listening import left_out
 from asr.evaluation.report import per_cent
