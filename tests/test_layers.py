@@ -13,8 +13,8 @@ from conftest import ROOT
 
 # Each may import what stands before it in this list; parts of one row know nothing of each other.
 LAYERS = (
-    ("asr.errors", "asr.files", "asr.printable"),
-    ("asr.settings", "asr.download"),
+    ("asr.errors", "asr.files", "asr.printable", "asr.progress_bars"),
+    ("asr.settings", "asr.claim", "asr.download"),
     ("asr.audio", "asr.text", "asr.model.settings"),
     ("asr.bundle",),
     ("asr.model", "asr.search"),

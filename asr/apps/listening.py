@@ -184,16 +184,12 @@ def _sorted(
     utterances: Sequence["Utterance"], outcomes: Iterable[Result | Failure], doing: str
 ) -> tuple[dict[str, Result], dict[str, str]]:
     """What came of the utterances and what was wrong with others; the latter is said, too."""
-    from rich.console import Console
-    from rich.progress import track
+    from asr.progress_bars import track
 
     results: dict[str, Result] = {}
     failures: dict[str, str] = {}
-    console = Console(stderr=True)
     both = zip(utterances, outcomes, strict=True)
-    for utterance, outcome in track(
-        both, doing, total=len(utterances), console=console, disable=not console.is_terminal
-    ):
+    for utterance, outcome in track(both, doing, len(utterances)):
         if isinstance(outcome, Failure):
             outcome.tell()
             failures[utterance.id] = outcome.message
