@@ -171,7 +171,7 @@ def train(arguments: Sequence[str]) -> None:
     """Run a training from the command line's arguments, `--config FILE` first of all.
 
     With `--dry_run`, print what it finds instead. Raises SettingsError, ManifestError, BundleError (the tokenizer) or
-    AudioError for what cannot be used.
+    AudioError for what cannot be used, and KeyboardInterrupt at ctrl-C.
     """
     with quiet_lightning():
         try:
@@ -228,7 +228,10 @@ def _listed(given: Any) -> list[Any]:
 
 @contextmanager
 def quiet_lightning() -> Iterator[None]:
-    """Without the lines that Lightning says to everyone and that ask nothing of a person who trains."""
+    """Without the lines that Lightning says to everyone and that ask nothing of a person who trains.
+
+    Raises KeyboardInterrupt at ctrl-C, as all else does.
+    """
     for name in _TALKERS:
         logging.getLogger(name).addFilter(_worth_saying)
     try:
@@ -245,6 +248,11 @@ def quiet_lightning() -> Iterator[None]:
             for kind in (DeprecationWarning, FutureWarning):
                 warnings.filterwarnings("ignore", category=kind, module=r"lightning\.")
             yield
+    except SystemExit as end:
+        # Lightning tidies up after ctrl-C and then ends with the status of a failure.
+        if isinstance(end.__context__, KeyboardInterrupt):
+            raise KeyboardInterrupt from end
+        raise
     finally:
         for name in _TALKERS:
             logging.getLogger(name).removeFilter(_worth_saying)
