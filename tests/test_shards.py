@@ -222,7 +222,7 @@ def test_a_folder_with_something_else_is_refused(tmp_path: Path, recordings: lis
         ((name, value),) = changed.items()
         with pytest.raises(SettingsError, match=rf"begun with {name} .* and not .?{value}"):
             pack(recordings, out, **({"form": "flac", "per_shard": 4} | changed))  # type: ignore[arg-type]
-    with pytest.raises(SettingsError, match="begun with utterances 10 and not 9, sha256 "):
+    with pytest.raises(SettingsError, match="begun with utterances 11 and not 10, sha256 "):
         pack(recordings[1:], out, form="flac", per_shard=4)
     (out / PLAN).unlink()
     with pytest.raises(SettingsError, match=r"holds something else, 'cuts.*wanted an empty folder"):
