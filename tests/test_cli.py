@@ -639,7 +639,7 @@ def test_train_ends_with_ctrl_c(asr: Asr, monkeypatch: pytest.MonkeyPatch) -> No
         except KeyboardInterrupt:
             sys.exit(1)  # as Lightning does
 
-    monkeypatch.setattr("asr.training.command.train", interrupted)
+    monkeypatch.setattr("asr.training.command.make_command", interrupted)
     assert asr("train").status == 130
 
 

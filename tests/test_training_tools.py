@@ -164,15 +164,6 @@ def test_flags_may_stand_alone(given: list[str], meant: list[str]) -> None:
     assert command._with_values(given) == meant
 
 
-def test_ctrl_c_in_a_training_is_ctrl_c() -> None:
-    """Lightning catches it, and ends the program as if it had failed."""
-    interrupted = SystemExit(1)
-    interrupted.__context__ = KeyboardInterrupt()
-    for end, seen in ((interrupted, KeyboardInterrupt), (SystemExit(2), SystemExit)):
-        with pytest.raises(seen), quiet_lightning():
-            raise end
-
-
 def test_lightnings_range_test_of_rates(settings: dict[str, Any], tmp_path: Path) -> None:
     """As the README has it; the learner is as it was before."""
     settings["trainer"]["max_epochs"] = 9
