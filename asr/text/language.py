@@ -10,7 +10,7 @@ from typing import Any, Final, Protocol
 
 from asr.errors import SettingsError
 
-LANGUAGES: Final = ("en",)
+LANGUAGES: Final = ("en", "de")
 """Those that there are, by their codes (ISO 639-1)."""
 
 MINUTES_A_DAY: Final = 24 * 60
@@ -71,6 +71,10 @@ def find_language(code: str) -> Language:
         from asr.text import english
 
         return english
+    if code == "de":
+        from asr.text import german
+
+        return german
     raise SettingsError(f"language {code!r} is not known; there are {', '.join(LANGUAGES)}")
 
 
