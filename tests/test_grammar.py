@@ -241,7 +241,7 @@ FAULTS = [
     ("intents: {a: {data: [{sentence: [b]}]}}", "did you mean sentences?", "intents: {a: {data: [{|sentence: [b]}]}}"),
     ("commands:\n  a: [b]\n  c: [d]\n  a: [e]\n", "'a' stands in line 2 already", "  |a: [e]"),
     ("lists:\n  c: [b]\n  c: [d]\n", "'c' stands in line 2 already", "  |c: [d]"),
-    ("language: de\ncommands: {a: [b]}", "the language 'de'; wanted English", "language: |de"),
+    ("language: fr\ncommands: {a: [b]}", "the language 'fr'; wanted English, .* or German", "language: |fr"),
     # Commands and their sentences.
     ("- a\n- b\n", "found a list; wanted `commands:`", "|- a"),
     ("commands: [a]", "found a list; wanted names of commands", "commands: |[a]"),

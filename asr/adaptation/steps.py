@@ -113,7 +113,7 @@ class Adaptation:
         self.network: Network = compile_network(grammars, self.start.normaliser)
         self.digests = [[path.name, _digest(path)] for path in paths]
         self.before: Listener = Listener(Transcriber(self.start), self.network)
-        self.voices = split_voices(find_voices(request.settings.engines))
+        self.voices = split_voices(find_voices(request.settings.engines, self.start.normaliser.language))
         for split, group in self.voices.items():
             if not group:
                 raise SettingsError(

@@ -14,7 +14,8 @@ from asr.commands.grammar.grammar import NumberRange
 from asr.commands.grammar.source import Source
 from asr.commands.grammar.spoken import written
 from asr.errors import SourceError
-from asr.text.normaliser import Normaliser
+from asr.text.language import find_language
+from asr.text.normaliser import LANGUAGE, Normaliser
 
 Origins = dict[int, tuple[Source, yaml.Node]]
 """Where the expressions stand that name lists or rules, by the ``id`` of the expression."""
@@ -103,16 +104,21 @@ def has_figures(text: str) -> bool:
 
 
 @cache
-def _normaliser() -> Normaliser:
-    return Normaliser()
+def _normaliser(language: str = LANGUAGE) -> Normaliser:
+    return Normaliser(language)
 
 
 def _check_letters(source: Source, node: yaml.Node) -> None:
     text = _NAME.sub(lambda match: " " * len(match[0]), str(node.value))  # names may be in any script
+    code = source.language or LANGUAGE
     for offset, char in enumerate(text):
-        if char.isalpha() and not _normaliser()(char):
+        if char.isalpha() and not _normaliser(code)(char):
+            language = find_language(code)
+            letters = f"a to z{' and ' * bool(language.LETTERS)}{language.LETTERS}"
             raise source.fault(
-                node, f"found the letter {char!r}; wanted English words: write it as it is said, in a to z", offset
+                node,
+                f"found the letter {char!r}; wanted {language.NAME} words: write it as it is said, in {letters}",
+                offset,
             )
 
 

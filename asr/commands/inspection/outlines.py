@@ -14,6 +14,7 @@ from asr.commands.grammar.budget import Steps
 from asr.commands.grammar.grammar import AS_SAID, Grammar, NumberRange, SlotList, Template, Value
 from asr.commands.grammar.names import Scope
 from asr.commands.grammar.spoken import number_ways, written
+from asr.text.normaliser import LANGUAGE
 
 _VALUE_STEPS: Final = 5
 _LETTERS_A_STEP: Final = 8
@@ -67,14 +68,14 @@ def outlines(
 
 
 def value_texts(
-    value: Value, scope: Scope, normaliser: Normalise, most: int, steps: Steps
+    value: Value, scope: Scope, normaliser: Normalise, most: int, steps: Steps, language: str = LANGUAGE
 ) -> tuple[Any, list[Outline]]:
     """What the slot gets for a value, AS_SAID where it is what is said, and up to ``most`` ways to say the value.
 
     Raises Exhausted where that takes more than these steps.
     """
     steps.spend(_VALUE_STEPS)
-    spoken = written(value.expression.text) if isinstance(value.expression, syntax.Text) else None
+    spoken = written(value.expression.text, language) if isinstance(value.expression, syntax.Text) else None
     if spoken is None:
         found = dict.fromkeys(islice(_all_texts(value.expression, scope.at(value.place), normaliser, steps), most))
         return value.out, list(found)
@@ -82,10 +83,10 @@ def value_texts(
     return out, [tuple(way.text.split()) for way in spoken[:most]]
 
 
-def range_texts(numbers: NumberRange, most: int) -> Iterator[tuple[int, list[Outline]]]:
+def range_texts(numbers: NumberRange, most: int, language: str = LANGUAGE) -> Iterator[tuple[int, list[Outline]]]:
     """The first ``most`` whole numbers of a range, each with the first way to say it."""
     for number in islice(range(numbers.start, numbers.stop + 1, numbers.step), most):
-        yield number, [tuple(number_ways(number)[0].split())]
+        yield number, [tuple(number_ways(number, language)[0].split())]
 
 
 def _references(

@@ -55,13 +55,13 @@ class Sentences:
 class Compiler:
     """Compiles the templates of grammars with what they name."""
 
-    def __init__(self, normaliser: Callable[[str], str]) -> None:
+    def __init__(self, normaliser: Callable[[str], str], language: str) -> None:
         self._wording = Wording(normaliser)
         self._names = Names()
         self._nets: dict[Hashable, Net] = {}
         self._begin_glued: dict[tuple[int, int, int, bool], bool] = {}
-        self._figures = Figures(normaliser)
-        self._expansion = Expansion(self._count, lambda text, place: " ".join(self._wording.words(text, place)))
+        self._figures = Figures(normaliser, language)
+        self._expansion = Expansion(self._count, lambda text, at: " ".join(self._wording.words(text, at)), language)
         self._order = 0
         self._budget = Budget()
 
@@ -132,7 +132,7 @@ class Compiler:
             else:
                 start = self._node()
                 self._budget.at(scope.place, _NUMBER_COST * range_size(source))
-                texts = [self._said(entry, scope.place) for entry in range_entries(source)]
+                texts = [self._said(entry, scope.place) for entry in range_entries(source, self._figures.language)]
                 net = Net(start, self._grow(start, texts), len(texts), scope.place)
             self._nets[key] = net
         return self._nets[key]
@@ -149,7 +149,7 @@ class Compiler:
         bodies: list[tuple[Expression, Scope, Close]] = []
         values = count = 0
         for value in found.values:
-            entries = plain_entries(value)
+            entries = plain_entries(value, self._figures.language)
             self._budget.at(value.place, 9 * len(entries or ()))
             if entries is not None:
                 values += 1

@@ -12,6 +12,7 @@ from asr.commands.grammar.names import Scope
 from asr.commands.grammar.spoken import Spoken, dates, numbers, times, written
 from asr.commands.network.nodes import SAID, Close, Mark, Open
 from asr.errors import SettingsError
+from asr.text.normaliser import LANGUAGE
 
 _DAYS_A_YEAR: Final = 366
 _AS_SAID: Final = (Close(SAID),)  # one for all, so that their texts can end at one node
@@ -35,13 +36,13 @@ def plain_text(expression: syntax.Expression) -> str | None:
     return None if None in texts else "".join(text for text in texts if text is not None)
 
 
-def plain_entries(value: Value) -> list[Entry] | None:
+def plain_entries(value: Value, language: str = LANGUAGE) -> list[Entry] | None:
     """The ways of saying a value that is plain text, which are several where it has figures; None for a template."""
     text = plain_text(value.expression)
     if text is None:
         return None
     # Text of mere letters is not looked at any closer: of long lists most is.
-    spoken = () if text.replace(" ", "").isalpha() else written(text) or ()
+    spoken = () if text.replace(" ", "").isalpha() else written(text, language) or ()
     own = None if value.out is AS_SAID else Close(value.out, value.filled)
     if not spoken:
         said = (Close(SAID, value.filled),) if value.filled else _AS_SAID
@@ -50,12 +51,12 @@ def plain_entries(value: Value) -> list[Entry] | None:
     return [Entry(way.text, 1 / len(spoken), marks[repr(way.value)]) for way in spoken]
 
 
-def range_entries(found: NumberRange | TimeRange | DateRange) -> list[Entry]:
+def range_entries(found: NumberRange | TimeRange | DateRange, language: str = LANGUAGE) -> list[Entry]:
     """The ways of saying every value of a range, each value as likely as any other, and so is each of its ways."""
     if isinstance(found, NumberRange):
-        spoken: Iterable[Spoken] = numbers(found)
+        spoken: Iterable[Spoken] = numbers(found, language)
     else:
-        spoken = times(found) if isinstance(found, TimeRange) else dates(found)
+        spoken = times(found, language) if isinstance(found, TimeRange) else dates(found, language)
     values = [list(ways) for _, ways in groupby(spoken, key=lambda way: repr(way.value))]
     return [
         Entry(way.text, 1 / (len(values) * len(ways)), marks)
@@ -75,9 +76,12 @@ def range_size(found: NumberRange | TimeRange | DateRange) -> int:
 class Expansion:
     """Spells out lists and rules that letters are written to, such as `{name}'s`: their words depend on these."""
 
-    def __init__(self, count: Callable[[syntax.Expression, Scope], int], normal: Callable[[str, str], str]) -> None:
+    def __init__(
+        self, count: Callable[[syntax.Expression, Scope], int], normal: Callable[[str, str], str], language: str
+    ) -> None:
         self._count = count
         self._normal = normal
+        self._language = language
 
     def list(self, reference: syntax.ListRef, scope: Scope) -> Iterator[Entry]:
         """Every text of a list with what fills its slot; raises SettingsError for any words and for too many texts."""
@@ -87,7 +91,7 @@ class Expansion:
                 f"{scope.place}: letters are written to {reference}, which takes any words; put a blank between"
             )
         if isinstance(found, NumberRange | TimeRange | DateRange):
-            yield from range_entries(found)
+            yield from range_entries(found, self._language)
             return
         counts = [self._count(value.expression, scope.at(value.place)) for value in found.values]
         if sum(counts) > MOST_TEXTS:
@@ -99,7 +103,7 @@ class Expansion:
         for value, count in zip(found.values, counts, strict=True):
             if not count:
                 continue
-            for entry in plain_entries(value) or self._of_template(value, scope.at(value.place)):
+            for entry in plain_entries(value, self._language) or self._of_template(value, scope.at(value.place)):
                 marks = entry.marks
                 if isinstance(marks[-1], Close) and marks[-1].out is SAID:
                     marks = (Close(self._normal(entry.text, value.place), value.filled),)

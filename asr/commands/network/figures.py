@@ -24,8 +24,8 @@ Part = tuple[str, tuple[str, ...]]
 class Figures:
     """Finds what is written in figures."""
 
-    def __init__(self, normalise: Callable[[str], str]) -> None:
-        self._normalise = normalise
+    def __init__(self, normalise: Callable[[str], str], language: str) -> None:
+        self._normalise, self.language = normalise, language
         self._known: dict[str, tuple[Part, ...]] = {}
 
     def parts(self, text: str) -> tuple[Part, ...]:
@@ -76,7 +76,7 @@ class Figures:
         """The ways of saying the longest that is written in figures from a piece on, and the piece after it."""
         for after in range(min(len(pieces), at + _LONGEST), at, -1):
             part = text[pieces[at][0] : pieces[after - 1][1]]
-            spoken = written(part) if has_figures(part) else None
+            spoken = written(part, self.language) if has_figures(part) else None
             # Figures among words stand for no value of their own: they are found by themselves.
             if spoken and (after == at + 1 or spoken[0].value != part):
                 ways = dict.fromkeys([self._normalise(part), *(way.text for way in spoken)])

@@ -1,6 +1,19 @@
-"""How times of day and days of the year are called, in the form of the normaliser; minutes count from midnight."""
+"""How times of day and days are called in English, in the form of the normaliser; minutes count from midnight."""
 
-from asr.text.numbers import MONTHS, cardinal, minutes, ordinal
+from collections.abc import Iterator
+from typing import Final
+
+from asr.text.english.numbers import MONTHS, WEEKDAYS, cardinal, minutes, ordinal
+from asr.text.language import DAYS
+
+_RELATIVE_DAYS: Final = {
+    "today": ("today",),
+    "tonight": ("tonight",),
+    "tomorrow": ("tomorrow",),
+    "yesterday": ("yesterday",),
+    "day after tomorrow": ("the day after tomorrow", "day after tomorrow"),
+    "day before yesterday": ("the day before yesterday", "day before yesterday"),
+}
 
 
 def time_ways(minute: int, *, bare: bool) -> tuple[str, ...]:
@@ -75,3 +88,15 @@ def day_ways(month: int, day: int) -> list[str]:
         f"{nth} {name}",
         f"{count} {name}",
     ]
+
+
+def date_ways() -> Iterator[tuple[str, str]]:
+    """Every way to say a day, with the value that it stands for, as `Language` has them."""
+    for name in WEEKDAYS:
+        yield from ((text, name) for text in (name, f"this {name}"))
+        yield f"next {name}", f"next {name}"
+    for value, texts in _RELATIVE_DAYS.items():
+        yield from ((text, value) for text in texts)
+    for month, days in enumerate(DAYS, start=1):
+        for day in range(1, days + 1):
+            yield from ((text, f"{month:02}-{day:02}") for text in day_ways(month, day))
