@@ -100,7 +100,7 @@ class Model:
         Raises AudioError as ``transcribe``, BundleError for a model that was never calibrated, and SettingsError for
         commands whose words it cannot spell.
         """
-        return self._commander(commands).understand(read_source(source))
+        return self.commander(commands).understand(read_source(source))
 
     def stream(self, blocks: Iterable[NDArray[np.float32]]) -> Iterator[Transcript]:
         """What is said in a stream, a transcript for each utterance as soon as the pause after it has been heard.
@@ -125,18 +125,19 @@ class Model:
             yield from self._said(endpointer.feed(block))
         yield from self._said(endpointer.flush())
 
-    def _said(self, segments: Iterable[Segment]) -> Iterator[Transcript]:
-        for segment in segments:
-            heard = self.transcriber.transcribe(segment.wave)
-            if heard.words:  # not of a door, or a dog
-                yield heard.after(segment.start / SAMPLE_RATE)
-
-    def _commander(self, commands: Commands) -> Commander:
+    def commander(self, commands: Commands) -> Commander:
+        """What understands these commands by this model, made at the first call; raises as ``understand``."""
         with self._lock:
             if commands not in self._commanders:
                 network = compile_network(commands.grammars, self.transcriber.bundle.normaliser)
                 self._commanders[commands] = Commander(self.transcriber, network)
             return self._commanders[commands]
+
+    def _said(self, segments: Iterable[Segment]) -> Iterator[Transcript]:
+        for segment in segments:
+            heard = self.transcriber.transcribe(segment.wave)
+            if heard.words:  # not of a door, or a dog
+                yield heard.after(segment.start / SAMPLE_RATE)
 
 
 def load(bundle: str | os.PathLike[str] | None = None, *, width: int | None = None, threads: int = 1) -> Model:

@@ -14,7 +14,7 @@ from conftest import ROOT
 # Each may import what stands before it in this list; parts of one row know nothing of each other.
 LAYERS = (
     ("asr.errors", "asr.files", "asr.printable"),
-    ("asr.settings", "asr.download"),
+    ("asr.settings", "asr.download", "asr.extras"),
     ("asr.audio", "asr.text", "asr.model.settings"),
     ("asr.bundle",),
     ("asr.model", "asr.search"),
@@ -45,6 +45,7 @@ TRAINING_ONLY = {
 }
 CORE = (
     "asr.errors",
+    "asr.extras",
     "asr.files",
     "asr.printable",
     "asr.settings",

@@ -25,13 +25,13 @@ from asr.data.manifests.utterance import some
 from asr.errors import BundleError, SettingsError
 
 if TYPE_CHECKING:
-    from asr.adaptation.attempts import AttemptAll
     from asr.adaptation.fine_tuning import TrainingSet
     from asr.bundle import Bundle
     from asr.commands.network.network import Network
     from asr.commands.rejection import Rejection
     from asr.data.manifests.utterance import Utterance
     from asr.data.synthetic.voices import Engine
+    from asr.evaluation.attempts import AttemptAll
     from asr.runtime.commander import Listener
 
 FORGETTING: Final = 100

@@ -101,13 +101,7 @@ def train(context: typer.Context) -> None:
     """Train a model: `asr train --config FILE`, or --help."""
     from asr.training.command import train as run_training
 
-    try:
-        run_training(context.args)
-    except SystemExit as end:
-        # Lightning tidies up after ctrl-C and then ends with the status of a failure.
-        if isinstance(end.__context__, KeyboardInterrupt):
-            raise KeyboardInterrupt from end
-        raise
+    run_training(context.args)
 
 
 @app.command()

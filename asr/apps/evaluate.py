@@ -26,10 +26,7 @@ from asr.apps.workers import chosen_jobs
 from asr.printable import printable
 
 if TYPE_CHECKING:
-    from asr.data.manifests.utterance import Utterance
     from asr.evaluation.scoring import Report
-    from asr.runtime.transcriber import Transcriber
-    from asr.runtime.transcript import Transcript
 
 
 def evaluate(
@@ -120,12 +117,14 @@ def _evaluate_words(
     """Whether all recordings could be read."""
     from asr.bundle import record_score
     from asr.data.manifests.manifest import read_manifest
+    from asr.evaluation.evaluate import score_transcripts
     from asr.evaluation.noise import Noises
     from asr.evaluation.report import draw_report, format_report, report_to_dict
     from asr.runtime.transcriber import Transcriber
 
     utterances = read_manifest(manifest, lenient=True)
     transcriber = Transcriber.from_bundle(bundle, width=width, threads=threads)
+    normaliser = transcriber.bundle.normaliser
     recordings, bad_noises = ([], {}) if noise is None else usable_noises(noise)
     processes = chosen_jobs(jobs, len(utterances))
     begun = time.perf_counter()
@@ -137,14 +136,14 @@ def _evaluate_words(
         ratios=ratios,
         listening=Listening(bundle, (), width, threads),
         jobs=processes,
-        spoken=lambda utterance: bool(transcriber.bundle.normaliser(utterance.text)),
+        spoken=lambda utterance: bool(normaliser(utterance.text)),
     )
     taken = time.perf_counter() - begun
     scored = [utterance for utterance in utterances if utterance.id in heard]
     clean = {id: transcripts[None] for id, transcripts in heard.items()}
-    report = _score(transcriber, scored, clean)
+    report = score_transcripts(scored, clean, normaliser)
     in_noise = {
-        ratio: _score(transcriber, [each for each in scored if each.id in noisy], noisy)
+        ratio: score_transcripts([each for each in scored if each.id in noisy], noisy, normaliser)
         for ratio in ratios
         if (noisy := {id: transcripts[ratio] for id, transcripts in heard.items() if ratio in transcripts})
     }
@@ -183,19 +182,6 @@ def _evaluate_words(
         record_score(transcriber.bundle.folder, record, {**counts, "beam": transcriber.decoding.width, **kept})
         say(f"recorded: {record} in {transcriber.bundle.folder}")
     return not failures and not bad_noises
-
-
-def _score(
-    transcriber: "Transcriber", utterances: Sequence["Utterance"], heard: Mapping[str, "Transcript"]
-) -> "Report":
-    from asr.evaluation.scoring import score
-
-    return score(
-        {utterance.id: utterance.text for utterance in utterances},
-        {id: transcript.text for id, transcript in heard.items()},
-        normaliser=transcriber.bundle.normaliser,
-        speakers={utterance.id: utterance.speaker for utterance in utterances},
-    )
 
 
 def _noise_lines(in_noise: Mapping[float, "Report"]) -> list[str]:

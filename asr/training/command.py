@@ -171,11 +171,11 @@ class TrainCommand(LightningCLI):
         }
 
 
-def train(arguments: Sequence[str]) -> None:
-    """Run a training from the command line's arguments, `--config FILE` first of all.
+def train(arguments: Sequence[str]) -> TrainCommand:
+    """Run a training from the command line's arguments, `--config FILE` first of all, and return its parts.
 
     With `--dry_run` or `--find_rate`, print what these find instead. Raises SettingsError, ManifestError, BundleError
-    (the tokenizer) or AudioError for what cannot be used.
+    (the tokenizer) or AudioError for what cannot be used, and KeyboardInterrupt after ctrl-C.
     """
     with quiet_lightning():
         try:
@@ -190,6 +190,12 @@ def train(arguments: Sequence[str]) -> None:
                 command.trainer.fit(command.model, command.datamodule, ckpt_path=path, weights_only=True)
         except MisconfigurationException as error:
             raise SettingsError(f"trainer: {' '.join(str(error).split())}") from error
+        except SystemExit as end:
+            # Lightning tidies up after ctrl-C and then ends with the status of a failure.
+            if isinstance(end.__context__, KeyboardInterrupt):
+                raise KeyboardInterrupt from end
+            raise
+    return command
 
 
 def make_command(arguments: Sequence[str]) -> TrainCommand:
