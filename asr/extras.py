@@ -12,6 +12,7 @@ EXTRAS: Final = {
     "check": "railroad",
     "mic": "sounddevice",
     "voices": "hibari",
+    "hub": "huggingface_hub",
 }
 """The packages that each extra brings; a core install is without them."""
 

@@ -41,11 +41,12 @@ def adapt(
     Synthetic voices speak the commands and what comes close to them; the model learns from these and from your own
     takes. Interrupted, the same call goes on.
 
-    >>> import asr
-    >>> adapted = asr.adapt("coffee.yaml", "mine", minutes=10)  # doctest: +SKIP
-    >>> adapted.bundle, adapted.tables["synthetic test voices"][0].after.value  # doctest: +SKIP
-    (PosixPath('mine'), 0.65)
-    >>> model = asr.load(adapted.bundle)  # doctest: +SKIP
+    Examples:
+        >>> import asr
+        >>> adapted = asr.adapt("coffee.yaml", "mine", minutes=10)  # doctest: +SKIP
+        >>> adapted.bundle, adapted.tables["synthetic test voices"][0].after.value  # doctest: +SKIP
+        (PosixPath('mine'), 0.65)
+        >>> model = asr.load(adapted.bundle)  # doctest: +SKIP
 
     Args:
         grammars: files or folders of grammars, or names of ready ones.

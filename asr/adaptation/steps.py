@@ -124,7 +124,7 @@ class Adaptation:
         self.takes: Takes | None = read_takes(request.recordings, attempt_all) if request.recordings else None
         wanted = {
             "grammars": self.digests,
-            "bundle": _digest(request.bundle / "weights.safetensors"),
+            "bundle": _digest(self.start.folder / "weights.safetensors"),
             "recordings": self.takes and self.takes.digest,
             "lists": [*(source.manifest for source in self.rehearsed.train), *map(str, self.rehearsed.noise)],
             **asdict(request.settings),

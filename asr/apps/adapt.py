@@ -23,7 +23,10 @@ def adapt(
     ],
     out: Annotated[Path, typer.Option(metavar="DIR", help="Folder for the adapted bundle.")],
     bundle: Annotated[
-        Path, typer.Option(metavar="DIR", help="The bundle to start from; `default` is the one in the package.")
+        Path,
+        typer.Option(
+            metavar="BUNDLE", help="The bundle to start from, as for transcribe; `default` is the one in the package."
+        ),
     ] = Path(DEFAULT),
     recordings: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Your own takes, as `asr commands record` files them.")

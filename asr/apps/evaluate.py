@@ -23,6 +23,7 @@ from asr.apps.listening import (
 from asr.apps.options import Beam, BundleFolder, Greedy, Jobs, Threads, chosen_width
 from asr.apps.output import say
 from asr.apps.workers import chosen_jobs
+from asr.hub import check_own_folder
 from asr.printable import printable
 
 if TYPE_CHECKING:
@@ -74,6 +75,8 @@ def evaluate(
     # An hour of transcribing should not end with the news that something is not installed.
     for package in ("jiwer", "matplotlib"):
         import_module(package)
+    if record is not None and bundle is not None:
+        check_own_folder(bundle)
     ratios = chosen_ratios(noise, snr)
     width = chosen_width(beam, greedy)
     folder = out or default_folder(manifest)
@@ -134,7 +137,7 @@ def _evaluate_words(
         transcriber.transcribe,
         noises=Noises(recordings) if recordings else None,
         ratios=ratios,
-        listening=Listening(bundle, (), width, threads),
+        listening=Listening(transcriber.bundle.folder, (), width, threads),
         jobs=processes,
         spoken=lambda utterance: bool(normaliser(utterance.text)),
     )

@@ -18,7 +18,11 @@ Greedy = Annotated[
 ]
 BundleFolder = Annotated[
     Path | None,
-    typer.Option("--bundle", metavar="DIR", help="The model. [default: the one in the package]"),
+    typer.Option(
+        "--bundle",
+        metavar="BUNDLE",
+        help="The model: a folder, or hf:owner/name[@revision] on the Hub. [default: the one in the package]",
+    ),
 ]
 Threads = Annotated[
     int,

@@ -49,14 +49,16 @@ def evaluate(
 
     All recordings are heard one after another in this thread; nothing is printed or written.
 
-    >>> import asr
-    >>> model = asr.load()
-    >>> words = asr.evaluate("recipes/commands/samples/transcripts.tsv", model).report
-    >>> words.wer.low <= words.wer.value <= words.wer.high, len(words.utterances)
-    (True, 8)
-    >>> computer = asr.Commands.load("computer")
-    >>> asr.evaluate("recipes/commands/samples/transcripts.tsv", model, computer).report.overall.exactly_accepted.value
-    1.0
+    Examples:
+        >>> import asr
+        >>> model = asr.load()
+        >>> words = asr.evaluate("recipes/commands/samples/transcripts.tsv", model).report
+        >>> words.wer.low <= words.wer.value <= words.wer.high, len(words.utterances)
+        (True, 8)
+        >>> computer = asr.Commands.load("computer")
+        >>> commands = asr.evaluate("recipes/commands/samples/transcripts.tsv", model, computer).report
+        >>> commands.overall.exactly_accepted.value
+        1.0
 
     Args:
         manifest: a .tsv with the header path, speaker, text, or a Lhotse cut set.

@@ -34,9 +34,10 @@ class Trained:
 def train(config: str | os.PathLike[str], settings: Mapping[str, Any] | None = None) -> Trained:
     """Train a model on a config, as `asr train --config` does, with the same lines of progress.
 
-    >>> import asr
-    >>> trained = asr.train("recipes/digits/train.yaml", {"trainer.max_epochs": 5})  # doctest: +SKIP
-    >>> model = asr.load(trained.export("runs/digits/bundle"))  # doctest: +SKIP
+    Examples:
+        >>> import asr
+        >>> trained = asr.train("recipes/digits/train.yaml", {"trainer.max_epochs": 5})  # doctest: +SKIP
+        >>> model = asr.load(trained.export("runs/digits/bundle"))  # doctest: +SKIP
 
     Args:
         config: a YAML file of settings; it is code, and imports and calls what it names.
