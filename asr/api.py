@@ -35,9 +35,10 @@ The wave is (N,) or (N, channels), floats in [-1, 1] or integers of 16 bits, as 
 class Commands:
     """Grammars of commands, read and checked; may be shared by threads and by models.
 
-    >>> import asr
-    >>> asr.Commands.load("computer").names
-    ('computer',)
+    Examples:
+        >>> import asr
+        >>> asr.Commands.load("computer").names
+        ('computer',)
     """
 
     def __init__(self, grammars: tuple[Grammar, ...]) -> None:
@@ -64,10 +65,11 @@ class Commands:
 class Model:
     """A loaded model. May be shared by threads: nothing in it changes with what it hears.
 
-    >>> import asr
-    >>> model = asr.load()
-    >>> model.transcribe("recipes/commands/samples/find_my_files.flac").text
-    'find my files'
+    Examples:
+        >>> import asr
+        >>> model = asr.load()
+        >>> model.transcribe("recipes/commands/samples/find_my_files.flac").text
+        'find my files'
     """
 
     def __init__(self, transcriber: Transcriber) -> None:
@@ -78,10 +80,11 @@ class Model:
     def transcribe(self, source: Source) -> Transcript:
         """What is said in a recording, with when and how surely each word is.
 
-        >>> import asr
-        >>> heard = asr.load().transcribe("recipes/commands/samples/find_my_files.flac")
-        >>> [word.text for word in heard.words if 0 <= word.start < word.end <= heard.seconds]
-        ['find', 'my', 'files']
+        Examples:
+            >>> import asr
+            >>> heard = asr.load().transcribe("recipes/commands/samples/find_my_files.flac")
+            >>> [word.text for word in heard.words if 0 <= word.start < word.end <= heard.seconds]
+            ['find', 'my', 'files']
 
         Raises AudioError for a recording that cannot be used.
         """
@@ -92,15 +95,17 @@ class Model:
 
         What is made of commands for this model is kept as long as they are, so that only the first time takes long.
 
-        >>> import asr
-        >>> found = asr.load().understand("recipes/commands/samples/find_my_files.flac", asr.Commands.load("computer"))
-        >>> found.reading.command, found.reading.slots["what"]
-        ('find', 'files')
+        Examples:
+            >>> import asr
+            >>> computer = asr.Commands.load("computer")
+            >>> found = asr.load().understand("recipes/commands/samples/find_my_files.flac", computer)
+            >>> found.reading.command, found.reading.slots["what"]
+            ('find', 'files')
 
         Raises AudioError as ``transcribe``, BundleError for a model that was never calibrated, and SettingsError for
         commands whose words it cannot spell.
         """
-        return self._commander(commands).understand(read_source(source))
+        return self.commander(commands).understand(read_source(source))
 
     def stream(self, blocks: Iterable[NDArray[np.float32]]) -> Iterator[Transcript]:
         """What is said in a stream, a transcript for each utterance as soon as the pause after it has been heard.
@@ -108,10 +113,11 @@ class Model:
         Utterances end as for `asr mic`; times count from the beginning of the stream, and ``seconds`` is the length of
         the utterance. What somebody may still be saying is not guessed at.
 
-        >>> import asr
-        >>> wave = asr.read_source("recipes/commands/samples/find_my_files.flac")
-        >>> [heard.text for heard in asr.load().stream(wave[at : at + 1600] for at in range(0, len(wave), 1600))]
-        ['find my files']
+        Examples:
+            >>> import asr
+            >>> wave = asr.read_source("recipes/commands/samples/find_my_files.flac")
+            >>> [heard.text for heard in asr.load().stream(wave[at : at + 1600] for at in range(0, len(wave), 1600))]
+            ['find my files']
 
         Args:
             blocks: the sound, samples (n,) of float32 in [-1, 1] at 16 kHz, of any n.
@@ -125,29 +131,35 @@ class Model:
             yield from self._said(endpointer.feed(block))
         yield from self._said(endpointer.flush())
 
-    def _said(self, segments: Iterable[Segment]) -> Iterator[Transcript]:
-        for segment in segments:
-            heard = self.transcriber.transcribe(segment.wave)
-            if heard.words:  # not of a door, or a dog
-                yield heard.after(segment.start / SAMPLE_RATE)
-
-    def _commander(self, commands: Commands) -> Commander:
+    def commander(self, commands: Commands) -> Commander:
+        """What understands these commands by this model, made at the first call; raises as ``understand``."""
         with self._lock:
             if commands not in self._commanders:
                 network = compile_network(commands.grammars, self.transcriber.bundle.normaliser)
                 self._commanders[commands] = Commander(self.transcriber, network)
             return self._commanders[commands]
 
+    def _said(self, segments: Iterable[Segment]) -> Iterator[Transcript]:
+        for segment in segments:
+            heard = self.transcriber.transcribe(segment.wave)
+            if heard.words:  # not of a door, or a dog
+                yield heard.after(segment.start / SAMPLE_RATE)
+
 
 def load(bundle: str | os.PathLike[str] | None = None, *, width: int | None = None, threads: int = 1) -> Model:
     """Load the bundle in a folder, or the one that comes with the package.
 
+    By ``hf:owner/name`` or ``hf:owner/name@revision`` it is one on the Hugging Face Hub (the extra ``hub``), of which a
+    copy is kept that serves where the Hub cannot be reached. Like any other it runs nothing and is checked by its
+    hashes.
+
     ``width`` is how many hypotheses a search keeps, the bundle's own number when left out; ``threads`` how many hear
     one recording.
 
-    >>> import asr
-    >>> asr.load().transcribe("recipes/commands/samples/five_five.flac").text
-    'five five'
+    Examples:
+        >>> import asr
+        >>> asr.load().transcribe("recipes/commands/samples/five_five.flac").text
+        'five five'
 
     Raises BundleError for a bundle that cannot be used, SettingsError for a width or threads below 1.
     """
@@ -157,9 +169,10 @@ def load(bundle: str | os.PathLike[str] | None = None, *, width: int | None = No
 def read_source(source: Source) -> NDArray[np.float32]:
     """A recording as a mono wave (N,), float32 in [-1, 1] at 16 kHz.
 
-    >>> import asr
-    >>> asr.read_source("recipes/commands/samples/five_five.flac").dtype.name
-    'float32'
+    Examples:
+        >>> import asr
+        >>> asr.read_source("recipes/commands/samples/five_five.flac").dtype.name
+        'float32'
 
     Raises AudioError for a recording that cannot be used.
     """

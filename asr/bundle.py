@@ -19,6 +19,7 @@ from typing import Any
 from asr.audio.features import FeatureSettings
 from asr.errors import BundleError, SettingsError
 from asr.files import STAGED, locked, replace_folder, write_whole
+from asr.hub import fetch, is_on_hub
 from asr.model.settings import ModelSettings
 from asr.settings import check_number, settings_from, shown
 from asr.text.normaliser import Normaliser
@@ -100,12 +101,12 @@ class Bundle:
 
 
 def read_bundle(folder: str | os.PathLike[str]) -> Bundle:
-    """Read and check a bundle.
+    """Read and check a bundle, in a folder or, by ``hf:owner/name[@revision]``, on the Hugging Face Hub.
 
     Raises BundleError for a folder that is no bundle, a file that is missing or was altered, settings, weights and a
-    tokenizer that do not fit each other, or a format that is newer than this version.
+    tokenizer that do not fit each other, a format that is newer than this version, or a Hub that does not answer.
     """
-    folder = Path(folder)
+    folder = fetch(folder, (SETTINGS, *FILES)) if is_on_hub(folder) else Path(folder)
     settings = _read_settings(folder)
     while True:
         try:

@@ -14,7 +14,8 @@ from conftest import ROOT
 # Each may import what stands before it in this list; parts of one row know nothing of each other.
 LAYERS = (
     ("asr.errors", "asr.files", "asr.printable", "asr.progress_bars"),
-    ("asr.settings", "asr.claim", "asr.download"),
+    ("asr.extras",),
+    ("asr.settings", "asr.claim", "asr.download", "asr.hub"),
     ("asr.audio", "asr.text", "asr.model.settings"),
     ("asr.bundle",),
     ("asr.model", "asr.search"),
@@ -40,12 +41,14 @@ NEVER = {("asr.training", "asr.runtime"), ("asr.runtime", "asr.training")}
 # What `pip install .` does not bring.
 TRAINING_ONLY = {
     *("torch", "torchaudio", "lightning", "jsonargparse", "lhotse", "librosa", "jiwer", "tensorboard"),
-    *("onnx", "onnxscript", "safetensors", "matplotlib", "jinja2", "sounddevice"),
+    *("onnx", "onnxscript", "safetensors", "matplotlib", "jinja2", "sounddevice", "huggingface_hub"),
     *("scipy", "pandas", "sklearn", "railroad"),
 }
 CORE = (
     "asr.errors",
+    "asr.extras",
     "asr.files",
+    "asr.hub",
     "asr.printable",
     "asr.settings",
     "asr.audio",
@@ -57,7 +60,7 @@ CORE = (
     "asr.api",
     "asr.model.settings",
 )
-NOT_CORE = ("asr.audio.mfcc", "asr.audio.microphone", "asr.commands.inspection.diagram")
+NOT_CORE = ("asr.audio.mfcc", "asr.audio.microphone", "asr.commands.inspection.diagram", "asr.hub")
 
 MODULES = {
     ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path

@@ -25,13 +25,13 @@ from asr.data.manifests.utterance import some
 from asr.errors import BundleError, SettingsError
 
 if TYPE_CHECKING:
-    from asr.adaptation.attempts import AttemptAll
     from asr.adaptation.fine_tuning import TrainingSet
     from asr.bundle import Bundle
     from asr.commands.network.network import Network
     from asr.commands.rejection import Rejection
     from asr.data.manifests.utterance import Utterance
     from asr.data.synthetic.voices import Engine
+    from asr.evaluation.attempts import AttemptAll
     from asr.runtime.commander import Listener
 
 FORGETTING: Final = 100
@@ -124,7 +124,7 @@ class Adaptation:
         self.takes: Takes | None = read_takes(request.recordings, attempt_all) if request.recordings else None
         wanted = {
             "grammars": self.digests,
-            "bundle": _digest(request.bundle / "weights.safetensors"),
+            "bundle": _digest(self.start.folder / "weights.safetensors"),
             "recordings": self.takes and self.takes.digest,
             "lists": [*(source.manifest for source in self.rehearsed.train), *map(str, self.rehearsed.noise)],
             **asdict(request.settings),

@@ -56,12 +56,14 @@ def calibrate(
     from asr.bundle import DEFAULT_BUNDLE, record_rejection
     from asr.commands.network.network import compile_network
     from asr.commands.rejection import calibrate as fit
+    from asr.hub import check_own_folder
     from asr.progress_bars import track
     from asr.runtime.commander import Listener
     from asr.runtime.transcriber import Transcriber
 
     failures: list[str] = []
     folder = bundle or DEFAULT_BUNDLE
+    check_own_folder(folder)
     transcriber = Transcriber.from_bundle(folder, threads=1)  # utterances are short: more threads mostly wait
     generator = random.Random(seed)
     lists = [_read(path, transcriber, generator, failures) for path in manifests]

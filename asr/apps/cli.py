@@ -40,6 +40,7 @@ from asr.apps.options import (
 )
 from asr.apps.output import flush, need_output, open_standard_streams, say
 from asr.apps.prepare import prepare
+from asr.apps.push import push
 from asr.apps.record import record
 from asr.apps.synthesize import synthesize
 from asr.apps.transcribe import demo, transcribe
@@ -84,7 +85,7 @@ def _global_options(
     """Turn speech into text, offline, on a plain processor."""
 
 
-for _command in (transcribe, demo, evaluate, calibrate, adapt, prepare, tokenizer, sentences, synthesize):
+for _command in (transcribe, demo, evaluate, calibrate, adapt, push, prepare, tokenizer, sentences, synthesize):
     app.command()(_command)
 
 app.add_typer(data_app, name="data")

@@ -99,7 +99,7 @@ def hear_all(
     Raises:
         ManifestError: none of them could be read.
     """
-    from asr.errors import ManifestError
+    from asr.evaluation.attempts import check_any_read
 
     wanted = {each.id: ratios if noises is not None and spoken(each) else () for each in utterances}
     if jobs > 1 and listening is not None:
@@ -110,8 +110,7 @@ def hear_all(
         results, failures = attempt_all(
             utterances, lambda each: _in_noises(each, wanted[each.id], hear, noises), "Transcribing"
         )
-    if not results:
-        raise ManifestError(f"{manifest}: none of its {len(utterances)} recordings could be read; nothing to score")
+    check_any_read(manifest, len(utterances), len(results))
     return results, failures
 
 

@@ -167,8 +167,8 @@ class TrainCommand(LightningCLI):
         }
 
 
-def train(arguments: Sequence[str]) -> None:
-    """Run a training from the command line's arguments, `--config FILE` first of all.
+def train(arguments: Sequence[str]) -> TrainCommand:
+    """Run a training from the command line's arguments, `--config FILE` first of all, and return its parts.
 
     With `--dry_run`, print what it finds instead. Raises SettingsError, ManifestError, BundleError (the tokenizer) or
     AudioError for what cannot be used, and KeyboardInterrupt at ctrl-C.
@@ -184,6 +184,12 @@ def train(arguments: Sequence[str]) -> None:
                 command.trainer.fit(command.model, command.datamodule, ckpt_path=path, weights_only=True)
         except MisconfigurationException as error:
             raise SettingsError(f"trainer: {' '.join(str(error).split())}") from error
+        except SystemExit as end:
+            # Lightning tidies up after ctrl-C and then ends with the status of a failure.
+            if isinstance(end.__context__, KeyboardInterrupt):
+                raise KeyboardInterrupt from end
+            raise
+    return command
 
 
 def make_command(arguments: Sequence[str]) -> TrainCommand:

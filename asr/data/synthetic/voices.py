@@ -111,6 +111,14 @@ def find_voices(engines: Sequence[Engine] | None = None, language: str = LANGUAG
     return tuple(sorted({voice for voices in found.values() for voice in voices}))
 
 
+def engines_named(names: Sequence[str]) -> tuple[Engine, ...]:
+    """The synthesisers of these names, in their own order. Raises SettingsError for another name."""
+    unknown = [name for name in names if name not in ENGINES]
+    if unknown:
+        raise SettingsError(f"engines: found {unknown[0]!r}, wanted some of {', '.join(ENGINES)}")
+    return tuple(engine for engine in ENGINES if engine in names)
+
+
 def how_to_get(engine: Engine) -> str:
     """What a synthesiser lacks, in a few words, or what installs it."""
     return f"wanted: {NEURAL[engine].missing()}" if engine in NEURAL else f"install it: {INSTALL}"
