@@ -184,11 +184,6 @@ def train(arguments: Sequence[str]) -> TrainCommand:
                 command.trainer.fit(command.model, command.datamodule, ckpt_path=path, weights_only=True)
         except MisconfigurationException as error:
             raise SettingsError(f"trainer: {' '.join(str(error).split())}") from error
-        except SystemExit as end:
-            # Lightning tidies up after ctrl-C and then ends with the status of a failure.
-            if isinstance(end.__context__, KeyboardInterrupt):
-                raise KeyboardInterrupt from end
-            raise
     return command
 
 
