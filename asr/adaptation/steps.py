@@ -237,6 +237,7 @@ class Adaptation:
                 self._candidate,
                 average=1,
                 decoding=self.start.decoding,
+                language_model=self.start.language_model,
                 provenance={"config": self.start.provenance.get("config"), "adapted": self._provenance()},
             )
         return self._candidate

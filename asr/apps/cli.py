@@ -22,7 +22,7 @@ import typer
 from asr.apps.adapt import adapt
 from asr.apps.calibrate import calibrate
 from asr.apps.check import check
-from asr.apps.corpus import sentences, tokenizer
+from asr.apps.corpus import language_model, sentences, tokenizer
 from asr.apps.data import data_app
 from asr.apps.evaluate import evaluate
 from asr.apps.failures import complain, show_tracebacks
@@ -85,7 +85,19 @@ def _global_options(
     """Turn speech into text, offline, on a plain processor."""
 
 
-for _command in (transcribe, demo, evaluate, calibrate, adapt, push, prepare, tokenizer, sentences, synthesize):
+for _command in (
+    transcribe,
+    demo,
+    evaluate,
+    calibrate,
+    adapt,
+    push,
+    prepare,
+    tokenizer,
+    language_model,
+    sentences,
+    synthesize,
+):
     app.command()(_command)
 
 app.add_typer(data_app, name="data")

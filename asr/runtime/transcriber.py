@@ -60,18 +60,28 @@ class Transcriber:
         return self._graphs.encode(utterance.wave)
 
     def decode(
-        self, heard: EncoderOutput, seconds: float, *, n_best: int = 1, constraint: Constraint | None = None
+        self,
+        heard: EncoderOutput,
+        seconds: float,
+        *,
+        n_best: int = 1,
+        constraint: Constraint | None = None,
+        language_model: bool = True,
     ) -> list[Hypothesis]:
         """The best hypotheses for an utterance of so many seconds, best first, by the bundle's search.
 
-        With a constraint they are among its texts; where none of those is possible, none has ended.
+        With a constraint they are among its texts; where none of those is possible, none has ended. The bundle's
+        language model has a say without one, unless ``language_model`` is False.
         """
+        weighed = language_model and constraint is None
         return beam(
             self._graphs.stepper(heard),
             max_tokens=max_tokens(seconds, TOKENS_PER_SECOND, MINIMUM_TOKENS),
             ctc_log_probs=heard.ctc_log_probs,
             n_best=n_best,
             constraint=constraint,
+            language_model=self.bundle.language_model,
+            language_model_weight=self.decoding.language_model_weight if weighed else 0.0,
             **self.decoding.of_search(among_commands=constraint is not None),
         )
 
