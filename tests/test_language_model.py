@@ -18,7 +18,7 @@ from safetensors.numpy import load_file
 from toy import BOS, EOS, TableStepper, random_ctc
 
 from asr.audio.load import load_audio
-from asr.bundle import LANGUAGE_MODEL, add_language_model, read_bundle
+from asr.bundle import LANGUAGE_MODEL, DecodingSettings, add_language_model, read_bundle
 from asr.commands.grammar.form import read_grammar
 from asr.commands.network.network import compile_network
 from asr.data.texts.held_out import without_sentences
@@ -30,6 +30,7 @@ from asr.search.ctc import ctc_log_prob
 from asr.search.hypothesis import length_divisor
 from asr.search.language_model import STEP, LanguageModel, language_model_bytes, read_language_model
 from asr.text.normaliser import Normaliser
+from asr.training.export import export_run
 from asr.training.language_model import count_ngrams, estimate, kneser_ney
 
 VOCABULARY = 7
@@ -311,6 +312,16 @@ def test_a_bundle_keeps_it_whole_and_says_so(taught: Path, tiny: TinyModel) -> N
     path.unlink()
     with pytest.raises(BundleError, match=rf"{LANGUAGE_MODEL}.*missing"):
         read_bundle(taught)
+
+
+def test_an_export_takes_it_along(tiny: TinyModel, tmp_path: Path) -> None:
+    model = some_model(tiny.tokenizer.vocabulary)
+    decoding = DecodingSettings(language_model_weight=0.5)
+    out = export_run(tiny.run, tmp_path / "out", average=1, decoding=decoding, language_model=model)
+    found = read_bundle(out)
+    assert found.language_model is not None
+    assert found.decoding.language_model_weight == 0.5
+    assert (found.language_model.next_log_probs([[4, 5]]) == model.next_log_probs([[4, 5]])).all()
 
 
 def test_a_weight_without_a_model_is_refused(taught: Path) -> None:
