@@ -119,7 +119,7 @@ def read_bundle(folder: str | os.PathLike[str]) -> Bundle:
     Raises BundleError for a folder that is no bundle, a file that is missing or was altered, settings, weights and a
     tokenizer that do not fit each other, a format that is newer than this version, or a Hub that does not answer.
     """
-    folder = fetch(folder, (SETTINGS, *FILES)) if is_on_hub(folder) else Path(folder)
+    folder = fetch(folder, (SETTINGS, *FILES, LANGUAGE_MODEL)) if is_on_hub(folder) else Path(folder)
     settings = _read_settings(folder)
     while True:
         try:

@@ -13,9 +13,10 @@ from hub import Hub, files_of, hub_here
 
 import asr
 from asr.apps.push import with_front_matter
-from asr.bundle import FILES, SETTINGS, WEIGHTS
+from asr.bundle import FILES, LANGUAGE_MODEL, SETTINGS, WEIGHTS, add_language_model, read_bundle
 from asr.errors import BundleError
 from asr.hub import parts_of
+from asr.training.language_model import estimate
 
 SAMPLE = ROOT / "recipes" / "commands" / "samples" / "five_five.flac"
 NOBODY = "http://127.0.0.1:9"
@@ -98,6 +99,8 @@ def test_a_bundle_is_pushed_with_its_card_and_comes_back(machine: Machine, tiny_
     bundle.mkdir()
     for name, content in files_of(tiny_bundle).items():
         (bundle / name).write_bytes(content)
+    made = read_bundle(bundle)
+    add_language_model(made, estimate([[4, 5]], made.tokenizer.vocabulary, order=2, most=10), 0.5)
     (bundle / "MODEL_CARD.md").write_text("# Mine\n\n![losses](training.png) ![other](../secret.png)\n")
     (bundle / "training.png").write_bytes(b"picture")
     (bundle / "adaptation.json").write_text("what I said at home")
@@ -110,7 +113,7 @@ def test_a_bundle_is_pushed_with_its_card_and_comes_back(machine: Machine, tiny_
     assert (done.returncode, done.stderr) == (0, "")
     ((sha, files),) = machine.hub.commits["ann/mine"]
     assert done.stdout == f"pushed: {machine.hub.url}/ann/mine/commit/{sha}\n"
-    assert set(files) == {SETTINGS, *FILES, "README.md", "training.png"}
+    assert set(files) == {SETTINGS, *FILES, LANGUAGE_MODEL, "README.md", "training.png"}
     front, card = files["README.md"].decode().removeprefix("---\n").split("---\n\n", 1)
     assert yaml.safe_load(front) == {
         "license": "cc-by-4.0",

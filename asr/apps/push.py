@@ -30,14 +30,14 @@ def push(
     Only the bundle's own files go there, its MODEL_CARD.md as README.md, and the pictures that this shows: no takes and
     no report of an adaptation. Log in before, with `hf auth login`.
     """
-    from asr.bundle import DEFAULT_BUNDLE, FILES, SETTINGS, read_bundle
+    from asr.bundle import DEFAULT_BUNDLE, SETTINGS, read_bundle
     from asr.hub import push as upload
 
     read = read_bundle(DEFAULT_BUNDLE if str(bundle) == "default" and not bundle.exists() else bundle)
     path = read.folder / CARD
     card = path.read_text(encoding="utf-8") if path.is_file() else f"# {repository.partition('/')[2]}\n"
     with tempfile.TemporaryDirectory() as folder:
-        for name in (*FILES, SETTINGS, *_PICTURE.findall(card)):
+        for name in (*read.files, SETTINGS, *_PICTURE.findall(card)):
             if (read.folder / name).is_file():
                 shutil.copy2(read.folder / name, folder)
         described = with_front_matter(card, license, read.normaliser.language, str(path))
