@@ -182,9 +182,9 @@ def _top(source: Source) -> Entries:
     source.known_keys(entries, known, "a key of a grammar")
     if "language" in entries:
         node = entries["language"][1]
-        languages = " or ".join(f"{find_language(code).NAME}, `language: {code}`" for code in LANGUAGES)
         language = source.text(node, "the code of a language")
         if not language_code(language):
+            languages = " or ".join(f"{find_language(code).NAME}, `language: {code}`" for code in LANGUAGES)
             raise source.fault(node, f"found the language {language!r}; wanted {languages}")
     return entries
 
