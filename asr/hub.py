@@ -75,9 +75,8 @@ def push(folder: Path, name: str, *, private: bool = False) -> str:
     with _asking(name) as hub:
         api = hub.HfApi()
         api.create_repo(repository, private=private, exist_ok=True)
-        return str(
-            api.upload_folder(repo_id=repository, folder_path=folder, commit_message="A bundle of asr").commit_url
-        )
+        pushed = api.upload_folder(repo_id=repository, folder_path=folder, commit_message="A bundle of asr")
+        return str(pushed.commit_url)
 
 
 @contextmanager
@@ -92,18 +91,18 @@ def _asking(name: str | os.PathLike[str]) -> Iterator[Any]:
         from huggingface_hub import errors
     try:
         yield hub
-    except (errors.GatedRepoError, errors.RepositoryNotFoundError) as error:
-        reason = "no such repository, or only for some people; check the name, and log in with `hf auth login`"
+    except Exception as error:  # also those of whichever web client the library has
+        if isinstance(error, errors.GatedRepoError | errors.RepositoryNotFoundError):
+            reason = "no such repository, or only for some people; check the name, and log in with `hf auth login`"
+        elif isinstance(error, errors.RevisionNotFoundError):
+            reason = "the repository has no such revision; check it"
+        elif isinstance(error, errors.LocalEntryNotFoundError):
+            reason = "the Hub cannot be reached, and its cache has no copy; connect, or name a folder"
+        elif getattr(getattr(error, "response", None), "status_code", None) in (401, 403):
+            reason = "the Hub wants to know who you are; log in with `hf auth login`, as somebody who may do this"
+        else:
+            reason = f"the Hub does not do it ({_first_line(error)}); try again later"
         raise BundleError(f"{os.fspath(name)}: {reason}") from error
-    except errors.RevisionNotFoundError as error:
-        raise BundleError(f"{os.fspath(name)}: the repository has no such revision; check it") from error
-    except errors.LocalEntryNotFoundError as error:
-        reason = "the Hub cannot be reached, and its cache has no copy; connect, or name a folder"
-        raise BundleError(f"{os.fspath(name)}: {reason}") from error
-    except errors.HfHubHTTPError as error:
-        raise BundleError(f"{os.fspath(name)}: the Hub refuses ({_first_line(error)}); try again later") from error
-    except (OSError, ValueError, RuntimeError) as error:
-        raise BundleError(f"{os.fspath(name)}: cannot be had ({_first_line(error)}); try again later") from error
 
 
 def _first_line(error: Exception) -> str:

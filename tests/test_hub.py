@@ -107,7 +107,8 @@ def test_a_bundle_is_pushed_with_its_card_and_comes_back(machine: Machine, tiny_
     assert "states no license" in complaint(machine.run("push", bundle, "hf:ann/mine"))
     assert machine.hub.asked == []
     arguments = ("push", bundle, "hf:ann/mine", "--license", "cc-by-4.0")
-    assert "hf:ann/mine: " in complaint(machine.run(*arguments, HF_TOKEN="hf_bad"))
+    assert "hf:ann/mine: the Hub wants to know who you are" in complaint(machine.run(*arguments, HF_TOKEN="hf_bad"))
+    assert "the Hub does not do it (" in complaint(machine.run(*arguments, HF_ENDPOINT=NOBODY))
     assert "found a revision" in complaint(machine.run("push", bundle, "hf:ann/mine@v1", "--license", "mit"))
     done = machine.run(*arguments)
     assert (done.returncode, done.stderr) == (0, "")
