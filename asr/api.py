@@ -6,6 +6,7 @@ that the command line uses, and raises the same errors, each an ``asr.AsrError``
 
 import os
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from threading import Lock
 from typing import Any, BinaryIO, TypeAlias
 from weakref import WeakKeyDictionary
@@ -13,7 +14,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 from numpy.typing import NDArray
 
-from asr.audio.load import MAX_SECONDS, SAMPLE_RATE, load_audio
+from asr.audio.load import MAX_SECONDS, SAMPLE_RATE, load_audio, open_audio
 from asr.audio.mixing import to_mono
 from asr.commands.grammar.form import read_grammars
 from asr.commands.grammar.grammar import Grammar
@@ -23,7 +24,7 @@ from asr.errors import AudioError, SettingsError
 from asr.runtime.commander import Commander, Understanding
 from asr.runtime.endpoint import Endpointer, Segment
 from asr.runtime.transcriber import Transcriber
-from asr.runtime.transcript import Transcript
+from asr.runtime.transcript import Transcript, join
 
 Source: TypeAlias = str | os.PathLike[str] | BinaryIO | tuple[NDArray[Any], int]
 """A recording: a path, a file opened with mode "rb", or a wave and its rate.
@@ -88,7 +89,28 @@ class Model:
 
         Raises AudioError for a recording that cannot be used.
         """
-        return self.transcriber.transcribe(read_source(source))
+        if isinstance(source, tuple):
+            return self.transcriber.transcribe(read_source(source))
+        with open_audio(source, name=_name(source)) as sound:
+            return replace(join(list(self.transcriber.transcribe_blocks(sound.blocks()))), seconds=sound.seconds)
+
+    def utterances(self, source: Source) -> Iterator[Transcript]:
+        """The same, a transcript an utterance as soon as it is heard: for recordings of hours.
+
+        Times count from the recording's beginning, and ``seconds`` is the length of the utterance. No more than some
+        minutes of a file's sound are held, however long it is.
+
+        >>> import asr
+        >>> [heard.text for heard in asr.load().utterances("recipes/commands/samples/find_my_files.flac")]
+        ['find my files']
+
+        Raises AudioError for a recording that cannot be used, before anything is given.
+        """
+        if isinstance(source, tuple):
+            yield from self.transcriber.transcribe_blocks([read_source(source)])
+            return
+        with open_audio(source, name=_name(source)) as sound:
+            yield from self.transcriber.transcribe_blocks(sound.blocks())
 
     def understand(self, source: Source, commands: Commands) -> Understanding:
         """The command in a recording, all of which is one utterance, or that there is none among the commands.
@@ -177,7 +199,7 @@ def read_source(source: Source) -> NDArray[np.float32]:
     Raises AudioError for a recording that cannot be used.
     """
     if not isinstance(source, tuple):
-        return load_audio(source, name=None if isinstance(source, str | os.PathLike) else _name(source))
+        return load_audio(source, name=_name(source))
     wave, rate = source if len(source) == 2 else (None, None)
     if isinstance(wave, np.ndarray) and wave.dtype == np.int16:
         wave = wave.astype(np.float32) / 32_768
@@ -196,6 +218,9 @@ def read_source(source: Source) -> NDArray[np.float32]:
     return to_mono(lambda: iter([(int(rate), samples)]), SAMPLE_RATE, MAX_SECONDS, "wave")
 
 
-def _name(source: object) -> str:
+def _name(source: str | os.PathLike[str] | BinaryIO) -> str:
+    """What messages call a recording."""
+    if isinstance(source, str | os.PathLike):
+        return os.fspath(source)
     name = getattr(source, "name", None)
     return name if isinstance(name, str) else "the recording"

@@ -148,7 +148,12 @@ def mic(
     bundle: BundleFolder = None,
     threads: Threads = 1,
 ) -> None:
-    """Print what a microphone hears, or the commands in it; ctrl-C ends."""
+    """Print what a microphone hears, or the commands in it; ctrl-C ends.
+
+    With --json an utterance has the keys that transcribing a recording gives, without file, and milliseconds: how long
+    after the end of speech it was printed. start and end are seconds from the beginning of the utterance, whose length
+    is seconds.
+    """
     from asr.apps.mic import command_line, json_line, listen, show, text_line
     from asr.audio.microphone import device_named, microphone_blocks
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from asr.data.manifests.utterance import Utterance
     from asr.evaluation.noise import Noises
     from asr.runtime.commander import Understanding
+    from asr.runtime.transcriber import Transcriber
     from asr.runtime.transcript import Transcript
 
 _NAMED_AT_MOST = 10
@@ -40,12 +41,16 @@ class Listening:
     threads: int
     false_accepts: float | None = None
 
+    def transcriber(self) -> "Transcriber":
+        """What hears any speech."""
+        from asr.runtime.transcriber import Transcriber
+
+        return Transcriber.from_bundle(self.bundle, width=self.width, threads=self.threads)
+
     def begin(self) -> "Callable[[NDArray[np.float32]], tuple[Transcript, Understanding | None]]":
         """What hears a wave, as any speech or as a command."""
         if not self.commands:
-            from asr.runtime.transcriber import Transcriber
-
-            transcriber = Transcriber.from_bundle(self.bundle, width=self.width, threads=self.threads)
+            transcriber = self.transcriber()
             return lambda wave: (transcriber.transcribe(wave), None)
         from asr.runtime.commander import Commander
 

@@ -101,7 +101,7 @@ def parts_of(folder: Path, paths: list[Path], waves: list[Floats]) -> list[Part]
     margin = bundle.decoding.margin_seconds
 
     def find() -> list[SpeechPart]:
-        return [each for wave in waves for each in find_utterances(wave, margin)]
+        return [each for wave in waves for each in find_utterances([wave], margin)]
 
     pieces = find()
     heard = [graphs.encode(piece.wave) for piece in pieces]
