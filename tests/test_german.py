@@ -128,6 +128,7 @@ def test_a_long_line_takes_no_more_than_time_in_proportion(unit: str) -> None:
         ("im 3. Stock, der 2. Platz", "im dritten stock der zweite platz"),
         ("5 €, 5,50 €, 0,99 €, 1 €", "fünf euro fünf euro fünfzig neunundneunzig cent ein euro"),
         ("2½ Liter, ¾, 1/2, 24/7", "zweieinhalb liter drei viertel ein halb vierundzwanzig sieben"),
+        ("+49 30 123456", "plus vier neun drei null eins zwei drei vier fünf sechs"),
         ("0171 1234567", "null eins sieben eins eins zwei drei vier fünf sechs sieben"),
         ("90er, MP3, 1.2.3", "neunziger mp drei eins punkt zwei punkt drei"),
         ("32.13.", "zweiunddreißig punkt dreizehn"),

@@ -324,7 +324,8 @@ _FORMS: Final[tuple[tuple[re.Pattern[str], Callable[[re.Match[str]], Written | N
     (re.compile(pattern), say)
     for pattern, say in (
         (
-            rf"{_BEGIN}(?:\+[0-9]{{1,3}}|0[0-9]{{2,4}})(?:[ /-][0-9]{{3,9}})(?:[ -][0-9]{{2,9}}){{0,3}}{_END}",
+            rf"{_BEGIN}(?:\+[0-9]{{1,3}}(?:[ /-][0-9]{{2,9}}){{2,4}}"
+            rf"|0[0-9]{{2,4}}[ /-][0-9]{{3,9}}(?:[ -][0-9]{{2,9}}){{0,3}}){_END}",
             _telephone,
         ),
         (rf"{_BEGIN}(?P<year>[0-9]{{4}})-(?P<month>[01][0-9])-(?P<day>[0-3][0-9]){_END}", _date),
