@@ -113,10 +113,7 @@ def _source(file: str) -> "Path | BinaryIO":
 
 @contextmanager
 def progress_of(files: Sequence[str]) -> Iterator[Come]:
-    """A bar of the share of all bytes and of the time left, on standard error where that is a terminal and work long.
-
-    While it is there, lines for standard output are shown above it where that is a terminal too.
-    """
+    """A bar of the share of all bytes and the time left, on standard error where that is a terminal and work long."""
     sizes = dict.fromkeys(files, 0)
     for file in sizes:
         with suppress(OSError):  # which is said of the file in its turn
@@ -125,12 +122,10 @@ def progress_of(files: Sequence[str]) -> Iterator[Come]:
     if not sys.stderr.isatty() or (len(files) < many and sum(sizes.values()) < much):
         yield lambda file, share: None
         return
-    from rich.console import Console
-    from rich.progress import Progress
+    from asr.progress_bars import progress_bar
 
     shares: dict[str, float] = {}
-    console = Console(stderr=True, highlight=False, soft_wrap=True)
-    with Progress(console=console, transient=True, redirect_stdout=sys.stdout.isatty()) as progress:
+    with progress_bar() as progress:
         task = progress.add_task("Transcribing", total=sum(sizes.values()))
 
         def come(file: str, share: float) -> None:
