@@ -1,6 +1,8 @@
 # make demo    the words of recordings, with no more installed than transcription needs
 # make test    everything that is checked before a change is taken
 # make quick   the same without the tests that take more than ten seconds
+# make docs    the site about it, in the folder site
+# make dist    wheel and source archive for a release, checked, in the folder dist
 # make lock    the newest releases of all libraries that pyproject.toml allows; `make test` says whether they are good
 # make clean   remove what these made
 #
@@ -34,7 +36,7 @@ DEBIAN_PACKAGES := espeak-ng flite \
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test quick lint lock packages clean
+.PHONY: help demo test quick lint docs dist lock packages clean
 
 help:
 	@sed -n '1,/^$$/s/^# \{0,1\}//p' Makefile
@@ -52,6 +54,18 @@ lint: $(VENV)/all.stamp
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+docs: $(VENV)/all.stamp
+	$(BIN)/zensical build --strict --clean
+
+# As with uv below, nobody else needs the programs that these take.
+dist:
+	@$(PYTHON) -m venv $(VENV)-dist
+	@$(VENV)-dist/bin/python -m pip install --quiet --disable-pip-version-check build twine
+	@rm -rf dist
+	$(VENV)-dist/bin/python -m build
+	$(VENV)-dist/bin/twine check --strict dist/*
+	@rm -rf $(VENV)-dist
 
 # What is locked first, then this package over it: nothing is looked up that the lock does not name. With what builds it
 # in place, pip needs no environments of its own to build in, which no lock would hold.
@@ -107,5 +121,5 @@ packages:
 	|| echo "could not be installed, and the tests that want them are skipped:$$missing"
 
 clean:
-	rm -rf .venv .venv-lock build dist asr.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-lock .venv-dist build dist site asr.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find asr tests scripts -name __pycache__ -type d -prune -exec rm -rf {} +

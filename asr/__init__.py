@@ -5,31 +5,45 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from asr.adaptation.adapt import adapt
+    from asr.adaptation.steps import Adapted
     from asr.api import Commands, Model, load, read_source
     from asr.errors import AsrError
+    from asr.evaluation.evaluate import Evaluation, evaluate
     from asr.runtime.commander import Understanding
     from asr.runtime.transcript import Transcript, TranscriptSegment, Word
+    from asr.training.run import Trained, train
 
     __version__: str
 
 __all__ = [
+    "Adapted",
     "AsrError",
     "Commands",
+    "Evaluation",
     "Model",
+    "Trained",
     "Transcript",
     "TranscriptSegment",
     "Understanding",
     "Word",
     "__version__",
+    "adapt",
+    "evaluate",
     "load",
     "read_source",
+    "train",
 ]
 
 _PLACES = {
     **dict.fromkeys(("Commands", "Model", "load", "read_source"), "asr.api"),
+    "adapt": "asr.adaptation.adapt",
+    "Adapted": "asr.adaptation.steps",
     "AsrError": "asr.errors",
+    **dict.fromkeys(("Evaluation", "evaluate"), "asr.evaluation.evaluate"),
     "Understanding": "asr.runtime.commander",
     **dict.fromkeys(("Transcript", "TranscriptSegment", "Word"), "asr.runtime.transcript"),
+    **dict.fromkeys(("Trained", "train"), "asr.training.run"),
 }
 
 # onnxruntime from 1.32 on reports to its maker, and leaves an id in the home folder, unless this stands in the

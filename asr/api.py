@@ -6,6 +6,7 @@ that the command line uses, and raises the same errors, each an ``asr.AsrError``
 
 import os
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from threading import Lock
 from typing import Any, BinaryIO, TypeAlias
 from weakref import WeakKeyDictionary
@@ -13,7 +14,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 from numpy.typing import NDArray
 
-from asr.audio.load import MAX_SECONDS, SAMPLE_RATE, load_audio
+from asr.audio.load import MAX_SECONDS, SAMPLE_RATE, load_audio, open_audio
 from asr.audio.mixing import to_mono
 from asr.commands.grammar.form import read_grammars
 from asr.commands.grammar.grammar import Grammar
@@ -23,7 +24,7 @@ from asr.errors import AudioError, SettingsError
 from asr.runtime.commander import Commander, Understanding
 from asr.runtime.endpoint import Endpointer, Segment
 from asr.runtime.transcriber import Transcriber
-from asr.runtime.transcript import Transcript
+from asr.runtime.transcript import Transcript, join
 
 Source: TypeAlias = str | os.PathLike[str] | BinaryIO | tuple[NDArray[Any], int]
 """A recording: a path, a file opened with mode "rb", or a wave and its rate.
@@ -35,9 +36,10 @@ The wave is (N,) or (N, channels), floats in [-1, 1] or integers of 16 bits, as 
 class Commands:
     """Grammars of commands, read and checked; may be shared by threads and by models.
 
-    >>> import asr
-    >>> asr.Commands.load("computer").names
-    ('computer',)
+    Examples:
+        >>> import asr
+        >>> asr.Commands.load("computer").names
+        ('computer',)
     """
 
     def __init__(self, grammars: tuple[Grammar, ...]) -> None:
@@ -64,10 +66,11 @@ class Commands:
 class Model:
     """A loaded model. May be shared by threads: nothing in it changes with what it hears.
 
-    >>> import asr
-    >>> model = asr.load()
-    >>> model.transcribe("recipes/commands/samples/find_my_files.flac").text
-    'find my files'
+    Examples:
+        >>> import asr
+        >>> model = asr.load()
+        >>> model.transcribe("recipes/commands/samples/find_my_files.flac").text
+        'find my files'
     """
 
     def __init__(self, transcriber: Transcriber) -> None:
@@ -78,29 +81,53 @@ class Model:
     def transcribe(self, source: Source) -> Transcript:
         """What is said in a recording, with when and how surely each word is.
 
-        >>> import asr
-        >>> heard = asr.load().transcribe("recipes/commands/samples/find_my_files.flac")
-        >>> [word.text for word in heard.words if 0 <= word.start < word.end <= heard.seconds]
-        ['find', 'my', 'files']
+        Examples:
+            >>> import asr
+            >>> heard = asr.load().transcribe("recipes/commands/samples/find_my_files.flac")
+            >>> [word.text for word in heard.words if 0 <= word.start < word.end <= heard.seconds]
+            ['find', 'my', 'files']
 
         Raises AudioError for a recording that cannot be used.
         """
-        return self.transcriber.transcribe(read_source(source))
+        if isinstance(source, tuple):
+            return self.transcriber.transcribe(read_source(source))
+        with open_audio(source, name=_name(source)) as sound:
+            return replace(join(list(self.transcriber.transcribe_blocks(sound.blocks()))), seconds=sound.seconds)
+
+    def utterances(self, source: Source) -> Iterator[Transcript]:
+        """The same, a transcript an utterance as soon as it is heard: for recordings of hours.
+
+        Times count from the recording's beginning, and ``seconds`` is the length of the utterance. No more than some
+        minutes of a file's sound are held, however long it is.
+
+        >>> import asr
+        >>> [heard.text for heard in asr.load().utterances("recipes/commands/samples/find_my_files.flac")]
+        ['find my files']
+
+        Raises AudioError for a recording that cannot be used, before anything is given.
+        """
+        if isinstance(source, tuple):
+            yield from self.transcriber.transcribe_blocks([read_source(source)])
+            return
+        with open_audio(source, name=_name(source)) as sound:
+            yield from self.transcriber.transcribe_blocks(sound.blocks())
 
     def understand(self, source: Source, commands: Commands) -> Understanding:
         """The command in a recording, all of which is one utterance, or that there is none among the commands.
 
         What is made of commands for this model is kept as long as they are, so that only the first time takes long.
 
-        >>> import asr
-        >>> found = asr.load().understand("recipes/commands/samples/find_my_files.flac", asr.Commands.load("computer"))
-        >>> found.reading.command, found.reading.slots["what"]
-        ('find', 'files')
+        Examples:
+            >>> import asr
+            >>> computer = asr.Commands.load("computer")
+            >>> found = asr.load().understand("recipes/commands/samples/find_my_files.flac", computer)
+            >>> found.reading.command, found.reading.slots["what"]
+            ('find', 'files')
 
         Raises AudioError as ``transcribe``, BundleError for a model that was never calibrated, and SettingsError for
         commands whose words it cannot spell.
         """
-        return self._commander(commands).understand(read_source(source))
+        return self.commander(commands).understand(read_source(source))
 
     def stream(self, blocks: Iterable[NDArray[np.float32]]) -> Iterator[Transcript]:
         """What is said in a stream, a transcript for each utterance as soon as the pause after it has been heard.
@@ -108,10 +135,11 @@ class Model:
         Utterances end as for `asr mic`; times count from the beginning of the stream, and ``seconds`` is the length of
         the utterance. What somebody may still be saying is not guessed at.
 
-        >>> import asr
-        >>> wave = asr.read_source("recipes/commands/samples/find_my_files.flac")
-        >>> [heard.text for heard in asr.load().stream(wave[at : at + 1600] for at in range(0, len(wave), 1600))]
-        ['find my files']
+        Examples:
+            >>> import asr
+            >>> wave = asr.read_source("recipes/commands/samples/find_my_files.flac")
+            >>> [heard.text for heard in asr.load().stream(wave[at : at + 1600] for at in range(0, len(wave), 1600))]
+            ['find my files']
 
         Args:
             blocks: the sound, samples (n,) of float32 in [-1, 1] at 16 kHz, of any n.
@@ -125,29 +153,35 @@ class Model:
             yield from self._said(endpointer.feed(block))
         yield from self._said(endpointer.flush())
 
-    def _said(self, segments: Iterable[Segment]) -> Iterator[Transcript]:
-        for segment in segments:
-            heard = self.transcriber.transcribe(segment.wave)
-            if heard.words:  # not of a door, or a dog
-                yield heard.after(segment.start / SAMPLE_RATE)
-
-    def _commander(self, commands: Commands) -> Commander:
+    def commander(self, commands: Commands) -> Commander:
+        """What understands these commands by this model, made at the first call; raises as ``understand``."""
         with self._lock:
             if commands not in self._commanders:
                 network = compile_network(commands.grammars, self.transcriber.bundle.normaliser)
                 self._commanders[commands] = Commander(self.transcriber, network)
             return self._commanders[commands]
 
+    def _said(self, segments: Iterable[Segment]) -> Iterator[Transcript]:
+        for segment in segments:
+            heard = self.transcriber.transcribe(segment.wave)
+            if heard.words:  # not of a door, or a dog
+                yield heard.after(segment.start / SAMPLE_RATE)
+
 
 def load(bundle: str | os.PathLike[str] | None = None, *, width: int | None = None, threads: int = 1) -> Model:
     """Load the bundle in a folder, or the one that comes with the package.
 
+    By ``hf:owner/name`` or ``hf:owner/name@revision`` it is one on the Hugging Face Hub (the extra ``hub``), of which a
+    copy is kept that serves where the Hub cannot be reached. Like any other it runs nothing and is checked by its
+    hashes.
+
     ``width`` is how many hypotheses a search keeps, the bundle's own number when left out; ``threads`` how many hear
     one recording.
 
-    >>> import asr
-    >>> asr.load().transcribe("recipes/commands/samples/five_five.flac").text
-    'five five'
+    Examples:
+        >>> import asr
+        >>> asr.load().transcribe("recipes/commands/samples/five_five.flac").text
+        'five five'
 
     Raises BundleError for a bundle that cannot be used, SettingsError for a width or threads below 1.
     """
@@ -157,14 +191,15 @@ def load(bundle: str | os.PathLike[str] | None = None, *, width: int | None = No
 def read_source(source: Source) -> NDArray[np.float32]:
     """A recording as a mono wave (N,), float32 in [-1, 1] at 16 kHz.
 
-    >>> import asr
-    >>> asr.read_source("recipes/commands/samples/five_five.flac").dtype.name
-    'float32'
+    Examples:
+        >>> import asr
+        >>> asr.read_source("recipes/commands/samples/five_five.flac").dtype.name
+        'float32'
 
     Raises AudioError for a recording that cannot be used.
     """
     if not isinstance(source, tuple):
-        return load_audio(source, name=None if isinstance(source, str | os.PathLike) else _name(source))
+        return load_audio(source, name=_name(source))
     wave, rate = source if len(source) == 2 else (None, None)
     if isinstance(wave, np.ndarray) and wave.dtype == np.int16:
         wave = wave.astype(np.float32) / 32_768
@@ -183,6 +218,9 @@ def read_source(source: Source) -> NDArray[np.float32]:
     return to_mono(lambda: iter([(int(rate), samples)]), SAMPLE_RATE, MAX_SECONDS, "wave")
 
 
-def _name(source: object) -> str:
+def _name(source: str | os.PathLike[str] | BinaryIO) -> str:
+    """What messages call a recording."""
+    if isinstance(source, str | os.PathLike):
+        return os.fspath(source)
     name = getattr(source, "name", None)
     return name if isinstance(name, str) else "the recording"

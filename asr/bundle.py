@@ -8,18 +8,21 @@ import errno
 import hashlib
 import json
 import os
+import shutil
 import struct
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from asr.audio.features import FeatureSettings
 from asr.errors import BundleError, SettingsError
-from asr.files import STAGED, locked, replace_folder, write_whole
+from asr.files import STAGED, folder_for, locked, replace_folder, write_whole
+from asr.hub import fetch, is_on_hub
 from asr.model.settings import ModelSettings
+from asr.search.language_model import LanguageModel, language_model_bytes, read_language_model
 from asr.settings import check_number, settings_from, shown
 from asr.text.normaliser import Normaliser
 from asr.text.tokenizer import Tokenizer
@@ -32,6 +35,8 @@ ENCODER = "encoder.onnx"
 DECODER = "decoder.onnx"
 TOKENIZER = "tokenizer.model"
 FILES = (WEIGHTS, ENCODER, DECODER, TOKENIZER)
+LANGUAGE_MODEL = "language_model.safetensors"
+"""A bundle may have one, or not."""
 DEFAULT_BUNDLE = Path(__file__).parent / "bundles" / "default"
 STAMP = "tokenizer.sha256"
 """Under this name weights and graphs say which tokenizer's tokens they speak of; those of older exports do not."""
@@ -62,6 +67,7 @@ class DecodingSettings:
     margin_seconds: float = 0.25
     command_width: int = 8
     command_ctc_weight: float = 0.55
+    language_model_weight: float = 0.0
 
     def __post_init__(self) -> None:
         """Refuse what no search can do."""
@@ -69,6 +75,7 @@ class DecodingSettings:
         check_number("decoding", "command_width", self.command_width, RUNNER_UP, WIDEST, whole=True)
         check_number("decoding", "length_penalty", self.length_penalty, 0, 10)
         check_number("decoding", "margin_seconds", self.margin_seconds, 0, 5)
+        check_number("decoding", "language_model_weight", self.language_model_weight, 0, 10)
         for name in ("ctc_weight", "command_ctc_weight"):
             check_number("decoding", name, getattr(self, name), 0, 1)
             if getattr(self, name) == 1:
@@ -85,7 +92,8 @@ class DecodingSettings:
 class Bundle:
     """A bundle's settings, checked, and where its files are.
 
-    ``rejection`` is what `asr.commands.rejection` keeps of its calibration; None where there was none.
+    ``rejection`` is what `asr.commands.rejection` keeps of its calibration; None where there was none. So it is with
+    the ``language_model``.
     """
 
     folder: Path
@@ -97,15 +105,21 @@ class Bundle:
     provenance: Mapping[str, Any] = field(default_factory=dict)
     scores: Mapping[str, Any] = field(default_factory=dict)
     rejection: Mapping[str, Any] | None = None
+    language_model: LanguageModel | None = None
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """The names of its files, other than the settings."""
+        return FILES if self.language_model is None else (*FILES, LANGUAGE_MODEL)
 
 
 def read_bundle(folder: str | os.PathLike[str]) -> Bundle:
-    """Read and check a bundle.
+    """Read and check a bundle, in a folder or, by ``hf:owner/name[@revision]``, on the Hugging Face Hub.
 
     Raises BundleError for a folder that is no bundle, a file that is missing or was altered, settings, weights and a
-    tokenizer that do not fit each other, or a format that is newer than this version.
+    tokenizer that do not fit each other, a format that is newer than this version, or a Hub that does not answer.
     """
-    folder = Path(folder)
+    folder = fetch(folder, (SETTINGS, *FILES, LANGUAGE_MODEL)) if is_on_hub(folder) else Path(folder)
     settings = _read_settings(folder)
     while True:
         try:
@@ -132,7 +146,7 @@ def _checked(folder: Path, settings: Mapping[str, Any]) -> Bundle:
             "update asr, or export the model again"
         )
     listed = _part(path, settings, "files")
-    for name in FILES:
+    for name in (*FILES, *listed.keys() & {LANGUAGE_MODEL}):
         if name not in listed:
             raise BundleError(f"{path}: files: lists no {name}; export the model again")
         if not isinstance(listed[name], dict):
@@ -151,11 +165,46 @@ def _checked(folder: Path, settings: Mapping[str, Any]) -> Bundle:
             provenance=_part(path, settings, "provenance"),
             scores=_part(path, settings, "scores"),
             rejection=None if settings.get("rejection") is None else _part(path, settings, "rejection"),
+            language_model=_language_model(folder / LANGUAGE_MODEL, tokenizer) if LANGUAGE_MODEL in listed else None,
         )
     except SettingsError as error:
         raise BundleError(f"{path}: {error}; update asr, or export the model again") from error
+    if bundle.decoding.language_model_weight > 0 and bundle.language_model is None:
+        raise BundleError(
+            f"{path}: decoding: language_model_weight is {bundle.decoding.language_model_weight}, but files: lists no "
+            f"{LANGUAGE_MODEL}; export the model again"
+        )
     _check_weights(bundle, model)
     return bundle
+
+
+def _language_model(path: Path, tokenizer: Tokenizer) -> LanguageModel:
+    """Raises BundleError for what is none, or is another tokenizer's."""
+    model, told = read_language_model(path, tokenizer.vocabulary)
+    check_stamp(path, told.get(STAMP), tokenizer)
+    return model
+
+
+def add_language_model(bundle: Bundle, model: LanguageModel, weight: float) -> None:
+    """Put a language model into a bundle, in place of one that it has; ``weight`` is its share in the search's scores.
+
+    Raises SettingsError for a weight that no search has, and otherwise as ``write_bundle``.
+    """
+    decoding = replace(bundle.decoding, language_model_weight=weight)
+    try:
+        with folder_for(bundle.folder) as made:
+            for name in FILES:
+                shutil.copyfile(bundle.folder / name, made / name)
+            write_language_model(model, made, bundle.tokenizer)
+            made.chmod(0o755)
+            write_bundle(replace(bundle, decoding=decoding, language_model=model), made)
+    except OSError as error:
+        raise BundleError(cannot_write(bundle.folder, error)) from error
+
+
+def write_language_model(model: LanguageModel, made: Path, tokenizer: Tokenizer) -> None:
+    """Write a model of the tokenizer's tokens into a folder that is to become a bundle; raises OSError."""
+    (made / LANGUAGE_MODEL).write_bytes(language_model_bytes(model, {STAMP: tokenizer.digest}))
 
 
 def check_stamp(path: Path, stamp: object, tokenizer: Tokenizer) -> None:
@@ -180,7 +229,7 @@ def write_bundle(bundle: Bundle, made: Path) -> None:
     settings = {
         "format": FORMAT,
         "version": VERSION,
-        "files": {name: _describe(made / name) for name in FILES},
+        "files": {name: _describe(made / name) for name in bundle.files},
         "features": bundle.features.to_dict(),
         "model": dict(bundle.model),
         "normaliser": bundle.normaliser.to_dict(),

@@ -1,5 +1,6 @@
-"""A file from a web server: fetched whole, by https, going on where an interrupted download ended."""
+"""A file from a web server: fetched whole, by https, checked, going on where an interrupted download ended."""
 
+import hashlib
 import http.client
 import re
 import ssl
@@ -11,42 +12,53 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
-from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    DownloadColumn,
-    Progress,
-    ProgressColumn,
-    TextColumn,
-    TimeRemainingColumn,
-    TransferSpeedColumn,
-)
+from rich.progress import DownloadColumn, TransferSpeedColumn
 
 from asr.errors import AsrError
+from asr.progress_bars import progress_bar
 
 _BLOCK: Final = 2**20
 _TRIES: Final = 5
 _TIMEOUT: Final = 60.0
+_LARGEST: Final = 2**36  # no corpus is offered in an archive of 64 GiB
 _LOOPBACK: Final = ("127.0.0.1", "::1", "localhost")
 
 
-def fetch_file(url: str, file: Path, by_hand: str, *, pause: float = 2.0) -> None:
-    """Fetch a file whole, and only then give it its name.
+def fetch_file(
+    url: str, file: Path, by_hand: str, *, digest: str = "", largest: int = _LARGEST, pause: float = 2.0
+) -> None:
+    """Fetch a file whole, and only then give it its name; nothing is fetched where it is there already.
 
     It is kept as ``.part`` until then, and an interrupted download goes on from there, in this run after a ``pause`` in
-    seconds, or in the next. Raises AsrError where it cannot be reached or is refused; the message ends with
-    ``by_hand``, what else to do.
+    seconds, or in the next.
+
+    Args:
+        url: by https; redirections may not lead to less.
+        file: where it shall be, in a folder that is there.
+        by_hand: what else to do where it cannot be fetched; the message ends so.
+        digest: what the file must have, such as ``sha256:`` and 64 digits; empty where none is known.
+        largest: the most bytes that it may have.
+        pause: seconds between two tries.
+
+    Raises:
+        AsrError: it cannot be reached, is refused, is too large, or has another digest.
+        OSError: it cannot be kept.
     """
     part = file.with_name(f"{file.name}.part")
+    if file.exists():
+        _check(file, digest)
+        return
     reason = ""
-    with progress_of(DownloadColumn(), TransferSpeedColumn()) as progress:
+    with progress_bar(DownloadColumn(), TransferSpeedColumn()) as progress:
         task = progress.add_task(file.name, total=None)
         for attempt in range(_TRIES):
             if attempt:
                 time.sleep(pause)
             before = _size(part)
             try:
-                whole = _go_on(url, part, lambda done, total: progress.update(task, completed=done, total=total))
+                whole = _go_on(
+                    url, part, largest, lambda done, total: progress.update(task, completed=done, total=total)
+                )
             except urllib.error.HTTPError as error:
                 reason = f"HTTP {error.code} {error.reason}"
                 error.close()
@@ -60,6 +72,7 @@ def fetch_file(url: str, file: Path, by_hand: str, *, pause: float = 2.0) -> Non
                 reason = str(error) or type(error).__name__
             else:
                 if whole:
+                    _check(part, digest)
                     part.replace(file)
                     return
                 reason = f"the connection ended after {_size(part)} bytes"
@@ -67,18 +80,25 @@ def fetch_file(url: str, file: Path, by_hand: str, *, pause: float = 2.0) -> Non
     raise AsrError(f"{url}: cannot be fetched ({reason}){kept}; run again, or {by_hand}")
 
 
-def progress_of(*more: ProgressColumn) -> Progress:
-    """A bar on standard error, where that is a terminal."""
-    console = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), *more, TimeRemainingColumn())
-    return Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
-
-
 def _size(path: Path) -> int:
     return path.stat().st_size if path.exists() else 0
 
 
-def _go_on(url: str, part: Path, report: Callable[[int, int | None], None]) -> bool:
+def _check(file: Path, digest: str) -> None:
+    """Remove a file that has another digest, and raise AsrError."""
+    if not digest:
+        return
+    name, _, wanted = digest.partition(":")
+    with file.open("rb") as content:
+        found = hashlib.file_digest(content, lambda: hashlib.new(name, usedforsecurity=False)).hexdigest()
+    if found != wanted:
+        file.unlink()
+        raise AsrError(
+            f"{file}: found the {name.upper()} {found}, wanted {wanted}; it was removed; run again to fetch it anew"
+        )
+
+
+def _go_on(url: str, part: Path, largest: int, report: Callable[[int, int | None], None]) -> bool:
     """Fetch what is missing of a file; whether it is whole now."""
     have = _size(part)
     request = urllib.request.Request(
@@ -107,10 +127,13 @@ def _go_on(url: str, part: Path, report: Callable[[int, int | None], None]) -> b
             have = 0  # the publisher sends all of it again
             size = _length(response.headers.get("Content-Length", ""))
         with part.open("ab" if have else "wb") as file:
-            while block := response.read(_BLOCK):
+            while (most := max(have, size or 0)) <= largest and (block := response.read(_BLOCK)):
                 file.write(block)
                 have += len(block)
                 report(have, size)
+        if most > largest:
+            part.unlink()
+            raise AsrError(f"{url}: found {most:,} bytes or more, wanted {largest:,} at most; tell the publisher")
     return size is None or have == size
 
 

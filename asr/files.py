@@ -137,7 +137,7 @@ def _replace_one_by_one(made: Path, target: Path, own: Sequence[str]) -> None:
         _fill(staged, made, own)
         for name, path in fresh.items():
             path.unlink(missing_ok=True)
-            _link(staged / name, path)
+            link_or_copy(staged / name, path)
         for name, path in fresh.items():
             path.replace(target / name)
             begun = True
@@ -193,10 +193,10 @@ def _passing(name: str, own: Sequence[str]) -> bool:
 
 def _fill(folder: Path, source: Path, names: Sequence[str]) -> None:
     for name in names:
-        _link(source / name, folder / name)
+        link_or_copy(source / name, folder / name)
 
 
-def _link(file: Path, name: Path) -> None:
+def link_or_copy(file: Path, name: Path) -> None:
     """The same file under another name, or a copy where the file system cannot do that."""
     try:
         os.link(file, name)

@@ -1,9 +1,9 @@
-"""Word error rate by CTC weight and length penalty on a dev set, to choose a bundle's search settings.
+"""Word error rate by the weights of CTC and the language model and by length penalty, to choose a bundle's settings.
 
     scripts/choose_decoding.py MANIFEST... [--bundle DIR] [--width N] [--every N]
 
-Each recording is encoded once and searched with every pair of settings. The best pair goes into
-`asr export --ctc-weight … --length-penalty …`. Never run it on a test set.
+Each recording of a dev set is encoded once and searched with all settings. The best go into `asr export --ctc-weight …
+--length-penalty …` and `asr language-model --weight …`. Never run it on a test set.
 """
 
 import argparse
@@ -25,6 +25,7 @@ from asr.search.limits import MINIMUM_TOKENS, TOKENS_PER_SECOND, max_tokens
 
 CTC_WEIGHTS = (0.0, 0.3, 0.5, 0.7)
 LENGTH_PENALTIES = (0.0, 0.6, 1.0)
+LANGUAGE_MODEL_WEIGHTS = (0.0, 0.2, 0.3, 0.4)  # where the bundle has a language model
 
 
 def main() -> None:
@@ -39,17 +40,18 @@ def main() -> None:
     bundle = read_bundle(arguments.bundle)
     graphs = Graphs(bundle)
     utterances = [u for path in arguments.manifests for u in read_manifest(path)][:: arguments.every]
-    pairs = list(itertools.product(CTC_WEIGHTS, LENGTH_PENALTIES))
-    texts: dict[tuple[float, float], dict[str, str]] = {pair: {} for pair in pairs}
+    by_language = LANGUAGE_MODEL_WEIGHTS if bundle.language_model else (0.0,)
+    settings = list(itertools.product(CTC_WEIGHTS, LENGTH_PENALTIES, by_language))
+    texts: dict[tuple[float, float, float], dict[str, str]] = {each: {} for each in settings}
     for utterance in track(utterances, description="Searching"):
         spoken = find_utterance(read_utterance(utterance), bundle.decoding.margin_seconds)
         if spoken is None:
-            for pair in pairs:
-                texts[pair][utterance.id] = ""
+            for each in settings:
+                texts[each][utterance.id] = ""
             continue
         heard = graphs.encode(spoken.wave)
         cap = max_tokens(spoken.seconds, TOKENS_PER_SECOND, MINIMUM_TOKENS)
-        for weight, penalty in pairs:
+        for weight, penalty, by_words in settings:
             best = beam(
                 graphs.stepper(heard),
                 width=arguments.width,
@@ -57,17 +59,21 @@ def main() -> None:
                 length_penalty=penalty,
                 ctc_log_probs=heard.ctc_log_probs,
                 ctc_weight=weight,
+                language_model=bundle.language_model,
+                language_model_weight=by_words,
             )[0]
-            texts[weight, penalty][utterance.id] = bundle.tokenizer.decode(best.tokens)
+            texts[weight, penalty, by_words][utterance.id] = bundle.tokenizer.decode(best.tokens)
     references = {utterance.id: utterance.text for utterance in utterances}
     rows = []
-    for pair in pairs:
-        report = score(references, texts[pair], normaliser=bundle.normaliser, bootstrap=1)
-        rows.append((report.wer.value if report.wer else 0.0, report.sentence_accuracy.value, *pair))
+    for each in settings:
+        report = score(references, texts[each], normaliser=bundle.normaliser, bootstrap=1)
+        rows.append((report.wer.value if report.wer else 0.0, report.sentence_accuracy.value, *each))
     print(f"{len(utterances)} utterances, width {arguments.width}\n")
-    print("| CTC weight | length penalty | WER | sentences right |\n| ---: | ---: | ---: | ---: |")
-    for wer, right, weight, penalty in sorted(rows, reverse=True):
-        print(f"| {weight} | {penalty} | {wer:.1%} | {right:.1%} |")
+    print(
+        "| CTC weight | length penalty | language model | WER | sentences right |\n| ---: | ---: | ---: | ---: | ---: |"
+    )
+    for wer, right, *chosen in sorted(rows, reverse=True):
+        print(f"| {' | '.join(map(str, chosen))} | {wer:.1%} | {right:.1%} |")
 
 
 if __name__ == "__main__":

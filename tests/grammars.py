@@ -6,11 +6,11 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from hassil import expression as forms
-from hassil.parse_expression import parse_sentence
 from hypothesis import strategies as st
 
+from asr.commands.grammar import syntax
 from asr.commands.grammar.grammar import AS_SAID, Grammar, Rule, SlotList, Template, Value, WordList
+from asr.commands.grammar.templates import parse
 from asr.commands.network.network import Network, compile_network
 from asr.text.normaliser import Normaliser
 
@@ -21,25 +21,21 @@ WORDS = ("go", "up", "the", "TV", "wi-fi", "o'clock", "50%", "5", "Café")
 PIECES = ("s", "ed", "'s", "th", "-", "!", "%", "'", "mr")
 
 
-def expression(text: str) -> Any:
-    return parse_sentence(text).expression
-
-
 def words(*values: str | tuple[str, Any]) -> WordList:
     """A list of values, or of values with what they put out."""
     pairs = [(value, AS_SAID) if isinstance(value, str) else value for value in values]
-    return WordList(tuple(Value(f"list:{line}", expression(text), out) for line, (text, out) in enumerate(pairs, 1)))
+    return WordList(tuple(Value(f"list:{line}", parse(text), out) for line, (text, out) in enumerate(pairs, 1)))
 
 
-LISTS: Mapping[str, SlotList] = {
-    "name": words("bob", "[the] telly", "mary ann", ("(cat|dog)", "pet"), ("mary ann", 7)),
-    "place": words("{name} room", "attic", "[far] [out]", ("<turn> {name:who}[s]", None)),
-    "one": words("bob"),
+VALUES: Mapping[str, tuple[str | tuple[str, Any], ...]] = {
+    "name": ("bob", "[the] telly", "mary ann", ("(cat|dog)", "pet"), ("mary ann", 7)),
+    "place": ("{name} room", "attic", "[far] [out]", ("<turn> {name:who}[s]", None)),
+    "one": ("bob",),
 }
+PARTS = {"turn": "(turn|switch) [on]", "full": "[<turn>] the {name}", "maybe": "[please]"}
+LISTS: Mapping[str, SlotList] = {name: words(*values) for name, values in VALUES.items()}
 RULES: Mapping[str, Rule] = {
-    "turn": Rule("rules:1", expression("(turn|switch) [on]")),
-    "full": Rule("rules:2", expression("[<turn>] the {name}")),
-    "maybe": Rule("rules:3", expression("[please]")),
+    name: Rule(f"rules:{line}", parse(text)) for line, (name, text) in enumerate(PARTS.items(), 1)
 }
 
 _atoms = st.sampled_from(
@@ -76,7 +72,7 @@ def grammar(commands: Mapping[str, list[str]], skip_words: tuple[str, ...] = (),
     lists = {**LISTS, **more}
     made = {
         command: tuple(
-            Template(f"{command}:{line}", expression(text), lists, RULES, slots) for line, text in enumerate(texts, 1)
+            Template(f"{command}:{line}", parse(text), lists, RULES, slots) for line, text in enumerate(texts, 1)
         )
         for command, texts in commands.items()
     }
@@ -111,35 +107,35 @@ def key(command: str, slots: Mapping[str, Any]) -> tuple[str, str]:
     return command, repr(sorted(slots.items()))
 
 
-def _said(found: Any, template: Template) -> Iterator[Said]:
-    if isinstance(found, forms.TextChunk):
-        yield found.original_text, (), 1.0
-    elif isinstance(found, forms.RuleReference):
-        yield from _said(template.rules[found.rule_name].expression, template)
-    elif isinstance(found, forms.ListReference):
-        values = template.lists[found.list_name]
+def _said(found: syntax.Expression, template: Template) -> Iterator[Said]:
+    if isinstance(found, syntax.Text):
+        yield found.text, (), 1.0
+    elif isinstance(found, syntax.RuleRef):
+        yield from _said(template.rules[found.name].expression, template)
+    elif isinstance(found, syntax.ListRef):
+        values = template.lists[found.name]
         assert isinstance(values, WordList)
         for value in values.values:
             for text, filled, prob in _said(value.expression, template):
                 out = normalise(text) if value.out is AS_SAID else value.out
-                yield text, ((found.slot_name, out), *filled), prob / len(values.values)
-    elif isinstance(found, forms.Alternative):
-        items = found.items[:-1] if found.is_optional else found.items
-        share = 0.5 if found.is_optional else 1.0
-        if found.is_optional:
+                yield text, ((found.slot, out), *filled), prob / len(values.values)
+    elif isinstance(found, syntax.Choice | syntax.Optional):
+        share = 1.0
+        if isinstance(found, syntax.Optional):
+            share = 0.5
             yield "", (), 0.5
-        weights = [_weight(item, template) for item in items]
-        for item, weight in zip(items, weights, strict=True):
+        weights = [_weight(item, template) for item in found.items]
+        for item, weight in zip(found.items, weights, strict=True):
             for text, filled, prob in _said(item, template):
                 yield text, filled, share * prob * weight / sum(weights)
     else:
         items = [list(_said(item, template)) for item in found.items]
-        orders = list(itertools.permutations(items)) if isinstance(found, forms.Permutation) else [tuple(items)]
+        orders = list(itertools.permutations(items)) if isinstance(found, syntax.AnyOrder) else [tuple(items)]
         for order in orders:
             for parts in itertools.product(*order):
                 filled = tuple(each for _, several, _ in parts for each in several)
                 yield "".join(text for text, _, _ in parts), filled, math.prod(p for *_, p in parts) / len(orders)
 
 
-def _weight(found: Any, template: Template) -> float:
+def _weight(found: syntax.Expression, template: Template) -> float:
     return 1 + math.log2(sum(1 for _ in _said(found, template)))

@@ -20,6 +20,9 @@ from conftest import TinyModel
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import asr
+from asr.adaptation import adapt as adapt_module
+from asr.adaptation.adapt import carry_out
 from asr.adaptation.comparison import command_rows, listen_all, outcomes, word_row
 from asr.adaptation.fine_tuning import (
     OWN_MOST,
@@ -35,10 +38,11 @@ from asr.adaptation.lessons import covering, lesson, ordinary_words, other_domai
 from asr.adaptation.material import draw_texts, read_takes, write_list
 from asr.adaptation.steps import OWN, RESULT, SYNTHETIC, Adaptation, Request, Settings
 from asr.adaptation.work_folder import WorkFolder
-from asr.apps.adapt import run
+from asr.apps.adapt import show
 from asr.apps.cli import app
 from asr.apps.cli import run as run_command
 from asr.apps.listening import attempt_all
+from asr.apps.output import say
 from asr.bundle import SETTINGS, WEIGHTS, read_bundle
 from asr.commands import rejection
 from asr.commands.evidence import MEASURES
@@ -474,7 +478,7 @@ def test_an_interrupted_adaptation_goes_on_to_the_same_bundle(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     shutil.copytree(tiny.bundle, "straight")  # an older one, that is replaced
-    run(Adaptation(request(tiny, "straight", recordings=takes), attempt_all))
+    show(carry_out(Adaptation(request(tiny, "straight", recordings=takes), attempt_all), keep=False, tell=say))
     told = capsys.readouterr().out
     assert not Path("straight.work").exists()
     assert "3 takes say what the grammar does not have" in told
@@ -520,12 +524,12 @@ def test_an_interrupted_adaptation_goes_on_to_the_same_bundle(
         with monkeypatch.context() as patch:
             patch.setattr(owner, name, stop)
             with pytest.raises(KeyboardInterrupt):
-                run(Adaptation(request(tiny, recordings=takes), attempt_all))
+                carry_out(Adaptation(request(tiny, recordings=takes), attempt_all), keep=False, tell=say)
         assert "goes on from what is in mine.work" in capsys.readouterr().out
         assert not Path("mine").exists()
     with pytest.raises(SettingsError, match="begun with updates 4 and not 5"):
         Adaptation(request(tiny, recordings=takes, settings=replace(SMALL, updates=5)), attempt_all)
-    run(Adaptation(request(tiny, recordings=takes), attempt_all), keep=True)
+    carry_out(Adaptation(request(tiny, recordings=takes), attempt_all), keep=True, tell=say)
     assert Path("mine.work").is_dir()
     resumed, wanted = (json.loads(Path(name, SETTINGS).read_text()) for name in ("mine", "straight"))
     for each in (resumed, wanted):
@@ -600,7 +604,35 @@ def test_word_errors_are_of_what_both_have_read() -> None:
     assert word_row("words", {}, {}).before is None
 
 
+@pytest.mark.slow
+def test_a_program_adapts_as_the_command_does(
+    tiny: TinyModel, spoken_for: list[Trial], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, least in (("_TRAIN", 6), ("_HELD_OUT", 4), ("_NOISES", 4)):
+        monkeypatch.setattr(adapt_module, name, (1, least, least))
+    told: list[str] = []
+    adapted = asr.adapt("show.yaml", "mine", bundle=tiny.bundle, minutes=0.01, tell=told.append)
+    assert told[0] == "show.yaml: 4 sentences"
+    assert told[-1] == "6/6 measuring the adapted bundle"
+    assert adapted.updates >= 1
+    assert asr.load(adapted.bundle).transcriber.bundle.provenance["updates"] == adapted.updates
+    (row, *_) = adapted.tables[SYNTHETIC]
+    assert row.before is not None
+    assert 0 <= row.before.low <= row.before.value <= row.before.high <= 1
+    assert not Path("mine.work").exists()
+
+
 # What cannot be used
+
+
+def test_a_programs_mistakes_are_those_of_the_command(tiny: TinyModel, grammar: Path) -> None:
+    with pytest.raises(SettingsError, match="minutes is 0; wanted"):
+        asr.adapt("show.yaml", "mine", minutes=0)
+    with pytest.raises(SettingsError, match="engines: found 'hal', wanted some of espeak-ng"):
+        asr.adapt("show.yaml", "mine", engines=["hal"])
+    with pytest.raises(BundleError, match="absent: found no such folder"):
+        asr.adapt(["show.yaml"], "mine", bundle="absent")
+    assert not list(Path.cwd().glob("mine*"))
 
 
 def test_without_a_synthesiser_it_says_what_to_install(
@@ -646,8 +678,8 @@ def test_a_folder_that_is_no_bundle_is_left_alone(tiny: TinyModel, grammar: Path
 @pytest.mark.parametrize(
     ("arguments", "named"),
     [
-        (["show.yaml", "--minutes", "0"], "--minutes is 0; wanted a number above 0"),
-        (["show.yaml", "--minutes", "nan"], "--minutes is nan"),
+        (["show.yaml", "--minutes", "0"], "minutes is 0; wanted a number above 0"),
+        (["show.yaml", "--minutes", "nan"], "minutes is nan"),
         (["shaw.yaml"], "shaw.yaml"),
         (["show.yaml", "--bundle", "absent"], "absent: found no such folder"),
         (["show.yaml", "--recordings", "absent"], "absent: found no train.tsv"),

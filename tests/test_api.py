@@ -2,9 +2,13 @@
 
 import doctest
 import io
+import json
+import re
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,8 +17,10 @@ from conftest import ROOT
 
 import asr
 import asr.api
+import asr.evaluation.evaluate
+from asr.apps.cli import app, run
 from asr.audio.load import SAMPLE_RATE, load_audio
-from asr.errors import BundleError, SettingsError
+from asr.errors import BundleError, ManifestError, SettingsError
 
 SAMPLES = ROOT / "recipes" / "commands" / "samples"
 ONE = SAMPLES / "find_my_files.flac"
@@ -51,10 +57,74 @@ def test_types_come_with_the_package() -> None:
 
 
 def test_the_examples_in_the_docstrings_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those of `train` and `adapt`, which take long, stand in test_training.py and test_adapt.py."""
     monkeypatch.chdir(ROOT)
-    found = doctest.testmod(asr.api)
-    assert found.attempted >= 12
-    assert found.failed == 0
+    found = [doctest.testmod(module) for module in (asr.api, asr.evaluation.evaluate)]
+    assert [each.attempted >= least for each, least in zip(found, (12, 5), strict=True)] == [True, True]
+    assert [each.failed for each in found] == [0, 0]
+
+
+def test_every_function_has_an_example() -> None:
+    functions = [getattr(asr, name) for name in asr.__all__ if callable(getattr(asr, name)) and name.islower()]
+    assert {each.__name__ for each in functions} == {"adapt", "evaluate", "load", "read_source", "train"}
+    for each in (*functions, asr.Model, asr.Commands, asr.Model.transcribe, asr.Model.understand, asr.Model.stream):
+        assert ">>> " in (each.__doc__ or ""), each
+
+
+def test_evaluating_gives_what_the_command_prints(model: asr.Model, tmp_path: Path) -> None:
+    manifest = tmp_path / "list.tsv"
+    rows = (SAMPLES / "transcripts.tsv").read_text(encoding="utf-8").splitlines()[:3]
+    lines = [row.replace(row.split("\t")[0], str(SAMPLES / row.split("\t")[0])) for row in rows[1:]]
+    manifest.write_text("\n".join([rows[0], *lines, "absent.flac\tdhd\tstop"]) + "\n")
+    for commands in (None, "computer"):
+        options = ["--commands", commands] if commands else []
+        assert run(app, ["evaluate", str(manifest), "--out", str(tmp_path / "out"), *options], "asr") == 1
+        printed = json.loads((tmp_path / "out" / "report.json").read_text(encoding="utf-8"))
+        if commands:
+            measured = asr.evaluate(manifest, model, asr.Commands.load(commands))
+            assert asdict(measured.report.overall)["exactly_accepted"] == printed["overall"]["exactly_accepted"]
+        else:
+            words = asr.evaluate(str(manifest), model)
+            assert words.report.wer is not None
+            assert asdict(words.report.wer) == printed["wer"]
+            assert words.seconds == pytest.approx(printed["seconds"], abs=0.01)
+            assert words.left_out == printed["failed"]
+            assert list(words.left_out) == ["absent.flac"]
+
+
+def test_a_list_of_which_nothing_can_be_read_is_refused(model: asr.Model, tmp_path: Path) -> None:
+    (tmp_path / "noise.flac").write_bytes(b"no sound")
+    (tmp_path / "list.tsv").write_text("path\tspeaker\ttext\nnoise.flac\tann\tstop\n")
+    with pytest.raises(ManifestError, match="none of its 1 recordings could be read"):
+        asr.evaluate(tmp_path / "list.tsv", model)
+
+
+WITHOUT = """
+import builtins, sys
+imported = builtins.__import__
+def no_extras(name, *rest, **others):
+    if name.partition(".")[0] in ("torch", "lightning", "jiwer", "safetensors", "jsonargparse"):
+        raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+    return imported(name, *rest, **others)
+builtins.__import__ = no_extras
+import asr
+for attempt in (
+    lambda: asr.evaluate("list.tsv", asr.load()), lambda: asr.train("train.yaml"), lambda: asr.adapt("computer", "mine")
+):
+    try:
+        attempt()
+    except asr.AsrError as error:
+        print(error)
+"""
+
+
+def test_without_the_extra_a_line_says_what_to_install() -> None:
+    done = subprocess.run([sys.executable, "-c", WITHOUT], cwd=ROOT, capture_output=True, text=True, timeout=300)
+    assert done.stderr == ""
+    lines = done.stdout.splitlines()
+    assert [line.split()[0] for line in lines] == ["asr.evaluate", "asr.train", "asr.adapt"]
+    for line in lines:
+        assert re.search(r" needs \w+, which is not installed; pip install 'asr\[train\]'$", line)
 
 
 def test_a_recording_in_any_form_is_the_same_recording(model: asr.Model) -> None:

@@ -49,7 +49,7 @@ scores = script("accuracy_scores")
 sets = script("accuracy_sets")
 recognisers = script("recognisers")
 goals = script("accuracy_goals")
-marked = script("marked_text")
+markdown = script("markdown_tables")
 
 
 @pytest.fixture(scope="module")
@@ -387,26 +387,26 @@ def test_a_goal_is_met_from_its_bound_on(
 @settings(max_examples=50)
 @given(before=st.text("ab\r\n<!", max_size=9), old=st.text("ab\n", max_size=9), after=st.text("ab\r\n->", max_size=9))
 def test_only_what_is_between_the_marks_changes(
-    tmp_path_factory: pytest.TempPathFactory, marked: ModuleType, before: str, old: str, after: str
+    tmp_path_factory: pytest.TempPathFactory, markdown: ModuleType, before: str, old: str, after: str
 ) -> None:
     path = tmp_path_factory.mktemp("cards") / "card.md"
     begin, end = "<!-- t: begin -->", "<!-- t: end -->"
     path.write_bytes(f"{before}{begin}{old}{end}{after}".encode())
-    marked.write_between(path, "t", "| new |")
+    markdown.write_between(path, "t", "| new |")
     written = path.read_bytes()
     assert written == f"{before}{begin}\n\n| new |\n\n{end}{after}".encode()
-    marked.write_between(path, "t", "| new |")
+    markdown.write_between(path, "t", "| new |")
     assert path.read_bytes() == written
     assert [each.name for each in path.parent.iterdir()] == ["card.md"]
 
 
 @pytest.mark.parametrize("text", ["", "B", "E", "EB", "BBE", "BEE", "BEBE", "EBE"])
-def test_marks_that_are_not_a_pair_are_refused(tmp_path: Path, marked: ModuleType, text: str) -> None:
+def test_marks_that_are_not_a_pair_are_refused(tmp_path: Path, markdown: ModuleType, text: str) -> None:
     path = tmp_path / "card.md"
     content = "".join(f"<!-- t: {'begin' if each == 'B' else 'end'} -->\n" for each in text)
     path.write_text(content, encoding="utf-8")
     with pytest.raises(
         SettingsError, match=r"card.md: found \d times <!-- t: begin --> and \d times .*wanted each once"
     ):
-        marked.write_between(path, "t", "new")
+        markdown.write_between(path, "t", "new")
     assert path.read_text(encoding="utf-8") == content

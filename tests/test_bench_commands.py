@@ -164,7 +164,7 @@ def test_a_grammar_that_is_too_much_ends_nothing_else(costs: ModuleType) -> None
 @pytest.mark.slow
 def test_both_recognisers_on_the_same_recordings(willing_bundle: Path, miniature: Path) -> None:
     pytest.importorskip("pocketsphinx")
-    command = [sys.executable, ROOT / "scripts" / "bench_commands.py", "--bundle", willing_bundle]
+    command = [sys.executable, ROOT / "scripts" / "bench" / "bench_commands.py", "--bundle", willing_bundle]
     options = ["--corpora", miniature, "--sizes", "2", "--rounds", "1", "--utterances", "3"]
     done = subprocess.run([*command, *options], capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
@@ -188,7 +188,7 @@ def test_both_recognisers_on_the_same_recordings(willing_bundle: Path, miniature
 
 
 def test_a_corpus_that_is_not_there_is_named(willing_bundle: Path, tmp_path: Path) -> None:
-    command = [sys.executable, ROOT / "scripts" / "bench_commands.py", "--corpora", tmp_path, "--sizes", "0"]
+    command = [sys.executable, ROOT / "scripts" / "bench" / "bench_commands.py", "--corpora", tmp_path, "--sizes", "0"]
     done = subprocess.run([*command, "--bundle", willing_bundle], capture_output=True, text=True, timeout=60)
     assert done.returncode == 1
     assert "dev.tsv: no such file" in done.stderr

@@ -292,16 +292,14 @@ def test_near_texts_are_found_among_many() -> None:
 
 
 def test_outlines_are_the_sentences_that_the_library_itself_lists(grammar: Callable[[str], Grammar]) -> None:
-    from hassil.expression import Sentence
-    from hassil.sample import sample_expression
+    from hassil.parse_expression import parse_sentence
+    from hassil.sample import sample_sentence
 
-    read = grammar(
-        "language: en\nexpansion_rules: {polite: '(please|kindly)'}\n"
-        "commands: {it: '[<polite>] (turn;the lamp[s];[right] (on|off)) [now]'}\n"
-    )
+    polite, it = "(please|kindly)", "[<polite>] (turn;the lamp[s];[right] (on|off)) [now]"
+    read = grammar(f"language: en\nexpansion_rules: {{polite: '{polite}'}}\ncommands: {{it: '{it}'}}\n")
     (template,) = read.commands["it"]
-    rules = {name: Sentence(rule.expression) for name, rule in template.rules.items()}
-    wanted = {" ".join(text.split()) for text in sample_expression(template.expression, {}, rules)}
+    listed = sample_sentence(parse_sentence(it), {}, {"polite": parse_sentence(polite)})
+    wanted = {" ".join(text.split()) for text in listed}
     found = outlines(template, normalise, 1000, random.Random(0), Steps(100_000))
     assert {" ".join(words) for words in found} == wanted
     few = outlines(template, normalise, 5, random.Random(0), Steps(100_000))

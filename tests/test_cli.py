@@ -20,12 +20,13 @@ import soxr
 from conftest import ROOT
 
 from asr.apps.cli import app, run, transcribe_app
-from asr.apps.failures import EXTRAS, describe
+from asr.apps.failures import describe
 from asr.audio import microphone
 from asr.audio.load import load_audio
 from asr.audio.speech import excerpt, find_speech
-from asr.bundle import DecodingSettings
+from asr.bundle import DecodingSettings, read_bundle
 from asr.data.manifests.manifest import read_manifest
+from asr.extras import EXTRAS
 from asr.files import write_whole
 from asr.printable import printable
 from asr.text.tokenizer import Tokenizer
@@ -100,7 +101,7 @@ def test_extras_are_those_of_the_package() -> None:
     with (ROOT / "pyproject.toml").open("rb") as file:
         extras = tomllib.load(file)["project"]["optional-dependencies"]
     for extra, packages in EXTRAS.items():
-        assert packages.split() == [re.match(r"[a-z0-9]+", line)[0] for line in extras[extra]]
+        assert packages.split() == [re.match(r"[a-z0-9_]+", line)[0] for line in extras[extra]]
 
 
 def test_help_names_every_command_and_loads_little() -> None:
@@ -511,6 +512,32 @@ def test_tokenizer_refuses(asr: Asr, tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["texts.txt"]
 
 
+def test_language_model_is_put_into_a_bundle(asr: Asr, tiny_bundle: Path, tmp_path: Path) -> None:
+    text, held = tmp_path / "texts.txt", tmp_path / "held.txt"
+    text.write_text("Show me my files.\nfind my files\nfind my files\nhow are you today my friend\n")
+    held.write_text("me my files\nare you today my\n")
+    one, other = (Path(shutil.copytree(tiny_bundle, tmp_path / name)) for name in ("one", "other"))
+    ended = asr("language-model", one, text, "--weight", "0.5", "--order", "3", "--held-out", held)
+    assert ended.status == 0, ended.error
+    assert "from 3 texts, 1 left out" in ended.out
+    made = read_bundle(one)
+    assert made.language_model is not None
+    assert (made.language_model.order, made.decoding.language_model_weight) == (3, 0.5)
+    ended = asr("language-model", other, one / "language_model.safetensors", "--weight", "0")
+    assert ended.status == 0, ended.error
+    assert (other / "language_model.safetensors").read_bytes() == (one / "language_model.safetensors").read_bytes()
+    assert read_bundle(other).decoding.language_model_weight == 0
+
+    for arguments, said in (
+        ([text, "--weight", "-1"], "language_model_weight is -1"),
+        ([tmp_path / "missing.txt"], "missing.txt"),
+        ([tiny_bundle / "weights.safetensors"], "weights.safetensors: no language model"),
+    ):
+        ended = asr("language-model", other, *arguments)
+        assert (ended.status, ended.out, len(ended.complaints)) == (1, "", 1)
+        assert said in ended.error
+
+
 def test_sentences_mixes_in_the_words_of_lists(asr: Asr, folder: Path, tmp_path: Path) -> None:
     commands = tmp_path / "commands.txt"
     commands.write_text("Find my files.\nopen the door\n")
@@ -639,7 +666,7 @@ def test_train_ends_with_ctrl_c(asr: Asr, monkeypatch: pytest.MonkeyPatch) -> No
         except KeyboardInterrupt:
             sys.exit(1)  # as Lightning does
 
-    monkeypatch.setattr("asr.training.command.train", interrupted)
+    monkeypatch.setattr("asr.training.command.make_command", interrupted)
     assert asr("train").status == 130
 
 

@@ -18,7 +18,7 @@ from publishers import Publisher
 from asr.data.corpora import CORPORA, download
 from asr.data.corpora.corpus import Archive, Corpus
 from asr.data.corpora.download import fetch
-from asr.download import _length
+from asr.download import _length, fetch_file
 from asr.errors import AsrError
 
 
@@ -252,6 +252,32 @@ def test_what_is_no_archive_is_removed(content: bytes, publisher: Publisher, tmp
         fetch(corpus_of(publisher, ("a.tar.gz", content, "")), tmp_path)
     assert not (tmp_path / "a.tar.gz").exists()
     assert not (tmp_path / ".a.tar.gz.unpacked").exists()
+
+
+@pytest.mark.parametrize("promised", [True, False])
+def test_what_is_too_large_is_not_kept(
+    promised: bool, publisher: Publisher, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publisher.files["/a.bin"] = bytes(5_000_000)
+    if not promised:
+        monkeypatch.setattr("asr.download._length", lambda _: None)
+    with pytest.raises(AsrError, match=r"found [0-9,]+ bytes or more, wanted 1,500,000 at most"):
+        fetch_file(f"{publisher.url}/a.bin", tmp_path / "a.bin", "", largest=1_500_000)
+    assert list(tmp_path.iterdir()) == []
+    fetch_file(f"{publisher.url}/a.bin", tmp_path / "a.bin", "", largest=5_000_000)
+    assert (tmp_path / "a.bin").stat().st_size == 5_000_000
+
+
+def test_a_file_that_is_there_is_checked_and_not_fetched(publisher: Publisher, tmp_path: Path) -> None:
+    file, digest = tmp_path / "a.bin", f"sha256:{hashlib.sha256(b'good').hexdigest()}"
+    publisher.files["/a.bin"] = b"good"
+    for _ in range(2):
+        fetch_file(f"{publisher.url}/a.bin", file, "", digest=digest)
+        assert (file.read_bytes(), len(publisher.asked)) == (b"good", 1)
+    file.write_bytes(b"bad")
+    with pytest.raises(AsrError, match=r"found the SHA256 .*; it was removed"):
+        fetch_file(f"{publisher.url}/a.bin", file, "", digest=digest)
+    assert not file.exists()
 
 
 @pytest.mark.parametrize("status", [403, 404])

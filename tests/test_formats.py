@@ -2,10 +2,11 @@
 
 import html
 import re
+from collections.abc import Iterator
 
 import pytest
 
-from asr.runtime.formats import CUE_LETTERS, CUE_PAUSE_SECONDS, CUE_SECONDS, srt, textgrid, tsv, vtt
+from asr.runtime.formats import AS_HEARD, CUE_LETTERS, CUE_PAUSE_SECONDS, CUE_SECONDS, content, textgrid
 from asr.runtime.transcript import Transcript, TranscriptSegment, Word
 
 CLOCK = r"(\d{2,}):([0-5]\d):([0-5]\d)[.,](\d{3})"
@@ -25,9 +26,9 @@ HOSTILE = said(
 NOTHING = said(seconds=2.0)
 
 
-def cues(content: str, arrow: str, unescape: bool) -> list[tuple[float, float, str]]:
+def cues(written: str, arrow: str, unescape: bool) -> list[tuple[float, float, str]]:
     found = []
-    for block in re.split(r"\n\n+", content.strip()):
+    for block in re.split(r"\n\n+", written.strip()):
         times = re.search(rf"^{CLOCK} --> {CLOCK}$", block, flags=re.MULTILINE)
         if times is None:
             assert block == ("WEBVTT" if unescape else "")
@@ -42,9 +43,9 @@ def cues(content: str, arrow: str, unescape: bool) -> list[tuple[float, float, s
 
 
 @pytest.mark.parametrize("transcript", [EVERY_SECOND, HOSTILE, NOTHING])
-@pytest.mark.parametrize(("write", "point", "escaped"), [(srt, ",", False), (vtt, ".", True)])
-def test_subtitles_hold_all_words_in_short_cues(write, point, escaped, transcript: Transcript) -> None:  # type: ignore[no-untyped-def]
-    found = cues(write(transcript), point, escaped)
+@pytest.mark.parametrize(("form", "point", "escaped"), [("srt", ",", False), ("vtt", ".", True)])
+def test_subtitles_hold_all_words_in_short_cues(form: str, point: str, escaped: bool, transcript: Transcript) -> None:
+    found = cues(content(form, transcript), point, escaped)
     words = [word for _, _, text in found for word in text.split()]
     assert len(words) == len(transcript.words)
     assert words[:2] == [word.text for word in transcript.words[:2]]
@@ -57,31 +58,46 @@ def test_subtitles_hold_all_words_in_short_cues(write, point, escaped, transcrip
 
 
 def test_srt_is_numbered_and_vtt_begins_with_its_name() -> None:
-    numbers = [int(block.split("\n")[0]) for block in srt(EVERY_SECOND).strip().split("\n\n")]
+    numbers = [int(block.split("\n")[0]) for block in content("srt", EVERY_SECOND).strip().split("\n\n")]
     assert numbers == list(range(1, len(numbers) + 1))
     assert len(numbers) > 2
-    assert srt(NOTHING) == ""
-    assert vtt(NOTHING) == "WEBVTT\n"
+    assert content("srt", NOTHING) == ""
+    assert content("vtt", NOTHING) == "WEBVTT\n"
 
 
 def test_a_pause_ends_a_subtitle() -> None:
     for pause, count in ((CUE_PAUSE_SECONDS, 2), (CUE_PAUSE_SECONDS - 0.1, 1)):
         transcript = said(("one", 0.0, 0.5), ("two", 0.5 + pause, 1.0 + pause), seconds=5.0)
-        assert len(cues(srt(transcript), ",", False)) == count
+        assert len(cues(content("srt", transcript), ",", False)) == count
 
 
 def test_a_table_has_a_row_a_segment() -> None:
-    header, *rows = [line.split("\t") for line in tsv(HOSTILE).splitlines()]
+    header, *rows = [line.split("\t") for line in content("tsv", HOSTILE).splitlines()]
     assert header == ["start", "end", "text"]
     (row,) = rows
     assert (int(row[0]), int(row[1])) == (100, 3663000)
     assert row[2].startswith('a"b <i> x&y')
-    assert tsv(NOTHING) == "start\tend\ttext\n"
+    assert content("tsv", NOTHING) == "start\tend\ttext\n"
 
 
-def tiers(content: str) -> dict[str, list[tuple[float, float, str]]]:
+@pytest.mark.parametrize("form", AS_HEARD)
+def test_what_is_written_as_it_is_heard_waits_for_nothing(form: str) -> None:
+    asked = 0
+
+    def segments() -> Iterator[TranscriptSegment]:
+        nonlocal asked
+        for asked in (1, 2, 3):  # noqa: B007
+            yield from EVERY_SECOND.segments
+
+    parts = AS_HEARD[form](segments())
+    while "word3" not in next(parts):
+        pass
+    assert asked == 1
+
+
+def tiers(text: str) -> dict[str, list[tuple[float, float, str]]]:
     found = {}
-    for item in re.split(r"item \[\d+\]:", content)[1:]:
+    for item in re.split(r"item \[\d+\]:", text)[1:]:
         (name,) = re.findall(r'name = "(\w+)"', item)
         (size,) = re.findall(r"intervals: size = (\d+)", item)
         read = re.findall(r'xmin = (\S+)\s+xmax = (\S+)\s+text = "((?:[^"]|"")*)"\s', item)
@@ -92,9 +108,10 @@ def tiers(content: str) -> dict[str, list[tuple[float, float, str]]]:
 
 @pytest.mark.parametrize("transcript", [EVERY_SECOND, HOSTILE, NOTHING])
 def test_a_textgrid_covers_the_recording_without_a_gap(transcript: Transcript) -> None:
-    content = textgrid(transcript)
-    assert content.startswith('File type = "ooTextFile"\nObject class = "TextGrid"\n')
-    read = tiers(content)
+    written = textgrid(transcript)
+    assert written == content("textgrid", transcript)
+    assert written.startswith('File type = "ooTextFile"\nObject class = "TextGrid"\n')
+    read = tiers(written)
     assert list(read) == ["segments", "words"]
     for intervals in read.values():
         assert intervals[0][0] == 0.0

@@ -23,6 +23,18 @@ from asr.commands.grammar.grammar import (
     Wildcard,
     WordList,
 )
+from asr.commands.grammar.syntax import (
+    AnyOrder,
+    Choice,
+    Expression,
+    Group,
+    ListRef,
+    Optional,
+    RuleRef,
+    Sequence,
+    Text,
+)
+from asr.commands.grammar.templates import parse
 from asr.errors import SettingsError, SourceError
 
 
@@ -44,7 +56,8 @@ def read_list(folder: Path, content: str) -> SlotList:
 
 
 def text_of(value: Value) -> str:
-    return str(value.expression.original_text)
+    assert isinstance(value.expression, Text)
+    return value.expression.text
 
 
 # What is read
@@ -115,6 +128,7 @@ commands: {a: ["say {x}"]}
         ("{range: {from: 0, to: 100, step: 5, type: percentage}}", NumberRange(0, 100, 5)),
         ("{range: {from: 5, to: 30, fractions: halves}}", NumberRange(5, 30, fractions="halves")),
         ("{range: {from: 0, to: 10, multiplier: 0.1, digits: true}}", NumberRange(0, 10, multiplier=0.1)),
+        ("{range: {from: 0, to: 9999}}", NumberRange(0, 9999)),
         ("{time: true}", TimeRange(0, 1439, 1)),
         ("{time: {from: '6:00', to: '9:30', step: 15}}", TimeRange(360, 570, 15)),
         ("{time: {from: 6:00}}", TimeRange(360, 1439, 1)),
@@ -132,6 +146,24 @@ def test_values_can_stand_under_a_key_and_be_used_twice(tmp_path: Path) -> None:
     )
     lists = grammar.commands["a"][0].lists
     assert lists["x"] == lists["y"]
+
+
+@pytest.mark.parametrize(
+    ("template", "tree"),
+    [
+        (r" turn  the \[light\] ", Text("turn  the [light]")),
+        ("a(b|c d|)", Sequence((Text("a"), Choice((Sequence((Text("b"),)), Sequence((Text("c d"),)), Sequence(())))))),
+        ("[a|b]", Optional((Sequence((Text("a"),)), Sequence((Text("b"),))))),
+        ("(a;b c)", AnyOrder((Sequence((Text(" a "),)), Sequence((Text(" b c "),))))),
+        ("{a}'s {b:c}<d>", Sequence((ListRef("a", "a"), Text("'s "), ListRef("b", "c"), RuleRef("d")))),
+        (
+            "{0..9:n} {5..95,10:n}",
+            Sequence((ListRef("0..9", "n", (0, 9, 1)), Text(" "), ListRef("5..95,10", "n", (5, 95, 10)))),
+        ),
+    ],
+)
+def test_a_template_is_a_tree(template: str, tree: Expression) -> None:
+    assert parse(template) == (tree if isinstance(tree, Group) else Sequence((tree,)))
 
 
 def test_a_list_of_a_block_hides_that_of_the_file(tmp_path: Path) -> None:
@@ -209,7 +241,7 @@ FAULTS = [
     ("intents: {a: {data: [{sentence: [b]}]}}", "did you mean sentences?", "intents: {a: {data: [{|sentence: [b]}]}}"),
     ("commands:\n  a: [b]\n  c: [d]\n  a: [e]\n", "'a' stands in line 2 already", "  |a: [e]"),
     ("lists:\n  c: [b]\n  c: [d]\n", "'c' stands in line 2 already", "  |c: [d]"),
-    ("language: de\ncommands: {a: [b]}", "the language 'de'; wanted English", "language: |de"),
+    ("language: fr\ncommands: {a: [b]}", "the language 'fr'; wanted English, .* or German", "language: |fr"),
     # Commands and their sentences.
     ("- a\n- b\n", "found a list; wanted `commands:`", "|- a"),
     ("commands: [a]", "found a list; wanted names of commands", "commands: |[a]"),
@@ -253,6 +285,9 @@ FAULTS = [
     ("lists: {c: {range: {from: 5, to: 1}}}", "from 5 to 1 by 1", "lists: {c: {range: |{from: 5, to: 1}}}"),
     ("lists: {c: {range: {from: a, to: 1}}}", "found 'a'; wanted a whole", "lists: {c: {range: {from: |a, to: 1}}}"),
     ("lists: {c: {range: {from: 0, to: 10000000000000000000}}}", "at most", None),
+    ("lists: {c: {range: {from: 0, to: 10000}}}", "10,001 numbers; wanted 10,000 at most: say long numbers in", None),
+    ("lists: {c: {range: {from: 1, to: 1001, fractions: tenths}}}", "found a range of 10,010 numbers", None),
+    ("commands: {a: 'b {1..10001:n}'}", "found a range of 10,001 numbers", "commands: {a: 'b |{1..10001:n}'}"),
     ("lists: {c: {range: {from: 0, to: 1, type: volts}}}", "'volts' is not a value of `type:`", None),
     ("lists: {c: {time: {from: '24:00'}}}", "found '24:00'; wanted a time", "lists: {c: {time: {from: '|24:00'}}}"),
     ("lists: {c: {time: {from: '9:00', to: '6:00'}}}", "times that do not rise", None),

@@ -83,6 +83,8 @@ SMALL: dict[str, dict[str, Any]] = {
     "list glued": commands("{n}{n:b}{n:c}", lists=NAMES),
     "ranges glued": commands("{0..999:a}{0..999:b}{0..999:c}"),
     "range": commands("go {0..1000000000000:n}"),
+    "longest range": commands("go {0..9999:n}"),
+    "longest range glued": commands("go {0..9999:n}th"),
     "ranges in a sentence": commands(" ".join(f"{{0..99:n{at}}}" for at in range(20)) + " go"),
     "any words": commands("{w} " * 31 + "go", lists=WILD),
     "any words of two": {"lists": WILD, "commands": {"a": "{w} " * 150 + "go", "b": "{w} " * 150 + "up"}},

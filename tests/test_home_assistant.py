@@ -148,6 +148,17 @@ def test_one_intent_and_one_file_find_what_lies_beside_them(repository: Path, de
     assert means(found, "please switch on my lamp please please") == [("HassTurnOn", {"name": "Lamp"})]
 
 
+def test_the_sentences_of_another_language_are_read_by_their_folder(repository: Path) -> None:
+    sentence = "language: de\ndata: [{sentences: ['<turn> [die] {brightness}', '{color}es licht']}]\n"
+    lay(repository, {"sentences/de/HassLightSet/default.yaml": sentence})
+    (grammar,) = read_grammars([repository / "sentences" / "de"])
+    assert grammar.language == "de"
+    found = compile_network([grammar], Normaliser("de"))
+    assert means(found, "schalte bitte die zwo") == [("HassLightSet", {"brightness": 2})]
+    assert means(found, "rotes licht") == [("HassLightSet", {"color": "rot"})]
+    assert means(found, "vergiss es bitte") == [("HassNevermind", {})]
+
+
 def test_a_file_of_devices_may_lie_in_the_repository(repository: Path) -> None:
     lay(repository, {"mine.yaml": DEVICES})
     assert means(network(repository), "open side door") == [("HassTurnOn", {"name": "side door"})]

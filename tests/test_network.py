@@ -3,14 +3,14 @@
 import math
 import random
 from collections import Counter
+from typing import Any
 
 import pytest
-from grammars import expression, grammar, grammars, key, meanings, network, normalise, words
-from hassil.expression import TextChunk
-from hassil.intents import TextSlotList
+from grammars import PARTS, VALUES, grammar, grammars, key, meanings, network, normalise, words
+from hassil.intents import TextSlotList, TextSlotValue
 from hassil.parse_expression import parse_sentence
 from hassil.sample import sample_expression
-from hypothesis import assume, example, given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from asr.commands.grammar.grammar import (
@@ -25,6 +25,8 @@ from asr.commands.grammar.grammar import (
     WordList,
 )
 from asr.commands.grammar.spoken import number_ways
+from asr.commands.grammar.syntax import Text
+from asr.commands.grammar.templates import parse
 from asr.commands.network.compilation import SKIPPED
 from asr.commands.network.network import Network, compile_network
 from asr.commands.network.nodes import reachable
@@ -81,15 +83,10 @@ def test_what_is_no_sentence_is_not_read(commands: dict[str, list[str]], generat
 @settings(max_examples=25)
 def test_it_counts_the_texts_that_hassil_lists_and_has_their_words(commands: dict[str, list[str]]) -> None:
     found = small(commands)
-    a_template = next(iter(grammar(commands).commands.values()))[0]
-    lists = {
-        name: TextSlotList(name, [_hassil_value(value) for value in values.values])
-        for name, values in a_template.lists.items()
-        if isinstance(values, WordList)
-    }
-    rules = {name: parse_sentence(_RULES[name]) for name in a_template.rules}
+    lists = {name: TextSlotList(name, [_hassil_value(value) for value in values]) for name, values in VALUES.items()}
+    rules = {name: parse_sentence(text) for name, text in PARTS.items()}
     listed = {
-        command: [text for each in texts for text in sample_expression(expression(each), lists, rules)]
+        command: [text for each in texts for text in sample_expression(parse_sentence(each).expression, lists, rules)]
         for command, texts in commands.items()
     }
     assert found.counts() == {command: len(texts) for command, texts in listed.items()}
@@ -97,13 +94,9 @@ def test_it_counts_the_texts_that_hassil_lists_and_has_their_words(commands: dic
     assert found.words() == {word for texts in listed.values() for text in texts for word in normalise(text).split()}
 
 
-_RULES = {"turn": "(turn|switch) [on]", "full": "[<turn>] the {name}", "maybe": "[please]"}
-
-
-def _hassil_value(value: Value) -> object:
-    from hassil.intents import TextSlotValue
-
-    return TextSlotValue(text_in=value.expression, value_out=None)
+def _hassil_value(value: str | tuple[str, Any]) -> TextSlotValue:
+    said = value if isinstance(value, str) else value[0]
+    return TextSlotValue(text_in=parse_sentence(said).expression, value_out=None)
 
 
 @given(grammars)
@@ -162,36 +155,22 @@ def test_slots_hold_numbers_times_and_dates_as_values() -> None:
 
 
 @given(
-    st.builds(NumberRange, st.integers(0, 30_000), st.integers(200_000, 3_000_000), st.integers(1, 19)),
+    st.builds(NumberRange, st.integers(-90, 3000), st.integers(3000, 4000), st.integers(7, 90)),
     st.randoms(use_true_random=False),
 )
-@example(NumberRange(17, 3_000_000, 7), random.Random(0))
-@settings(max_examples=3)
-def test_a_million_numbers_are_read_without_a_node_for_each(numbers: NumberRange, generator: random.Random) -> None:
+@settings(max_examples=5)
+def test_each_number_of_a_range_is_read_as_likely_as_any_other_and_none_beside_them(
+    numbers: NumberRange, generator: random.Random
+) -> None:
     found = network({"a": ["set {n}"]}, n=numbers)
-    assert _size(found) < 25_000  # 19,434 is the largest seen, of 17 to 3,000,000 in sevens
     every = range(numbers.start, numbers.stop + 1, numbers.step)
     for number in (every[0], every[-1], *generator.choices(every, k=20)):
-        for way in number_ways(number):
-            reading = found.parse(f"set {way}")
-            assert reading is not None, way
-            assert reading.slots == {"n": number}
+        readings = [found.parse(f"set {way}") for way in number_ways(number)]
+        assert all(reading is not None and reading.slots == {"n": number} for reading in readings)
+        likely = sum(math.exp(reading.log_prob) for reading in readings if reading is not None)
+        assert likely == pytest.approx(1 / len(every))
         for other in (number - 1, number + 1):
-            assert other in every or other < 0 or found.parse(f"set {number_ways(other)[0]}") is None
-    drawn = [found.draw_reading(generator) for _ in range(20)]
-    assert all(reading.slots["n"] in every and reading in found.readings(reading.text) for reading in drawn)
-    # The low ones have more ways; each number is as likely as any other.
-    assert found.count() >= len(every)
-    a_number = math.exp(found.readings(f"set {number_ways(every[-1])[0]}")[0].log_prob)
-    assert a_number <= 1 / len(every) * 1.001
-
-
-def test_a_long_range_multiplies() -> None:
-    found = network({"a": ["set {n}"]}, n=NumberRange(0, 20_000, multiplier=0.5))
-    for text, value in {"set twelve thousand and one": 6000.5, "set ten": 5, "set twenty thousand": 10_000}.items():
-        reading = found.parse(text)
-        assert reading is not None
-        assert repr(reading.slots["n"]) == repr(value)
+            assert other in every or found.parse(f"set {number_ways(other)[0]}") is None
 
 
 def test_a_value_with_figures_is_said_in_all_its_ways_and_gives_what_it_stands_for() -> None:
@@ -328,9 +307,9 @@ def test_figures_in_a_sentence_are_said_in_the_ways_that_a_list_has(template: st
                     "a": (
                         Template(
                             "a:1",
-                            expression(template),
+                            parse(template),
                             {"name": words("bob"), "line": words("(line|row) 102")},
-                            {"dial": Rule("r:1", expression("dial 101"))},
+                            {"dial": Rule("r:1", parse("dial 101"))},
                             {},
                         ),
                     )
@@ -388,7 +367,7 @@ def test_long_lists_are_kept_once_however_often_they_are_named() -> None:
     generator = random.Random(0)
     titles = WordList(
         tuple(
-            Value("titles:1", TextChunk(" ".join("".join(generator.choices("abcdefgh", k=5)) for _ in range(3))))
+            Value("titles:1", Text(" ".join("".join(generator.choices("abcdefgh", k=5)) for _ in range(3))))
             for _ in range(3000)
         )
     )
@@ -400,9 +379,9 @@ def test_long_lists_are_kept_once_however_often_they_are_named() -> None:
 
 
 def test_a_list_that_is_known_in_two_places_is_compiled_once() -> None:
-    shared, rule = words("bob", "ann <r>"), Rule("r:1", expression("(b|c)"))
+    shared, rule = words("bob", "ann <r>"), Rule("r:1", parse("(b|c)"))
     texts = ["see {who}", "hear {who}"]
-    templates = tuple(Template("a:1", expression(text), {"who": shared}, {"r": rule}, {}) for text in texts)
+    templates = tuple(Template("a:1", parse(text), {"who": shared}, {"r": rule}, {}) for text in texts)
     one = compile_network([Grammar("g", {"a": templates[:1]}, ())], normalise)
     two = compile_network([Grammar("g", {"a": templates}, ())], normalise)
     assert _size(two) - _size(one) <= 4
@@ -411,7 +390,7 @@ def test_a_list_that_is_known_in_two_places_is_compiled_once() -> None:
 def test_a_name_stands_for_what_is_known_where_it_is_used() -> None:
     shared = words("the {who}")
     one, other = (
-        Template(f"a:{name}", expression(f"{name} {{x}}"), {"x": shared, "who": words(name)}, {}, {})
+        Template(f"a:{name}", parse(f"{name} {{x}}"), {"x": shared, "who": words(name)}, {}, {})
         for name in ("bob", "ann")
     )
     found = compile_network([Grammar("g", {"a": (one, other)}, ())], normalise)
@@ -421,9 +400,9 @@ def test_a_name_stands_for_what_is_known_where_it_is_used() -> None:
 
 
 def test_rules_that_name_rules_twice_take_no_more_time_than_their_text() -> None:
-    rules = {"r0": Rule("r:0", expression("very"))}
-    rules |= {f"r{at}": Rule(f"r:{at}", expression(f"<r{at - 1}> <r{at - 1}>")) for at in range(1, 41)}
-    template = Template("a:1", expression("<r40> good"), {}, rules, {})
+    rules = {"r0": Rule("r:0", parse("very"))}
+    rules |= {f"r{at}": Rule(f"r:{at}", parse(f"<r{at - 1}> <r{at - 1}>")) for at in range(1, 41)}
+    template = Template("a:1", parse("<r40> good"), {}, rules, {})
     found = compile_network([Grammar("g", {"a": (template,)}, ())], normalise)
     assert found.count() == 1
     assert _size(found) < 200
@@ -448,8 +427,6 @@ def test_parts_in_any_order_share_what_is_the_same_of_their_orders() -> None:
         ("see {ring}", r"list:1: \{ring\} is used in itself \(\{ring\} in \{loop\} in \{ring\}\)"),
         ("see {mark}", r"list:1: found no word in '!'"),
         ("see {any}s", r"a:1: letters are written to \{any\}, which takes any words"),
-        ("see {high}th", r"a:1: letters are written to \{high\}, a long range of numbers"),
-        ("see {long}", r"a:1: found a range of 10,001 numbers from -5,000; wanted 2,000 at most"),
         ("a;b;c;d;e;f;g;h;i".join("()"), "a:1: found 9 parts in any order; wanted 8 at most"),
         ("see {none}", "test: there is no sentence that could be said"),
     ],
@@ -460,10 +437,9 @@ def test_what_cannot_be_compiled_is_named_with_its_place(text: str, message: str
         "loop": words("b {ring}"),
         "mark": words("!"),
         "none": WordList(()),
-        "high": NumberRange(0, 20_000),
     }
     with pytest.raises(SettingsError, match=message):
-        network({"a": [text]}, any=Wildcard(), long=NumberRange(-5000, 5000), **more)
+        network({"a": [text]}, any=Wildcard(), **more)
 
 
 def test_an_unknown_command_cannot_be_drawn() -> None:

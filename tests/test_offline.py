@@ -178,7 +178,7 @@ def test_whoever_wants_the_reports_may_have_them() -> None:
 REPORTING = {"onnxruntime"}
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "scripts").glob("*.py")), ids=lambda path: path.name)
+@pytest.mark.parametrize("path", sorted((ROOT / "scripts").rglob("*.py")), ids=lambda path: path.name)
 def test_scripts_load_nothing_that_reports_before_asr(path: Path) -> None:
     """The environment is told in ``asr``, so in a file that imports more at its top, that has to be first."""
     told = False

@@ -11,13 +11,14 @@ import sys
 import time
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import soundfile
 from conftest import ROOT
 
-from asr.apps import transcribe as transcribing
+from asr.apps import hearing
 from asr.apps.cli import app, run
 from asr.apps.failures import describe
 from asr.apps.mic import command_line, text_line
@@ -64,18 +65,20 @@ def test_nothing_unprintable_stays() -> None:
 def heard(monkeypatch: pytest.MonkeyPatch) -> list:
     """What is heard in every recording, to be filled."""
     found: list = []
-    monkeypatch.setattr(transcribing.Listening, "begin", lambda _: lambda _wave: found[0])
+    hears = SimpleNamespace(whole=lambda _: found[0], segments=lambda _: iter(found[0][0].segments))
+    monkeypatch.setattr(hearing, "Hearing", lambda *_: hears)
     return found
 
 
 def test_a_recording_has_one_line_whatever_is_heard(heard: list, capsys: pytest.CaptureFixture[str]) -> None:
     for understood in (None, UNDERSTOOD, replace(UNDERSTOOD, understood=False)):
         heard[:] = [(SAID, understood)]
-        assert run(app, ["transcribe", str(SAMPLE)], "asr") == 0
+        options = [] if understood is None else ["--commands", "computer"]
+        assert run(app, ["transcribe", *options, str(SAMPLE)], "asr") == 0
         out = capsys.readouterr().out
         check_lines(out, 1)
         assert out.count("\t") == 1
-        assert run(app, ["transcribe", "--json", str(SAMPLE)], "asr") == 0
+        assert run(app, ["transcribe", "--json", *options, str(SAMPLE)], "asr") == 0
         out = capsys.readouterr().out
         check_lines(out, 1)
         assert json.loads(out)["text"] == HOSTILE, "JSON keeps what was heard"
@@ -343,12 +346,12 @@ def test_a_process_that_dies_costs_one_recording(tmp_path: Path, capfd: pytest.C
     (tmp_path / "3.flac").write_bytes(b"kill")
     (tmp_path / "sitecustomize.py").write_text(
         "import os, signal, asr.audio.load as load\n"
-        "load_audio = load.load_audio\n"
+        "open_audio = load.open_audio\n"
         "def deadly(source, **more):\n"
         "    if source.read_bytes() == b'kill':\n"
         "        os.kill(os.getpid(), signal.SIGKILL)\n"
-        "    return load_audio(source, **more)\n"
-        "load.load_audio = deadly\n"
+        "    return open_audio(source, **more)\n"
+        "load.open_audio = deadly\n"
     )
     done = subprocess.run(
         [*ASR, "transcribe", tmp_path, "--jobs", "2"],
@@ -383,7 +386,7 @@ def test_evaluation_does_not_depend_on_how_many_hear(many: Path, tmp_path: Path)
 
 @pytest.mark.slow
 def test_the_gain_of_several_processes_can_be_measured() -> None:
-    command = [sys.executable, "scripts/bench_jobs.py", "--recordings", "4", "--runs", "1", "--", "--greedy"]
+    command = [sys.executable, "scripts/bench/bench_jobs.py", "--recordings", "4", "--runs", "1", "--", "--greedy"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     assert "4 recordings, 1 runs" in done.stdout
     assert "; the same output" in done.stdout

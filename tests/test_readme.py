@@ -11,6 +11,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+from hub import files_of, hub_here
+
+from asr.bundle import DEFAULT_BUNDLE
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -80,10 +83,14 @@ def test_the_readme_has_commands_and_the_makefile_its_targets() -> None:
 
 
 @pytest.mark.slow
-def test_every_command_goes_through(checkout: Path) -> None:
+def test_every_command_goes_through(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     chosen = [command for command in commands() if command not in NOT_HERE]
     assert {shlex.split(command)[0] for command in chosen} >= {"asr", "transcribe", "python"}
-    check_commands(chosen, checkout)
+    with hub_here() as hub:
+        hub.publish("owner/name", files_of(DEFAULT_BUNDLE))
+        for name, value in hub.environment(checkout / "hub").items():
+            monkeypatch.setenv(name, value)
+        check_commands(chosen, checkout)
 
 
 def test_the_python_example_runs(checkout: Path) -> None:

@@ -130,7 +130,7 @@ def test_long_recordings_are_heard_in_parts(tiny_bundle: Path, corpora: Path) ->
     wave = np.concatenate([each for _ in range(times) for part in (first, second) for each in (part, pause)])
     transcript = transcriber.transcribe(wave)
     assert transcript.seconds == len(wave) / SAMPLE_RATE > LONGEST_SECONDS
-    parts = [transcriber.decode(transcriber.hear(each), each.seconds)[0] for each in find_utterances(wave, 0.25)]
+    parts = [transcriber.decode(transcriber.hear(each), each.seconds)[0] for each in find_utterances([wave], 0.25)]
     assert len(parts) > 1
     pieces = [transcriber.bundle.tokenizer.piece(token) for part in parts for token in part.tokens]
     assert transcript.tokens == tuple(pieces)

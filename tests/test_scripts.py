@@ -1,5 +1,6 @@
 """The programs of a checkout that draw and measure: what they write, and the numbers in it."""
 
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -35,12 +36,20 @@ def script(name: str) -> Any:
     @pytest.fixture(scope="module")
     def module() -> Iterator[ModuleType]:
         with pytest.MonkeyPatch.context() as patch:
-            patch.syspath_prepend(str(ROOT / "scripts"))
+            for folder in ("scripts", "scripts/bench"):
+                patch.syspath_prepend(str(ROOT / folder))
             for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
                 patch.setenv(variable, "1")
             yield import_module(name)
 
     return module
+
+
+def test_each_benchmark_has_a_row_in_their_readme() -> None:
+    folder = ROOT / "scripts" / "bench"
+    told = re.findall(r"^\| `(bench_\w+\.py)", (folder / "README.md").read_text(encoding="utf-8"), re.MULTILINE)
+    assert sorted(told) == sorted(path.name for path in folder.glob("bench_*.py"))
+    assert not list(folder.parent.glob("bench_*.py"))
 
 
 draw = script("draw")
@@ -206,7 +215,7 @@ def test_what_cannot_be_drawn_is_said_in_a_line(
 
 
 def test_the_speed_of_each_part_beside_its_limit(tiny: TinyModel, recording: Path) -> None:
-    done = run_script("bench_transcribe.py", recording, "--bundle", tiny.bundle, "--runs", "2")
+    done = run_script("bench/bench_transcribe.py", recording, "--bundle", tiny.bundle, "--runs", "2")
     assert (done.returncode, done.stderr) == (0, "")
     assert "1 recordings, 1.5 s; 2 runs" in done.stdout
     rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in done.stdout.splitlines() if line[:1] == "|"]
@@ -229,7 +238,9 @@ def test_the_speed_of_batches_beside_the_model(tmp_path: Path) -> None:
     config = tmp_path / "train.yaml"
     model = "{d_model: 16, heads: 2, feedforward: 16, encoder_layers: 4, decoder_layers: 1}"
     config.write_text(f"model: {{model: {model}}}\ndata: {{batches: {{seconds: 3}}}}\n", encoding="utf-8")
-    done = run_script("bench_data.py", "--config", config, "--batches", "4", "--rounds", "1", "--workers", "0", "1")
+    done = run_script(
+        "bench/bench_data.py", "--config", config, "--batches", "4", "--rounds", "1", "--workers", "0", "1"
+    )
     assert (done.returncode, done.stderr) == (0, "")
     pace = float(done.stdout.partition("The model learns ")[2].partition(" ")[0])
     rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in done.stdout.splitlines() if line[:1] == "|"]
@@ -247,7 +258,7 @@ def test_the_speed_of_a_training_step_against_the_processor(tmp_path: Path) -> N
     model = "{d_model: 16, heads: 2, feedforward: 16, encoder_layers: 4, decoder_layers: 1, stack: 6}"
     config.write_text(f"model: {{model: {model}, features: {{speech_range_db: 15}}}}\n", encoding="utf-8")
     options = ["--seconds", "4", "--rows", "1", "2", "--rounds", "2", "--set", "stack=1,dropout=0.1"]
-    done = run_script("bench_training.py", "--config", config, *options)
+    done = run_script("bench/bench_training.py", "--config", config, *options)
     assert (done.returncode, done.stderr) == (0, "")
     rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in done.stdout.splitlines() if line[:1] == "|"]
     assert [row[0] for row in rows[2:]] == ["the config's"] * 2 + ["stack=1,dropout=0.1"] * 2

@@ -210,7 +210,7 @@ def test_speech_is_heard_with_a_margin_of_its_own_sound_in_silence() -> None:
 def test_long_recordings_are_cut_in_their_pauses() -> None:
     sentences = SPOKEN["librispeech_dev"][:4]
     wave = np.concatenate([each for sentence in sentences for each in (sentence, silence(3))])
-    utterances = list(find_utterances(wave, 0.0))
+    utterances = list(find_utterances([wave], 0.0))
     assert all(each.seconds <= LONGEST_SECONDS for each in utterances)
     assert len(utterances) > 1
     # None is lost, and none heard twice.
@@ -223,6 +223,6 @@ def test_long_recordings_are_cut_in_their_pauses() -> None:
 def test_speech_without_a_pause_is_cut_where_it_is_quietest(monkeypatch: pytest.MonkeyPatch) -> None:
     wave = np.random.default_rng(0).normal(0, 0.1, 50 * SAMPLE_RATE).astype(np.float32)
     monkeypatch.setattr("asr.runtime.utterances.find_pieces", lambda _: [(640, len(wave) - 640)])
-    utterances = list(find_utterances(wave, 0.0))
+    utterances = list(find_utterances([wave], 0.0))
     np.testing.assert_array_equal(np.concatenate([each.wave for each in utterances]), wave[640:-640])
     assert all(each.seconds <= LONGEST_SECONDS for each in utterances)

@@ -39,7 +39,7 @@ def coffee(tmp_path: Path) -> Path:
 
 
 def test_just_the_sentences_of_the_templates_are_drawn(coffee: Path) -> None:
-    drawn = set(read_texts(coffee, 0, 4000))
+    drawn = set(read_texts(coffee, 0, 4000).lines)
     assert {"stop", "stop it", "bring ice tea", "kindly bring us a eight ounce latte", "turn off now lamp"} <= drawn
     network = compile_network([read_grammar(coffee)], Normaliser())
     assert len(drawn) <= network.count()
@@ -49,19 +49,19 @@ def test_just_the_sentences_of_the_templates_are_drawn(coffee: Path) -> None:
 def test_a_folder_is_one_grammar(tmp_path: Path) -> None:
     (tmp_path / "a.yaml").write_text("lists: {drink: [tea]}")
     (tmp_path / "b.yml").write_text("commands: {order: ['bring {drink}']}")
-    assert read_texts(tmp_path, 0, 2) == ["bring tea"] * 2
+    assert read_texts(tmp_path, 0, 2).lines == ["bring tea"] * 2
 
 
 def test_sentences_are_fixed_by_the_seed_and_the_first_do_not_depend_on_how_many(coffee: Path) -> None:
-    drawn = read_texts(coffee, 1, 50)
-    assert drawn == read_texts(coffee, 1, 50) == read_texts(coffee, 1, 60)[:50]
-    assert drawn != read_texts(coffee, 2, 50)
+    drawn = read_texts(coffee, 1, 50).lines
+    assert drawn == read_texts(coffee, 1, 50).lines == read_texts(coffee, 1, 60).lines[:50]
+    assert drawn != read_texts(coffee, 2, 50).lines
 
 
 def test_lines_are_read_without_blanks_and_remarks(tmp_path: Path) -> None:
     path = tmp_path / "texts.txt"
     path.write_text("\n# a remark\n stop \nstop it\n")
-    assert read_texts(path, 5, 1) == read_lines(path) == ["stop", "stop it"]
+    assert read_texts(path, 5, 1).lines == read_lines(path) == ["stop", "stop it"]
 
 
 @pytest.mark.parametrize("content", ["", "\n# nothing but a remark\n"])

@@ -217,7 +217,7 @@ def test_tokens_without_an_alignment_are_spread_over_the_speech() -> None:
 
 def test_parts_share_no_sample(sentences: list[NDArray[np.float32]]) -> None:
     wave = np.concatenate([each[6_000:-6_000] for each in sentences * 2])
-    parts = list(find_utterances(wave, 0.25))
+    parts = list(find_utterances([wave], 0.25))
     assert len(parts) > 1
     edges = [edge for part in parts for edge in part.own]
     assert edges == sorted(edges)

@@ -20,6 +20,7 @@ import torch
 import yaml
 from lightning import Trainer
 
+import asr
 from asr.audio.load import SAMPLE_RATE
 from asr.data.augmentation.augmenter import AugmentationSettings
 from asr.data.batches.batching import BatchSettings
@@ -131,6 +132,25 @@ def straight(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("straight")
     train(["--config", written(config(data, folder / "run"), folder)])
     return folder / "run"
+
+
+def test_a_program_trains_and_exports_as_the_command_does(
+    straight: Path, settings: dict[str, Any], tmp_path: Path
+) -> None:
+    config = written(settings, tmp_path)
+    begun = asr.train(config, {"trainer.max_epochs": 1, "run": tmp_path / "mine"})
+    assert (begun.folder, begun.updates) == (tmp_path / "mine", len(logged(begun.folder, "loss")))
+    trained = asr.train(Path(config), {"run": str(tmp_path / "mine"), "ckpt_path": "last"})
+    assert (trained.folder, trained.updates) == (tmp_path / "mine", last(straight)["global_step"])
+    for name, weight in last(straight)["state_dict"].items():
+        assert torch.equal(last(trained.folder)["state_dict"][name], weight), name
+    bundle = trained.export(tmp_path / "bundle", average=1)
+    assert asr.load(bundle).transcriber.bundle.provenance["updates"] == trained.updates
+    with pytest.raises(SettingsError, match=r"did you mean trainer\.max_epochs"):
+        asr.train(config, {"trainer.max_epoch": 1})
+    with pytest.raises(SettingsError, match="absent") as caught:
+        asr.train(tmp_path / "absent.yaml")
+    assert "\n" not in str(caught.value)
 
 
 def logged(run: Path, column: str, version: int = 0) -> dict[int, float]:

@@ -1,16 +1,15 @@
-"""What makes training easier, on tiny real runs: dry run, rate finder, averaging, checkpoints in mid-epoch, curves."""
+"""What makes training easier, on tiny real runs: dry run, range test, averaging, checkpoints in mid-epoch, curves."""
 
 import errno
-import math
 import re
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 import yaml
+from lightning.pytorch.tuner import Tuner
 from PIL import Image
 from test_training import config, data, last, logged, written
 
@@ -18,15 +17,14 @@ from asr.audio.load import SAMPLE_RATE
 from asr.data.batches.dataset import Batch
 from asr.data.synthetic import pronunciation
 from asr.errors import AsrError, SettingsError
-from asr.training import command, progress, rate_finder
+from asr.training import command, progress
 from asr.training.checkpoints import CHECKPOINTS, AtomicCheckpoints
-from asr.training.command import train
+from asr.training.command import make_command, quiet_lightning, train
 from asr.training.curves import CURVES, draw_training
 from asr.training.dry_run import Estimate, Measured, TrainingPlan
 from asr.training.export import average_weights, last_checkpoints
 from asr.training.module import SpeechModule
 from asr.training.progress import Throughput
-from asr.training.rate_finder import PICTURE, steepest
 
 __all__ = ["data"]  # the fixture
 
@@ -157,8 +155,8 @@ def test_the_time_of_a_run() -> None:
         (["--dry-run"], ["--dry_run=true"]),
         (["--dry_run", "--run=x"], ["--dry_run=true", "--run=x"]),
         (["--dry_run", "true"], ["--dry_run", "true"]),
-        (["--find-rate=false"], ["--find_rate=false"]),
-        (["--run", "a-b", "--find-rate"], ["--run", "a-b", "--find_rate=true"]),
+        (["--dry-run=false"], ["--dry_run=false"]),
+        (["--run", "a-b", "--dry-run"], ["--run", "a-b", "--dry_run=true"]),
         (["--dryrun"], ["--dryrun"]),
     ],
 )
@@ -166,36 +164,19 @@ def test_flags_may_stand_alone(given: list[str], meant: list[str]) -> None:
     assert command._with_values(given) == meant
 
 
-# Rate finder
-
-
-def test_the_rate_finder_draws_suggests_and_leaves_nothing_else(
-    settings: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(rate_finder, "_UPDATES", 40)
-    settings["trainer"]["callbacks"] = [EMA]
-    arguments = ["--config", written(settings, tmp_path)]
-    before = {*tmp_path.rglob("*")}
-    train([*arguments, "--find-rate"])
-    shown = capsys.readouterr()
-    run = Path(settings["run"])
-    assert {*tmp_path.rglob("*")} - before == {run, run / PICTURE}
-    with Image.open(run / PICTURE) as picture:
-        assert np.ptp(np.asarray(picture.convert("L"))) > 0
-    found = float(re.findall(r"--model.optimiser.peak_rate=(\S+),", shown.out)[0])
-    assert 1e-4 < found < 1
-    train([*arguments, f"--model.optimiser.peak_rate={found}", "--trainer.max_epochs=1"])  # the folder may be used
-
-
-def test_the_steepest_fall_is_found_among_noise() -> None:
-    rates = np.geomspace(1e-6, 1, 100)
-    fall = 5 - 4 / (1 + (1e-2 / rates) ** 2)  # falls fastest, for its logarithm, at 0.01
-    losses = fall + np.random.default_rng(0).normal(0, 0.02, 100) + np.maximum(0, rates - 0.3) * 50
-    best = steepest(rates.tolist(), losses.tolist())
-    assert best is not None
-    assert 5e-3 < rates[best] < 2e-2
-    assert steepest(rates.tolist(), rates.tolist()) is None, "rising throughout"
-    assert steepest(rates.tolist(), [math.nan] * 100) is None
+def test_lightnings_range_test_of_rates(settings: dict[str, Any], tmp_path: Path) -> None:
+    """As the README has it; the learner is as it was before."""
+    settings["trainer"]["max_epochs"] = 9
+    with quiet_lightning():
+        run = make_command(["--config", written(settings, tmp_path)])
+        before = {name: value.clone() for name, value in run.model.state_dict().items()}
+        found = Tuner(run.trainer).lr_find(run.model, run.datamodule, update_attr=False, num_training=20)
+    assert found is not None
+    rates = found.results["lr"]
+    assert len(rates) == len(found.results["loss"]) > 5
+    assert rates == sorted(rates)
+    assert before
+    assert all(torch.equal(value, run.model.state_dict()[name]) for name, value in before.items())
 
 
 # Averaging, early stopping

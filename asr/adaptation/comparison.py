@@ -9,9 +9,9 @@ from asr.evaluation.noise import RATIOS
 from asr.evaluation.outcome import outcome_of
 
 if TYPE_CHECKING:
-    from asr.adaptation.attempts import AttemptAll
     from asr.commands.rejection import Rejection, Trial
     from asr.data.manifests.utterance import Utterance
+    from asr.evaluation.attempts import AttemptAll
     from asr.evaluation.noise import Noises
     from asr.evaluation.outcome import Outcome
     from asr.evaluation.scoring import Rate

@@ -209,15 +209,9 @@ def fine_tune(config: Mapping[str, Any], updates: int, data: SpeechData | None =
         "trainer": {**config["trainer"], "max_epochs": -1, "max_steps": updates},
     }
     last = "last" if (run / CHECKPOINTS / "last.ckpt").is_file() else None
-    try:
-        with quiet_lightning():
-            command = _command(settings)
-            command.trainer.fit(command.model, data or command.datamodule, ckpt_path=last, weights_only=True)
-    except SystemExit as end:
-        # Lightning tidies up after ctrl-C and then ends with the status of a failure.
-        if isinstance(end.__context__, KeyboardInterrupt):
-            raise KeyboardInterrupt from end
-        raise
+    with quiet_lightning():
+        command = _command(settings)
+        command.trainer.fit(command.model, data or command.datamodule, ckpt_path=last, weights_only=True)
     if command.trainer.global_step < updates:
         raise AsrError(f"{run}: the training ended after {command.trainer.global_step} of {updates} updates")
 

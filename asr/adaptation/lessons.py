@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from asr.data.texts.near_misses import near_misses
 from asr.data.texts.sentence_templates import ready_templates
 from asr.data.texts.sentences import sentences
-from asr.text.numbers import DIGITS
+from asr.text.english.numbers import DIGITS
 
 if TYPE_CHECKING:
     from asr.commands.network.network import Network

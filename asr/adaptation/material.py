@@ -12,10 +12,10 @@ from asr.errors import ManifestError
 from asr.files import write_whole
 
 if TYPE_CHECKING:
-    from asr.adaptation.attempts import AttemptAll
     from asr.commands.network.network import Network
     from asr.data.manifests.utterance import Utterance
     from asr.data.synthetic.voices import Split, Voice
+    from asr.evaluation.attempts import AttemptAll
 
 SPLITS: Final = ("train", "dev", "test")
 SILENCE: Final = "silence"

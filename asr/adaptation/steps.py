@@ -25,13 +25,13 @@ from asr.data.manifests.utterance import some
 from asr.errors import BundleError, SettingsError
 
 if TYPE_CHECKING:
-    from asr.adaptation.attempts import AttemptAll
     from asr.adaptation.fine_tuning import TrainingSet
     from asr.bundle import Bundle
     from asr.commands.network.network import Network
     from asr.commands.rejection import Rejection
     from asr.data.manifests.utterance import Utterance
     from asr.data.synthetic.voices import Engine
+    from asr.evaluation.attempts import AttemptAll
     from asr.runtime.commander import Listener
 
 FORGETTING: Final = 100
@@ -113,7 +113,7 @@ class Adaptation:
         self.network: Network = compile_network(grammars, self.start.normaliser)
         self.digests = [[path.name, _digest(path)] for path in paths]
         self.before: Listener = Listener(Transcriber(self.start), self.network)
-        self.voices = split_voices(find_voices(request.settings.engines))
+        self.voices = split_voices(find_voices(request.settings.engines, self.start.normaliser.language))
         for split, group in self.voices.items():
             if not group:
                 raise SettingsError(
@@ -124,7 +124,7 @@ class Adaptation:
         self.takes: Takes | None = read_takes(request.recordings, attempt_all) if request.recordings else None
         wanted = {
             "grammars": self.digests,
-            "bundle": _digest(request.bundle / "weights.safetensors"),
+            "bundle": _digest(self.start.folder / "weights.safetensors"),
             "recordings": self.takes and self.takes.digest,
             "lists": [*(source.manifest for source in self.rehearsed.train), *map(str, self.rehearsed.noise)],
             **asdict(request.settings),
@@ -237,6 +237,7 @@ class Adaptation:
                 self._candidate,
                 average=1,
                 decoding=self.start.decoding,
+                language_model=self.start.language_model,
                 provenance={"config": self.start.provenance.get("config"), "adapted": self._provenance()},
             )
         return self._candidate

@@ -3,7 +3,7 @@
 import random
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     import numpy as np
@@ -80,26 +80,22 @@ def half_of(said: LabelledWave, generator: random.Random) -> LabelledWave | None
 
 def sets_of_sentences(texts: Sequence[str], generator: random.Random) -> "Iterator[Grammar]":
     """Without end, grammars of some of the texts: from two of them to some hundred, small ones as often as large."""
-    from hassil.expression import TextChunk
-
     from asr.commands.grammar.grammar import Grammar, Template
+    from asr.commands.grammar.syntax import Text
 
     most = min(len(texts) * 2 // 3, _LARGEST_SET)
     while True:
         chosen = generator.sample(texts, _log_uniform(2, max(2, most), generator))
-        yield Grammar(
-            "sentences", {text: (Template("drawn", TextChunk(text), {}, {}, {}),) for text in sorted(chosen)}, ()
-        )
+        yield Grammar("sentences", {text: (Template("drawn", Text(text), {}, {}, {}),) for text in sorted(chosen)}, ())
 
 
 def strings_of_words(texts: Sequence[str], generator: random.Random) -> "Iterator[Grammar]":
     """Without end, grammars of all strings of up to six of some words, all of them words of one text or another."""
-    from hassil.expression import TextChunk
-    from hassil.parse_expression import parse_sentence
-
     from asr.commands.grammar.grammar import Grammar, Template, Value, WordList
+    from asr.commands.grammar.syntax import Text
+    from asr.commands.grammar.templates import parse
 
-    template: Any = parse_sentence("{word} [" * (_LONGEST_STRING - 1) + "{word}" + "]" * (_LONGEST_STRING - 1))
+    up_to_six = parse("{word} [" * (_LONGEST_STRING - 1) + "{word}" + "]" * (_LONGEST_STRING - 1))
     words = sorted({word for text in texts for word in text.split()})
     while True:
         known = set(generator.sample(words, _log_uniform(2, max(2, len(words) // 2), generator)))
@@ -107,10 +103,8 @@ def strings_of_words(texts: Sequence[str], generator: random.Random) -> "Iterato
         for text in generator.sample(texts, min(len(texts), 1 + len(known) // 4)):
             if len(text.split()) <= _LONGEST_STRING:
                 known |= set(text.split())
-        values = tuple(Value("drawn", TextChunk(word)) for word in sorted(known))
-        yield Grammar(
-            "words", {"words": (Template("drawn", template.expression, {"word": WordList(values)}, {}, {}),)}, ()
-        )
+        words_list = WordList(tuple(Value("drawn", Text(word)) for word in sorted(known)))
+        yield Grammar("words", {"words": (Template("drawn", up_to_six, {"word": words_list}, {}, {}),)}, ())
 
 
 KINDS_OF_GRAMMAR: Final[tuple[Callable[[Sequence[str], random.Random], "Iterator[Grammar]"], ...]] = (

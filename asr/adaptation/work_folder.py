@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
+from asr.claim import claim
 from asr.errors import SettingsError
 from asr.files import write_whole
 
@@ -18,26 +19,10 @@ class WorkFolder:
     def __init__(self, folder: Path, request: Mapping[str, Any]) -> None:
         """Begin the work, or go on with it.
 
-        Raises SettingsError where the folder belongs to another request, or to something else.
+        Raises SettingsError where the folder belongs to another request, or to something else, or cannot be written.
         """
         self.folder = folder
-        path = folder / _REQUEST
-        wanted = json.loads(json.dumps(request))
-        if path.is_file():
-            try:
-                found = json.loads(path.read_text(encoding="utf-8"))
-                other = [key for key in {**wanted, **found} if found.get(key) != wanted.get(key)]
-            except (OSError, ValueError, TypeError, AttributeError) as error:
-                raise SettingsError(f"{path}: cannot be read ({error}); remove {folder}") from error
-            if other:
-                named = ", ".join(f"{key} {_told(found.get(key))} and not {_told(wanted.get(key))}" for key in other)
-                raise SettingsError(
-                    f"{folder}: holds work that was begun with {named}; go on with the same, or remove the folder"
-                )
-        elif folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-            raise SettingsError(f"{folder}: is wanted for the work, but holds something else; move it away")
-        else:
-            write_whole(path, _json(wanted))
+        claim(folder, _REQUEST, request)
 
     def path(self, name: str) -> Path:
         """Where something of this name is kept."""
@@ -63,8 +48,3 @@ class WorkFolder:
 
 def _json(value: Any) -> bytes:
     return f"{json.dumps(value, indent=1, ensure_ascii=False)}\n".encode()
-
-
-def _told(value: Any) -> str:
-    shown = json.dumps(value, ensure_ascii=False)
-    return shown if len(shown) <= 60 else f"{shown[:57]}..."

@@ -7,21 +7,14 @@ import typer
 
 from asr.apps.options import Engines, chosen_engines
 from asr.apps.output import say
-from asr.errors import SettingsError
 from asr.printable import printable
 
 if TYPE_CHECKING:
-    from asr.adaptation.steps import Adaptation, Adapted
+    from asr.adaptation.steps import Adapted
     from asr.evaluation.scoring import Rate
 
 DEFAULT: Final = "default"
 """The name of the bundle in the package, where no folder is called so."""
-
-# For each minute of training so many commands are spoken to learn from, so many to measure with, and so many noises;
-# and the least and most of each.
-_TRAIN: Final = (400, 80, 6000)
-_HELD_OUT: Final = (40, 60, 400)
-_NOISES: Final = (4, 10, 40)
 
 
 def adapt(
@@ -30,7 +23,10 @@ def adapt(
     ],
     out: Annotated[Path, typer.Option(metavar="DIR", help="Folder for the adapted bundle.")],
     bundle: Annotated[
-        Path, typer.Option(metavar="DIR", help="The bundle to start from; `default` is the one in the package.")
+        Path,
+        typer.Option(
+            metavar="BUNDLE", help="The bundle to start from, as for transcribe; `default` is the one in the package."
+        ),
     ] = Path(DEFAULT),
     recordings: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Your own takes, as `asr commands record` files them.")
@@ -51,42 +47,29 @@ def adapt(
 
     Interrupted, the same command goes on.
     """
-    from asr.adaptation.steps import Adaptation, Request, Settings
+    from asr.adaptation.adapt import adapt
     from asr.apps.listening import attempt_all
     from asr.apps.workers import cores
-    from asr.bundle import DEFAULT_BUNDLE
 
-    if not 0 < minutes < float("inf"):
-        raise SettingsError(f"--minutes is {minutes:g}; wanted a number above 0")
-    start = DEFAULT_BUNDLE if str(bundle) == DEFAULT and not bundle.exists() else bundle
-    train, held_out, noises = (
-        min(most, max(least, round(a_minute * minutes))) for a_minute, least, most in (_TRAIN, _HELD_OUT, _NOISES)
+    show(
+        adapt(
+            grammars,
+            out,
+            bundle=None if str(bundle) == DEFAULT and not bundle.exists() else bundle,
+            recordings=recordings,
+            minutes=minutes,
+            seed=seed,
+            jobs=jobs or cores(),
+            engines=chosen_engines(engines),
+            keep=keep,
+            tell=say,
+            attempt_all=attempt_all,
+        )
     )
-    speakers = chosen_engines(engines)
-    settings = Settings(minutes=minutes, train=train, held_out=held_out, noises=noises, seed=seed, engines=speakers)
-    run(Adaptation(Request(tuple(grammars), start, out, recordings, settings, jobs or cores()), attempt_all), keep=keep)
 
 
-def run(adaptation: "Adaptation", *, keep: bool = False) -> None:
-    """Go through the steps, say which, and print what came of it."""
-    for line in adaptation.remarks():
-        say(line)
-    steps = adaptation.steps()
-    try:
-        for number, (name, do) in enumerate(steps, start=1):
-            say(f"{number}/{len(steps)} {name}")
-            do()
-    except KeyboardInterrupt:
-        say(f"interrupted; the same command goes on from what is in {adaptation.work.folder}")
-        raise
-    adapted = adaptation.finish()
-    _show(adapted)
-    if not keep:
-        adaptation.work.remove()
-    say(f"written: {adapted.bundle}, after {adapted.updates} updates")
-
-
-def _show(adapted: "Adapted") -> None:
+def show(adapted: "Adapted") -> None:
+    """Print what was gained, when the bundle rejects, and where it is."""
     from asr.apps.calibrate import describe_point
 
     for name, rows in adapted.tables.items():
@@ -96,7 +79,7 @@ def _show(adapted: "Adapted") -> None:
             lines.append((f"  {row.name}", before, after))
         first, second, third = (max(map(len, column)) for column in zip(*lines, strict=True))
         say(*(f"{line[0]:{first}}  {line[1]:>{second}}  {line[2]:>{third}}" for line in lines))
-    say(*describe_point(adapted.rejection))
+    say(*describe_point(adapted.rejection), f"written: {adapted.bundle}, after {adapted.updates} updates")
 
 
 def _shown(rate: "Rate | None", *, percent: bool) -> str:

@@ -53,25 +53,24 @@ def calibrate(
 
     A recording that cannot be read is named and left out, and the exit status is 1.
     """
-    from rich.console import Console
-    from rich.progress import track
-
     from asr.bundle import DEFAULT_BUNDLE, record_rejection
     from asr.commands.network.network import compile_network
     from asr.commands.rejection import calibrate as fit
+    from asr.hub import check_own_folder
+    from asr.progress_bars import track
     from asr.runtime.commander import Listener
     from asr.runtime.transcriber import Transcriber
 
     failures: list[str] = []
     folder = bundle or DEFAULT_BUNDLE
+    check_own_folder(folder)
     transcriber = Transcriber.from_bundle(folder, threads=1)  # utterances are short: more threads mostly wait
     generator = random.Random(seed)
     lists = [_read(path, transcriber, generator, failures) for path in manifests]
     noises = [said for path in noise or [] for said in _read(path, transcriber, generator, failures)]
-    console = Console(stderr=True)
     trials: list[Trial] = []
     drawn = [(number, grammar) for number, said in enumerate(lists) for grammar in _drawn(said, grammars, generator)]
-    for number, grammar in track(drawn, "Trying grammars", console=console, disable=not console.is_terminal):
+    for number, grammar in track(drawn, "Trying grammars"):
         listener = Listener(transcriber, compile_network([grammar], transcriber.bundle.normaliser))
         elsewhere = [said for other, found in enumerate(lists) if other != number for said in found]
         trials += _trials(listener, lists[number], elsewhere, noises, generator)

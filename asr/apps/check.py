@@ -3,6 +3,7 @@
 import json
 import sys
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
@@ -31,7 +32,8 @@ def check(
     ],
     bundle: BundleFolder = None,
     draw: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Draw the grammar into this .html or .svg file.")
+        Path | None,
+        typer.Option(metavar="FILE", help="Draw the grammar into this .html or .svg file (wants asr[check])."),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
     seed: Annotated[int, typer.Option(help="Random seed of the examples.")] = 0,
@@ -46,27 +48,34 @@ def check(
     """
     from asr.bundle import DEFAULT_BUNDLE, read_bundle
     from asr.commands.grammar.form import read_grammars
+    from asr.commands.grammar.grammar import language_of
     from asr.commands.grammar.ready import find_grammar
     from asr.commands.inspection.checks import check as check_grammars
-    from asr.commands.inspection.diagram import draw_grammars
     from asr.commands.network.network import compile_network
     from asr.data.synthetic.pronunciation import available, pronounce
     from asr.files import write_whole
+    from asr.text.normaliser import Normaliser
 
     if draw is not None and draw.suffix.lower() not in (".html", ".svg"):
         raise typer.BadParameter(f"--draw {draw}: wanted a name that ends in .html or .svg")
     if draw is None:
         need_output()
+    else:
+        from asr.commands.inspection.diagram import draw_grammars
     read = read_bundle(bundle or DEFAULT_BUNDLE)
     found = read_grammars([find_grammar(grammar) for grammar in dict.fromkeys(grammars)])
-    network = compile_network(found, read.normaliser)
+    language = language_of(found) or read.normaliser.language
+    # A grammar of another language than the bundle's is checked too, but for how the bundle spells its words.
+    is_heard = language == read.normaliser.language
+    normaliser = read.normaliser if is_heard else Normaliser(language)
+    network = compile_network(found, normaliser)
     checked = check_grammars(
         found,
         network,
-        read.normaliser,
-        read.tokenizer,
+        normaliser,
+        read.tokenizer if is_heard else None,
         read.features.hop_seconds * read.model["stack"],
-        pronounce if available() else None,
+        partial(pronounce, language=language) if available() else None,
         seed,
     )
     if draw is not None:
@@ -139,7 +148,11 @@ def _line(finding: "Finding") -> "Text":
 
 
 def _slots(example: "Reading") -> str:
-    return printable(", ".join(f"{name}={json.dumps(value, allow_nan=False)}" for name, value in example.slots.items()))
+    return printable(
+        ", ".join(
+            f"{name}={json.dumps(value, allow_nan=False, ensure_ascii=False)}" for name, value in example.slots.items()
+        )
+    )
 
 
 def _number(count: int) -> str:

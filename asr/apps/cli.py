@@ -22,7 +22,7 @@ import typer
 from asr.apps.adapt import adapt
 from asr.apps.calibrate import calibrate
 from asr.apps.check import check
-from asr.apps.corpus import sentences, tokenizer
+from asr.apps.corpus import language_model, sentences, tokenizer
 from asr.apps.data import data_app
 from asr.apps.evaluate import evaluate
 from asr.apps.failures import complain, show_tracebacks
@@ -40,6 +40,7 @@ from asr.apps.options import (
 )
 from asr.apps.output import flush, need_output, open_standard_streams, say
 from asr.apps.prepare import prepare
+from asr.apps.push import push
 from asr.apps.record import record
 from asr.apps.synthesize import synthesize
 from asr.apps.transcribe import demo, transcribe
@@ -84,7 +85,19 @@ def _global_options(
     """Turn speech into text, offline, on a plain processor."""
 
 
-for _command in (transcribe, demo, evaluate, calibrate, adapt, prepare, tokenizer, sentences, synthesize):
+for _command in (
+    transcribe,
+    demo,
+    evaluate,
+    calibrate,
+    adapt,
+    push,
+    prepare,
+    tokenizer,
+    language_model,
+    sentences,
+    synthesize,
+):
     app.command()(_command)
 
 app.add_typer(data_app, name="data")
@@ -101,13 +114,7 @@ def train(context: typer.Context) -> None:
     """Train a model: `asr train --config FILE`, or --help."""
     from asr.training.command import train as run_training
 
-    try:
-        run_training(context.args)
-    except SystemExit as end:
-        # Lightning tidies up after ctrl-C and then ends with the status of a failure.
-        if isinstance(end.__context__, KeyboardInterrupt):
-            raise KeyboardInterrupt from end
-        raise
+    run_training(context.args)
 
 
 @app.command()
@@ -141,7 +148,12 @@ def mic(
     bundle: BundleFolder = None,
     threads: Threads = 1,
 ) -> None:
-    """Print what a microphone hears, or the commands in it; ctrl-C ends."""
+    """Print what a microphone hears, or the commands in it; ctrl-C ends.
+
+    With --json an utterance has the keys that transcribing a recording gives, without file, and milliseconds: how long
+    after the end of speech it was printed. start and end are seconds from the beginning of the utterance, whose length
+    is seconds.
+    """
     from asr.apps.mic import command_line, json_line, listen, show, text_line
     from asr.audio.microphone import device_named, microphone_blocks
 

@@ -1,4 +1,4 @@
-"""Commands that make what a training reads: lists of recordings, text, tokenizers."""
+"""Commands that make something of texts: tokenizers, language models, varied sentences."""
 
 from pathlib import Path
 from typing import Annotated
@@ -10,6 +10,7 @@ from asr.errors import SettingsError
 from asr.files import write_whole
 
 _LISTS = (".tsv", ".jsonl", ".jsonl.gz")
+_WEIGHT = 0.3  # chosen on the dev sets of the default bundle (LOG.md)
 
 
 def tokenizer(
@@ -65,6 +66,46 @@ def sentences(
         f"written: {out}, {len(made)} sentences from {len(known)} commands, "
         f"{len({*mixed_in, *ranked})} words, {len(people)} names and {len(whole)} sentences"
     )
+
+
+def language_model(
+    bundle: Annotated[Path, typer.Argument(help="The folder of the bundle that is to have it.")],
+    sources: Annotated[
+        list[Path],
+        typer.Argument(
+            help="Manifests (.tsv, .jsonl, .jsonl.gz), or .txt files with a text a line; or the "
+            "language_model.safetensors of a bundle with the same tokenizer, to be taken as it is."
+        ),
+    ],
+    weight: Annotated[float, typer.Option(help="Its share in the scores of the search; 0 leaves it unused.")] = _WEIGHT,
+    order: Annotated[int, typer.Option(min=1, max=8, help="The tokens of an n-gram at most.")] = 5,
+    ngrams: Annotated[int, typer.Option(min=1, help="About how many n-grams are kept; each takes 5 bytes.")] = 600_000,
+    held_out: Annotated[
+        list[Path] | None, typer.Option(help="A manifest whose sentences are left out of the texts; may be repeated.")
+    ] = None,
+) -> None:
+    """Teach a bundle how people write, for free transcription.
+
+    Of what sounds alike the search then prefers what is likely by the texts. It has no say where a grammar is given.
+    """
+    from asr.bundle import add_language_model, read_bundle
+    from asr.data.texts.held_out import without_sentences
+    from asr.search.language_model import read_language_model
+    from asr.training.language_model import estimate
+
+    known = read_bundle(bundle)
+    if [source.suffix for source in sources] == [".safetensors"]:
+        model, _ = read_language_model(sources[0], known.tokenizer.vocabulary)
+        made = str(sources[0])
+    else:
+        texts = _spelled(sources)
+        kept = without_sentences(texts, _spelled(held_out or []))
+        model = estimate(
+            [known.tokenizer.encode(text) for text in kept], known.tokenizer.vocabulary, order=order, most=ngrams
+        )
+        made = f"{len(kept)} texts" + (f", {len(texts) - len(kept)} left out" if held_out else "")
+    add_language_model(known, model, weight)
+    say(f"written: {bundle}, with a language model of {model.ngrams} n-grams from {made}")
 
 
 def _normalised(sources: list[Path]) -> list[str]:

@@ -61,20 +61,17 @@ def show(
     # Reading for an hour should not end with the news that something is not installed.
     for package in ("jinja2", "librosa", "matplotlib", "torch"):
         import_module(package)
-    from rich.console import Console
-    from rich.progress import Progress
-
     from asr.data.inspection.page import choose_samples, draw_samples, list_suspects, render
     from asr.data.inspection.sheet import describe
     from asr.data.inspection.survey import survey
     from asr.data.manifests.manifest import read_manifest
+    from asr.progress_bars import progress_bar
 
     judge, judged_for = _judge(bundle, tokenizer)
     lists = {path: read_manifest(path, lenient=True) for path in dict.fromkeys(cuts)}
     utterances = [utterance for each in lists.values() for utterance in each]
     splits = [str(path) for path, each in lists.items() for _ in each]
-    console = Console(stderr=True)
-    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
+    with progress_bar() as progress:
         reading = progress.add_task("Reading", total=len(utterances))
         found = survey(utterances, judge, seen=lambda count: progress.advance(reading, count))
         _name_unreadable(found)

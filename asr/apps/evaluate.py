@@ -23,13 +23,11 @@ from asr.apps.listening import (
 from asr.apps.options import Beam, BundleFolder, Greedy, Jobs, Threads, chosen_width
 from asr.apps.output import say
 from asr.apps.workers import chosen_jobs
+from asr.hub import check_own_folder
 from asr.printable import printable
 
 if TYPE_CHECKING:
-    from asr.data.manifests.utterance import Utterance
     from asr.evaluation.scoring import Report
-    from asr.runtime.transcriber import Transcriber
-    from asr.runtime.transcript import Transcript
 
 
 def evaluate(
@@ -77,6 +75,8 @@ def evaluate(
     # An hour of transcribing should not end with the news that something is not installed.
     for package in ("jiwer", "matplotlib"):
         import_module(package)
+    if record is not None and bundle is not None:
+        check_own_folder(bundle)
     ratios = chosen_ratios(noise, snr)
     width = chosen_width(beam, greedy)
     folder = out or default_folder(manifest)
@@ -120,12 +120,14 @@ def _evaluate_words(
     """Whether all recordings could be read."""
     from asr.bundle import record_score
     from asr.data.manifests.manifest import read_manifest
+    from asr.evaluation.evaluate import score_transcripts
     from asr.evaluation.noise import Noises
     from asr.evaluation.report import draw_report, format_report, report_to_dict
     from asr.runtime.transcriber import Transcriber
 
     utterances = read_manifest(manifest, lenient=True)
     transcriber = Transcriber.from_bundle(bundle, width=width, threads=threads)
+    normaliser = transcriber.bundle.normaliser
     recordings, bad_noises = ([], {}) if noise is None else usable_noises(noise)
     processes = chosen_jobs(jobs, len(utterances))
     begun = time.perf_counter()
@@ -135,16 +137,16 @@ def _evaluate_words(
         transcriber.transcribe,
         noises=Noises(recordings) if recordings else None,
         ratios=ratios,
-        listening=Listening(bundle, (), width, threads),
+        listening=Listening(transcriber.bundle.folder, (), width, threads),
         jobs=processes,
-        spoken=lambda utterance: bool(transcriber.bundle.normaliser(utterance.text)),
+        spoken=lambda utterance: bool(normaliser(utterance.text)),
     )
     taken = time.perf_counter() - begun
     scored = [utterance for utterance in utterances if utterance.id in heard]
     clean = {id: transcripts[None] for id, transcripts in heard.items()}
-    report = _score(transcriber, scored, clean)
+    report = score_transcripts(scored, clean, normaliser)
     in_noise = {
-        ratio: _score(transcriber, [each for each in scored if each.id in noisy], noisy)
+        ratio: score_transcripts([each for each in scored if each.id in noisy], noisy, normaliser)
         for ratio in ratios
         if (noisy := {id: transcripts[ratio] for id, transcripts in heard.items() if ratio in transcripts})
     }
@@ -183,19 +185,6 @@ def _evaluate_words(
         record_score(transcriber.bundle.folder, record, {**counts, "beam": transcriber.decoding.width, **kept})
         say(f"recorded: {record} in {transcriber.bundle.folder}")
     return not failures and not bad_noises
-
-
-def _score(
-    transcriber: "Transcriber", utterances: Sequence["Utterance"], heard: Mapping[str, "Transcript"]
-) -> "Report":
-    from asr.evaluation.scoring import score
-
-    return score(
-        {utterance.id: utterance.text for utterance in utterances},
-        {id: transcript.text for id, transcript in heard.items()},
-        normaliser=transcriber.bundle.normaliser,
-        speakers={utterance.id: utterance.speaker for utterance in utterances},
-    )
 
 
 def _noise_lines(in_noise: Mapping[float, "Report"]) -> list[str]:

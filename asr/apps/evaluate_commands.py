@@ -68,7 +68,7 @@ def evaluate_commands(
         commander.understand,
         noises=Noises(recordings) if recordings else None,
         ratios=ratios,
-        listening=Listening(bundle, tuple(commands), width, threads),
+        listening=Listening(transcriber.bundle.folder, tuple(commands), width, threads),
         jobs=processes,
         spoken=lambda utterance: bool(normal[utterance.id]),
     )

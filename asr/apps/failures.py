@@ -9,15 +9,8 @@ from typing import Final
 from asr.apps.output import say
 from asr.apps.torch_pair import unloadable_pair
 from asr.errors import AsrError, SourceError
+from asr.extras import missing
 from asr.printable import printable
-
-EXTRAS: Final = {
-    "train": "torch torchaudio lightning jsonargparse lhotse fsspec librosa jiwer tensorboard onnx onnxscript "
-    "safetensors matplotlib jinja2",
-    "mic": "sounddevice",
-    "voices": "hibari",
-}
-"""The packages that each extra brings; a core install is without them."""
 
 _FULL: Final = (errno.ENOSPC, errno.EDQUOT)
 _ADVICE: Final = {
@@ -80,10 +73,8 @@ def tracebacks_are_shown() -> bool:
 
 def describe(error: BaseException) -> str:
     """One line that a person can act on; what is wrong in a file that a person wrote is shown on two lines more."""
-    package = (getattr(error, "name", None) or "").partition(".")[0] if isinstance(error, ImportError) else ""
-    for extra, packages in EXTRAS.items():
-        if package in packages.split():
-            return f"this command needs {package}, which is not installed; pip install 'asr[{extra}]'"
+    if absent := missing(error):
+        return f"this command {absent}"
     if pair := unloadable_pair(error):
         return printable(pair)
     if isinstance(error, SourceError):

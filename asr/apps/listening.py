@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from asr.data.manifests.utterance import Utterance
     from asr.evaluation.noise import Noises
     from asr.runtime.commander import Understanding
+    from asr.runtime.transcriber import Transcriber
     from asr.runtime.transcript import Transcript
 
 _NAMED_AT_MOST = 10
@@ -40,12 +41,16 @@ class Listening:
     threads: int
     false_accepts: float | None = None
 
+    def transcriber(self) -> "Transcriber":
+        """What hears any speech."""
+        from asr.runtime.transcriber import Transcriber
+
+        return Transcriber.from_bundle(self.bundle, width=self.width, threads=self.threads)
+
     def begin(self) -> "Callable[[NDArray[np.float32]], tuple[Transcript, Understanding | None]]":
         """What hears a wave, as any speech or as a command."""
         if not self.commands:
-            from asr.runtime.transcriber import Transcriber
-
-            transcriber = Transcriber.from_bundle(self.bundle, width=self.width, threads=self.threads)
+            transcriber = self.transcriber()
             return lambda wave: (transcriber.transcribe(wave), None)
         from asr.runtime.commander import Commander
 
@@ -99,7 +104,7 @@ def hear_all(
     Raises:
         ManifestError: none of them could be read.
     """
-    from asr.errors import ManifestError
+    from asr.evaluation.attempts import check_any_read
 
     wanted = {each.id: ratios if noises is not None and spoken(each) else () for each in utterances}
     if jobs > 1 and listening is not None:
@@ -110,8 +115,7 @@ def hear_all(
         results, failures = attempt_all(
             utterances, lambda each: _in_noises(each, wanted[each.id], hear, noises), "Transcribing"
         )
-    if not results:
-        raise ManifestError(f"{manifest}: none of its {len(utterances)} recordings could be read; nothing to score")
+    check_any_read(manifest, len(utterances), len(results))
     return results, failures
 
 
@@ -184,16 +188,12 @@ def _sorted(
     utterances: Sequence["Utterance"], outcomes: Iterable[Result | Failure], doing: str
 ) -> tuple[dict[str, Result], dict[str, str]]:
     """What came of the utterances and what was wrong with others; the latter is said, too."""
-    from rich.console import Console
-    from rich.progress import track
+    from asr.progress_bars import track
 
     results: dict[str, Result] = {}
     failures: dict[str, str] = {}
-    console = Console(stderr=True)
     both = zip(utterances, outcomes, strict=True)
-    for utterance, outcome in track(
-        both, doing, total=len(utterances), console=console, disable=not console.is_terminal
-    ):
+    for utterance, outcome in track(both, doing, len(utterances)):
         if isinstance(outcome, Failure):
             outcome.tell()
             failures[utterance.id] = outcome.message

@@ -10,8 +10,7 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.text import Text
 
-from asr.apps.output import json_text
-from asr.apps.understood import command_keys, command_text
+from asr.apps.output import command_text, heard_keys, json_text
 from asr.audio.load import SAMPLE_RATE
 from asr.audio.microphone import BLOCKS_A_SECOND
 from asr.audio.speech import find_speech
@@ -39,14 +38,14 @@ def command_line(understanding: "Understanding", milliseconds: float) -> str:
 
 
 def json_line(heard: "Transcript | Understanding", milliseconds: float) -> str:
-    """An utterance as a JSON object: the keys of `asr transcribe --json`, without the file, and the milliseconds."""
-    from asr.apps.transcribe import as_dict
+    """An utterance as a JSON object: the keys of `asr transcribe --json`, without the file, and the milliseconds.
+
+    The times of words and segments count from the beginning of the utterance, as ``seconds`` does.
+    """
     from asr.runtime.transcript import Transcript
 
-    transcript = heard if isinstance(heard, Transcript) else heard.transcript
-    keys = {name: value for name, value in as_dict("", transcript).items() if name != "file"}
-    more = {} if isinstance(heard, Transcript) else command_keys(heard)
-    return json_text({**keys, **more, "milliseconds": round(milliseconds)})
+    keys = heard_keys(heard) if isinstance(heard, Transcript) else heard_keys(heard.transcript, heard)
+    return json_text({**keys, "milliseconds": round(milliseconds)})
 
 
 def listen(

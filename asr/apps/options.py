@@ -6,8 +6,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from asr.errors import SettingsError
-
 if TYPE_CHECKING:
     from asr.data.synthetic.voices import Engine
 
@@ -20,7 +18,11 @@ Greedy = Annotated[
 ]
 BundleFolder = Annotated[
     Path | None,
-    typer.Option("--bundle", metavar="DIR", help="The model. [default: the one in the package]"),
+    typer.Option(
+        "--bundle",
+        metavar="BUNDLE",
+        help="The model: a folder, or hf:owner/name[@revision] on the Hub. [default: the one in the package]",
+    ),
 ]
 Threads = Annotated[
     int,
@@ -87,12 +89,6 @@ def check_false_accepts(share: float | None, commands: Sequence[str] | None) -> 
 
 def chosen_engines(named: str | None) -> "tuple[Engine, ...] | None":
     """The synthesisers that ``--engines`` names; None leaves it to what is installed. Raises SettingsError."""
-    from asr.data.synthetic.voices import ENGINES
+    from asr.data.synthetic.voices import engines_named
 
-    if named is None:
-        return None
-    wanted = [name.strip() for name in named.split(",")]
-    unknown = [name for name in wanted if name not in ENGINES]
-    if unknown:
-        raise SettingsError(f"--engines {unknown[0]!r}: wanted some of {', '.join(ENGINES)}, with commas between them")
-    return tuple(engine for engine in ENGINES if engine in wanted)
+    return None if named is None else engines_named([name.strip() for name in named.split(",")])

@@ -1,4 +1,7 @@
-"""What the commands print: lines for people, in which nothing that a file holds can be more than text, and JSON."""
+"""What the commands print: lines for people, in which nothing that a file holds can be more than text, and JSON.
+
+The keys of what was heard are made here and nowhere else: ``transcript_keys`` and ``command_keys``.
+"""
 
 import json
 import os
@@ -12,6 +15,9 @@ from asr.printable import printable
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
+
+    from asr.runtime.commander import Understanding
+    from asr.runtime.transcript import Transcript, TranscriptSegment, Word
 
 _closed: set[str] = set()
 
@@ -27,6 +33,11 @@ def say(*lines: str, error: bool = False) -> None:
 def put(line: str) -> None:
     """Print a line as it is, of which every foreign part has been through ``printable``. Raises OSError as ``say``."""
     _write(f"{line}\n")
+
+
+def put_part(text: str) -> None:
+    """Print text at once as ``put`` does, but no end of a line where it has none itself."""
+    _write(text)
 
 
 def say_json(values: Mapping[str, Any]) -> None:
@@ -45,6 +56,67 @@ def json_text(values: Mapping[str, Any]) -> str:
         raise AsrError(
             f"--json: found a number that JSON cannot hold ({error}), wanted a finite one; mend the grammar or bundle"
         ) from error
+
+
+def heard_keys(transcript: "Transcript", understanding: "Understanding | None" = None) -> dict[str, Any]:
+    """What JSON says of a recording or an utterance: ``transcript_keys``, and with commands ``command_keys`` too."""
+    return {**transcript_keys(transcript), **({} if understanding is None else command_keys(understanding))}
+
+
+def transcript_keys(transcript: "Transcript") -> dict[str, Any]:
+    """``text``, ``confidence`` (0 to 1), ``seconds`` of sound, ``tokens``, ``words`` and ``segments``.
+
+    Times are in seconds from the beginning of the sound that was heard: of a recording, of a microphone's utterance.
+    """
+    return {
+        "text": transcript.text,
+        "confidence": round(transcript.confidence, 4),
+        "seconds": round(transcript.seconds, 3),
+        "tokens": list(transcript.tokens),
+        "words": [_part_keys("word", word) for word in transcript.words],
+        "segments": [_part_keys("text", segment) for segment in transcript.segments],
+    }
+
+
+def _part_keys(name: str, part: "Word | TranscriptSegment") -> dict[str, Any]:
+    return {
+        name: part.text,
+        "confidence": round(part.confidence, 4),
+        "start": round(part.start, 3),
+        "end": round(part.end, 3),
+    }
+
+
+def command_keys(understanding: "Understanding") -> dict[str, Any]:
+    """The keys that --json adds with --commands.
+
+    ``understood``; ``command`` (None) and ``slots`` ({}), which hold nothing of a reading that was refused, so that no
+    program acts on it by mistake; and ``command_confidence``, that of the best reading also where it was refused.
+    """
+    reading = understanding.reading if understanding.understood else None
+    return {
+        "understood": understanding.understood,
+        "command": None if reading is None else reading.command,
+        "slots": {} if reading is None else dict(reading.slots),
+        "command_confidence": round(understanding.confidence, 4),
+    }
+
+
+def command_text(understanding: "Understanding") -> str:
+    """The command and its slots, or that it was not understood and what was heard instead, with the confidence."""
+    if understanding.understood and understanding.reading is not None:
+        reading = understanding.reading
+        return f"{' '.join([reading.command, *slot_texts(reading.slots)])}  ({understanding.confidence:.2f})"
+    heard = understanding.transcript.text
+    return f"not understood: {heard or 'nothing heard'}  ({understanding.confidence:.2f})"
+
+
+def slot_texts(slots: Mapping[str, Any]) -> list[str]:
+    """Each slot as ``name=value``; the value as JSON, but plain text without quotes."""
+    return [
+        f"{name}={value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, allow_nan=False)}"
+        for name, value in slots.items()
+    ]
 
 
 def show(drawn: "RenderableType", *, soft_wrap: bool = False, width: int | None = None) -> None:

@@ -57,9 +57,10 @@ def record(
     from asr.commands.grammar.form import read_grammar
     from asr.commands.grammar.ready import find_grammar
     from asr.commands.network.network import compile_network
-    from asr.text.normaliser import Normaliser
+    from asr.text.normaliser import LANGUAGE, Normaliser
 
-    network = compile_network([read_grammar(find_grammar(grammar))], Normaliser())
+    read = read_grammar(find_grammar(grammar))
+    network = compile_network([read], Normaliser(read.language or LANGUAGE))
     takes = TakeFolder(out)
     check_microphone(device_named(device))  # before anybody is asked to read anything
     before = len(takes.utterances)

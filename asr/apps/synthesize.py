@@ -1,7 +1,7 @@
 """The command that makes speech from text."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, get_args
 
 import typer
 
@@ -30,6 +30,9 @@ def synthesize(
         int | None, typer.Option(min=1, help="How many to speak at a time. [default: one for each core]")
     ] = None,
     engines: Engines = None,
+    language: Annotated[
+        str | None, typer.Option(help="en or de. [default: that of the grammar, English for a file of texts]")
+    ] = None,
     form: Annotated[
         str, typer.Option("--format", help="flac, or opus: a quarter of the size in three times the time.")
     ] = "flac",
@@ -44,8 +47,10 @@ def synthesize(
     from asr.data.synthetic.casting import slow_parts
     from asr.data.synthetic.synthesis import SynthesisPlan, guessed_hours
     from asr.data.synthetic.synthesis import synthesize as speak
-    from asr.data.synthetic.voices import find_voices, split_voices
+    from asr.data.synthetic.voices import Split, find_voices, split_voices
     from asr.data.texts.sources import read_texts
+    from asr.text.language import LANGUAGES, find_language
+    from asr.text.normaliser import LANGUAGE
 
     if (hours is None) == (utterances is None):
         given = "both" if hours is not None else "neither"
@@ -53,14 +58,23 @@ def synthesize(
     chosen = [known for known in FORMS if known == form]
     if not chosen:
         raise SettingsError(f"--format {form!r}: wanted one of {', '.join(FORMS)}")
-    groups = {str(split): group for split, group in split_voices(find_voices(chosen_engines(engines))).items()}
-    if voices not in groups:
-        raise SettingsError(f"--voices {voices!r}: wanted one of {', '.join(groups)}")
+    if language not in (None, *LANGUAGES):
+        raise SettingsError(f"--language {language!r}: wanted one of {', '.join(LANGUAGES)}")
+    engines_wanted = chosen_engines(engines)
+    if voices not in get_args(Split):
+        raise SettingsError(f"--voices {voices!r}: wanted one of {', '.join(get_args(Split))}")
     most = utterances or int((hours or 0) * 3600 / _SHORTEST_SECONDS) + 1
-    lines = read_texts(Path(texts) if Path(texts).suffix else find_grammar(texts), seed, min(most, _MOST_SENTENCES))
+    read = read_texts(Path(texts) if Path(texts).suffix else find_grammar(texts), seed, min(most, _MOST_SENTENCES))
+    if language and read.language and language != read.language:
+        raise SettingsError(
+            f"--language {language}: found {texts} in {find_language(read.language).NAME}; leave it out, or write the "
+            f"commands in {find_language(language).NAME}"
+        )
+    spoken = find_voices(engines_wanted, language or read.language or LANGUAGE)
+    groups = {str(split): group for split, group in split_voices(spoken).items()}
     if not groups[voices]:
         raise SettingsError(f"--engines {engines}: found no voice for {voices}, wanted one; name more of them")
-    plan = SynthesisPlan(lines, groups[voices], seed=seed, utterances=utterances, hours=hours, form=chosen[0])
+    plan = SynthesisPlan(read.lines, groups[voices], seed=seed, utterances=utterances, hours=hours, form=chosen[0])
     for line in slow_parts(plan.voices, guessed_hours(plan), jobs or cores()):
         say(line)
     made = speak(plan, out, jobs=jobs or cores())

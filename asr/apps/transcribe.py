@@ -2,15 +2,16 @@
 
 import sys
 import time
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TypeVar
+from typing import Annotated
 
 import typer
 
-from asr.apps.failures import Failure, complain, failure_of
+from asr.apps.failures import Failure, Told, complain
+from asr.apps.hearing import STANDARD_INPUT, Heard, hear_all, progress_of
 from asr.apps.listening import Listening
 from asr.apps.options import (
     Beam,
@@ -23,21 +24,11 @@ from asr.apps.options import (
     check_false_accepts,
     chosen_width,
 )
-from asr.apps.output import is_closed, json_text, need_output, put, say, say_json, show
-from asr.apps.understood import command_keys, command_text
-from asr.apps.workers import chosen_jobs, in_order
-from asr.errors import AsrError, AudioError, SettingsError
+from asr.apps.output import command_text, heard_keys, json_text, need_output, put_part, say, show
+from asr.apps.workers import chosen_jobs
+from asr.errors import AsrError, SettingsError
 from asr.files import write_whole
 from asr.printable import printable
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
-    from asr.runtime.commander import Understanding
-    from asr.runtime.transcript import Transcript
-
-Result = TypeVar("Result")
 
 
 class TranscriptFormat(StrEnum):
@@ -53,7 +44,6 @@ class TranscriptFormat(StrEnum):
 
 SUFFIXES = {"text": "txt", "json": "json", "srt": "srt", "vtt": "vtt", "tsv": "tsv", "textgrid": "TextGrid"}
 """The ends of the names of files, by format."""
-STANDARD_INPUT = "-"
 SAMPLES = Path("recipes/commands/samples")
 
 
@@ -82,8 +72,8 @@ def transcribe(
     """Print what is said in recordings, one line a file.
 
     A line is the file's name and the text, separated by a tab, also where there is one file only; on a terminal the
-    texts stand in a column. A folder means every recording below it. Whatever soundfile reads will do, and anything
-    else that ffmpeg reads where it is installed.
+    texts stand in a column, a line for each segment. A folder means every recording below it. Whatever soundfile reads
+    will do, and anything else that ffmpeg reads where it is installed.
 
     With --json an object has the keys file, text, confidence (0 to 1), seconds (of sound), tokens, words (each with
     word, confidence, start and end) and segments (utterances, each with text, confidence, start and end); start and end
@@ -97,6 +87,10 @@ def transcribe(
     the confidence, or that it was not understood and what was heard. With --json there are the keys understood, command
     and slots (none where it was refused) and command_confidence (0 to 1) too, and text is the command's words, or where
     it was refused what was heard freely.
+
+    A recording may last for hours: no more than minutes of it are held, and what is said is printed as it is heard
+    (but in JSON and textgrid, where the end says what stands at the beginning). On a terminal a bar shows how much time
+    long work has left.
 
     A file that cannot be used gets one line on standard error, the others are transcribed, and the exit status is 1.
 
@@ -117,24 +111,26 @@ def transcribe(
     targets = None if out is None else _targets(known, out, form)
     if out is None and form not in (TranscriptFormat.text, TranscriptFormat.json) and len(known) > 1:
         raise typer.BadParameter(f"--format {form.value} of {len(known)} recordings: each wants a file; give --out DIR")
-    with closing(_hear_all(listening, known, chosen_jobs(jobs, len(known)))) as all_heard:
+    jobs = 1 if STANDARD_INPUT in known else chosen_jobs(jobs, len(known))
+    with progress_of(known) as come, closing(hear_all(listening, known, jobs, come)) as all_heard:
         for file, heard in zip(known, all_heard, strict=True):
-            if isinstance(heard, Failure):
-                heard.tell()
-                failed = True
-                continue
+            printed = ""
             try:
+                if isinstance(heard, Failure):
+                    raise Told(heard)
                 if targets is not None:
-                    write_whole(targets[file], _content(file, *heard, form=form).encode())
-                elif form in (TranscriptFormat.text, TranscriptFormat.json):
-                    _print(file, *heard, as_json=form is TranscriptFormat.json, column=column)
+                    write_whole(targets[file], _content(file, heard, form).encode())
                 else:
-                    put(_content(file, *heard, form=form).removesuffix("\n"))
+                    for printed in _lines(file, heard, form, column):
+                        put_part(printed)
             except OSError:  # nothing more can be printed or written
                 raise
-            except Exception as error:
+            except Exception as error:  # nothing about one file ends the batch
+                if printed and not printed.endswith("\n"):
+                    put_part("\n")
                 complain(error)
                 failed = True
+            come(file, 1.0)
     if failed:
         raise typer.Exit(1)
 
@@ -156,53 +152,43 @@ def _targets(files: Sequence[str], out: Path, form: TranscriptFormat) -> dict[st
     return targets
 
 
-def _content(
-    file: str, transcript: "Transcript", understanding: "Understanding | None", *, form: TranscriptFormat
-) -> str:
+def _content(file: str, heard: Heard, form: TranscriptFormat) -> str:
     """What a file holds of a recording, in UTF-8."""
-    from asr.runtime.formats import FORMATS
+    from asr.runtime.formats import content
 
+    transcript, understanding = heard.whole()
     if form is TranscriptFormat.json:
-        keys = {} if understanding is None else command_keys(understanding)
-        return f"{json_text({**as_dict(file, transcript), **keys})}\n"
+        return f"{json_text({'file': file, **heard_keys(transcript, understanding)})}\n"
     if form is TranscriptFormat.text:
         return f"{printable(transcript.text if understanding is None else command_text(understanding))}\n"
-    return FORMATS[form.value](transcript)
+    return content(form.value, transcript)
 
 
-def _hear_all(
-    listening: Listening, files: Sequence[str], jobs: int
-) -> "Generator[tuple[Transcript, Understanding | None] | Failure, None, None]":
-    """What is heard in each file in turn, or what is wrong with it."""
-    if jobs > 1 and STANDARD_INPUT not in files:
-        yield from in_order(_begin, (listening,), files, jobs)
-        return
-    hear = _begin(listening)
-    for file in files:
-        try:
-            heard = hear(file)
-        except Exception as error:  # nothing about one file ends the batch
-            yield failure_of(error)
-        else:
-            yield heard
+def _lines(file: str, heard: Heard, form: TranscriptFormat, column: int) -> Iterator[str]:
+    """What is printed of a recording, in parts as it is heard; ``column`` is the width of names on a terminal, or 0."""
+    from asr.runtime.formats import AS_HEARD
 
-
-def _begin(listening: Listening) -> "Callable[[str], tuple[Transcript, Understanding | None]]":
-    """What hears a file."""
-    hear = listening.begin()
-    return lambda file: hear(_load(file))
-
-
-def _print(
-    file: str, transcript: "Transcript", understanding: "Understanding | None", *, as_json: bool, column: int
-) -> None:
-    if as_json:
-        keys = {} if understanding is None else command_keys(understanding)
-        say_json({**as_dict(file, transcript), **keys})
-        return
-    text = printable(transcript.text if understanding is None else command_text(understanding))
-    # The tab that parts them is the only one in the line.
-    put(f"{printable(file):{column}}  {text}" if column else f"{printable(file)}\t{text}")
+    if form.value in AS_HEARD:
+        yield from AS_HEARD[form.value](heard.segments())
+    elif form is not TranscriptFormat.text:
+        yield _content(file, heard, form)
+    elif heard.commands:
+        text = _content(file, heard, form)
+        yield f"{printable(file):{column}}  {text}" if column else f"{printable(file)}\t{text}"
+    elif column:
+        name = printable(file)
+        for segment in heard.segments():
+            yield f"{name:{column}}  {printable(segment.text)}\n"
+            name = ""
+        if name:
+            yield f"{name}\n"
+    else:
+        # The tab that parts them is the only one in the line.
+        between = f"{printable(file)}\t"
+        for segment in heard.segments():
+            yield f"{between}{printable(segment.text)}"
+            between = " "
+        yield "\n" if between == " " else f"{between}\n"
 
 
 def demo(
@@ -215,7 +201,7 @@ def demo(
     from rich.table import Table
     from rich.text import Text
 
-    from asr.audio.load import find_audio
+    from asr.audio.load import find_audio, load_audio
     from asr.runtime.transcriber import Transcriber
 
     need_output()
@@ -230,8 +216,10 @@ def demo(
     sound = taken = 0.0
     for path in paths:
         begun = time.perf_counter()
-        transcript = _attempt(transcriber.transcribe, str(path))
-        if transcript is None:
+        try:
+            transcript = transcriber.transcribe(load_audio(path))
+        except Exception as error:
+            complain(error)
             continue
         seconds = time.perf_counter() - begun
         sound += transcript.seconds
@@ -258,35 +246,6 @@ def demo(
         raise typer.Exit(1)
 
 
-def as_dict(file: str, transcript: "Transcript") -> dict[str, object]:
-    """What --json prints of one file."""
-    return {
-        "file": file,
-        "text": transcript.text,
-        "confidence": round(transcript.confidence, 4),
-        "seconds": round(transcript.seconds, 3),
-        "tokens": list(transcript.tokens),
-        "words": [
-            {
-                "word": word.text,
-                "confidence": round(word.confidence, 4),
-                "start": round(word.start, 3),
-                "end": round(word.end, 3),
-            }
-            for word in transcript.words
-        ],
-        "segments": [
-            {
-                "text": segment.text,
-                "confidence": round(segment.confidence, 4),
-                "start": round(segment.start, 3),
-                "end": round(segment.end, 3),
-            }
-            for segment in transcript.segments
-        ],
-    }
-
-
 def _find(arguments: Sequence[str]) -> Iterator[str | None]:
     """The recordings that are meant, None for an argument that means none."""
     from asr.audio.load import find_audio
@@ -300,24 +259,3 @@ def _find(arguments: Sequence[str]) -> Iterator[str | None]:
         except (AsrError, OSError) as error:
             complain(error)
             yield None
-
-
-def _attempt(hear: "Callable[[NDArray[np.float32]], Result]", file: str) -> Result | None:
-    """What is heard in a file, or None after a line on standard error: nothing about one file ends the batch."""
-    try:
-        return hear(_load(file))
-    except Exception as error:
-        complain(error)
-        return None
-
-
-def _load(file: str) -> "NDArray[np.float32]":
-    from asr.audio.load import load_audio
-
-    if file != STANDARD_INPUT:
-        return load_audio(Path(file))
-    if is_closed("stdin"):
-        raise AudioError("standard input: is closed, wanted a recording; let a pipe or a file lead there")
-    # Without a buffer each reading is one call of the system, which a signal interrupts; one that comes between the
-    # several of a buffer's would be heeded only when the input ends.
-    return load_audio(getattr(sys.stdin.buffer, "raw", sys.stdin.buffer))

@@ -47,7 +47,6 @@ def _without_chance(file: bytes) -> bytes:
         body = start + ogg.HEADER + segments
         end = body + sum(pages[start + ogg.HEADER : body])
         pages[start + ogg.SERIAL : start + ogg.SERIAL + 4] = bytes(4)
-        pages[start + ogg.CHECKSUM : start + ogg.CHECKSUM + 4] = bytes(4)
-        pages[start + ogg.CHECKSUM : start + ogg.CHECKSUM + 4] = ogg.checksum(pages[start:end])
+        pages[start:end] = ogg.seal(pages[start:end])
         start = end
     return bytes(pages)

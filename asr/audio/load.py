@@ -12,13 +12,15 @@ import io
 import os
 import stat
 import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
-from asr.audio.mixing import to_mono
+from asr.audio.mixing import Sound, examine, to_mono
 from asr.audio.pieces import scratch_file
 from asr.audio.recording import Recording
 from asr.errors import AudioError
@@ -28,6 +30,12 @@ SAMPLE_RATE = 16_000
 
 MAX_SECONDS = 4 * 3600
 """The longest recording that is loaded; at this length a wave takes 0.9 GB."""
+
+MAX_HEARD_SECONDS = 24 * 3600
+"""The longest that is heard block by block."""
+
+KEPT_SECONDS = 300
+"""The longest that is held while it is heard, and not decoded twice: 19 MB."""
 
 MAX_STREAM_BYTES = 2**32
 """The most that is taken from a pipe, which may never end; also the most that a WAV can hold."""
@@ -56,18 +64,30 @@ def load_audio(source: str | os.PathLike[str] | BinaryIO, *, name: str | None = 
             more than ``mixing.MAX_SAMPLES`` of all channels, samples that are not finite, or a sampling rate outside
             ``MIN_RATE``..``MAX_RATE``; or it is neither a path nor a binary stream.
     """
-    if isinstance(source, str | os.PathLike):
-        return _load_path(Path(source), name or str(source))
-    name = name or "standard input"
-    if isinstance(source, io.TextIOBase) or not callable(getattr(source, "read", None)):
-        raise AudioError(
-            f"{name}: found {type(source).__name__}, wanted a path or a binary stream; "
-            "open files with mode 'rb', wrap bytes in io.BytesIO"
-        )
-    try:
-        return _load_stream(source, name)
-    except OSError as error:
-        raise AudioError(f"{name}: cannot be read ({error.strerror or error}); check where it comes from") from error
+    with ExitStack() as stack:
+        recording = _opened(source, name, MAX_SECONDS, stack)
+        with _refusals(source, recording.name):
+            return to_mono(recording.blocks, SAMPLE_RATE, MAX_SECONDS, recording.name)
+
+
+@contextmanager
+def open_audio(source: str | os.PathLike[str] | BinaryIO, *, name: str | None = None) -> Iterator[Sound]:
+    """A recording to be heard block by block, of which no more than ``KEPT_SECONDS`` are ever held.
+
+    It has been decoded to its end before anything of it is given, so that it is heard whole or not at all; a longer
+    one is decoded a second time. Arguments, samples and errors are those of ``load_audio``, but that it may be
+    ``MAX_HEARD_SECONDS`` long.
+    """
+    with ExitStack() as stack:
+        recording = _opened(source, name, MAX_HEARD_SECONDS, stack)
+        with _refusals(source, recording.name):
+            sound = examine(recording.blocks, SAMPLE_RATE, MAX_HEARD_SECONDS, recording.name, keep_seconds=KEPT_SECONDS)
+
+        def blocks() -> Iterator[NDArray[np.float32]]:
+            with _refusals(source, recording.name):
+                yield from sound.blocks()
+
+        yield Sound(sound.seconds, blocks)
 
 
 def find_audio(path: Path) -> list[Path]:
@@ -106,30 +126,51 @@ def find_audio(path: Path) -> list[Path]:
     return sorted(found)
 
 
-def _load_path(path: Path, name: str) -> NDArray[np.float32]:
-    try:
+def _opened(
+    source: str | os.PathLike[str] | BinaryIO, name: str | None, most_seconds: float, stack: ExitStack
+) -> Recording:
+    """What a source holds, open as long as the stack is. Raises AudioError for what cannot be one."""
+    if not isinstance(source, str | os.PathLike):
+        name = name or "standard input"
+        if isinstance(source, io.TextIOBase) or not callable(getattr(source, "read", None)):
+            raise AudioError(
+                f"{name}: found {type(source).__name__}, wanted a path or a binary stream; "
+                "open files with mode 'rb', wrap bytes in io.BytesIO"
+            )
+        with _refusals(source, name):
+            return Recording(*_copied(source, name, stack), name, most_seconds)
+    path, name = Path(source), name or str(source)
+    with _refusals(source, name):
         mode = path.stat().st_mode
         if stat.S_ISDIR(mode):
             raise AudioError(f"{name}: found a folder, wanted {_WANTED}; name a file in it")
         if not (stat.S_ISREG(mode) or stat.S_ISFIFO(mode)):
             raise AudioError(f"{name}: found a device or socket, wanted {_WANTED}; name a file")
-        with path.open("rb") as file:
-            if stat.S_ISFIFO(mode):
-                return _load_stream(file, name)
-            # /dev/stdin is another file to another process
-            own = os.name == "posix" and path.is_relative_to("/dev")
-            return _load_file(file, None if own else str(path), name)
+        file = stack.enter_context(path.open("rb"))
+        if stat.S_ISFIFO(mode):
+            return Recording(*_copied(file, name, stack), name, most_seconds)
+        # /dev/stdin is another file to another process
+        own = os.name == "posix" and path.is_relative_to("/dev")
+        return Recording(file, None if own else str(path), name, most_seconds)
+
+
+@contextmanager
+def _refusals(source: object, name: str) -> Iterator[None]:
+    """Raises what the system says of a source as AudioError."""
+    try:
+        yield
     except FileNotFoundError as error:
         raise AudioError(f"{name}: no such file, wanted {_WANTED}; check the name and the folder") from error
     except OSError as error:
-        raise AudioError(f"{name}: cannot be read ({error.strerror or error}); check its permissions") from error
+        check = "check its permissions" if isinstance(source, str | os.PathLike) else "check where it comes from"
+        raise AudioError(f"{name}: cannot be read ({error.strerror or error}); {check}") from error
 
 
-def _load_stream(stream: BinaryIO, name: str) -> NDArray[np.float32]:
-    """Decoders seek, and pipes do not: keep the bytes in a file first."""
-    with scratch_file() as (copy, place):
-        _copy(stream, copy, name)
-        return _load_file(copy, place, name)
+def _copied(stream: BinaryIO, name: str, stack: ExitStack) -> tuple[BinaryIO, str | None]:
+    """The bytes of a stream in a file, and its path: decoders seek, and pipes do not."""
+    copy, place = stack.enter_context(scratch_file())
+    _copy(stream, copy, name)
+    return copy, place
 
 
 def _copy(stream: BinaryIO, copy: BinaryIO, name: str) -> None:
@@ -146,8 +187,3 @@ def _copy(stream: BinaryIO, copy: BinaryIO, name: str) -> None:
                 f"{name}: cannot be kept in {tempfile.gettempdir()} ({error.strerror}), wanted room for all of it; "
                 "make room there, or set TMPDIR to another folder"
             ) from error
-
-
-def _load_file(file: BinaryIO, place: str | None, name: str) -> NDArray[np.float32]:
-    recording = Recording(file, place, name, MAX_SECONDS)
-    return to_mono(recording.blocks, SAMPLE_RATE, MAX_SECONDS, name)

@@ -1,6 +1,6 @@
 """Blocks of any rate and number of channels to one mono wave, a block at a time."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -62,14 +62,59 @@ def to_mono(decode: Decode, rate: int, most_seconds: float, name: str) -> NDArra
         AudioError: it is longer than ``most_seconds``, has more than ``MAX_SAMPLES`` samples, none, some that are not
             finite, or a sampling rate outside ``MIN_RATE``..``MAX_RATE``; and what ``decode`` raises.
     """
-    collected, stretches = _collect(decode(), rate, most_seconds, name, ())
-    channels = tuple(stretch.better_channel() for stretch in stretches)
+    # Grows in place, where a list of blocks would need twice the memory to be joined.
+    collected = bytearray()
+    stretches: list[_Stretch] = []
+    for block in _resampled(decode(), rate, most_seconds, name, stretches):
+        collected += block.tobytes()
+    channels = _better_channels(stretches, len(collected), name)
     if any(channel is not None for channel in channels):
-        collected, _ = _collect(decode(), rate, most_seconds, name, channels)
-    if not collected:
-        raise AudioError(f"{name}: found no samples (0 s of sound), wanted a recording; record it again")
+        collected.clear()
+        for block in _resampled(decode(), rate, most_seconds, name, [], channels):
+            collected += block.tobytes()
     wave = np.frombuffer(collected, dtype=np.float32)
     return np.clip(wave, -1.0, 1.0, out=wave)
+
+
+@dataclass(frozen=True)
+class Sound:
+    """A recording that has been decoded to its end once, so that all of it is known to be there."""
+
+    seconds: float
+    """How long it is, above 0."""
+    blocks: Callable[[], Iterator[NDArray[np.float32]]]
+    """Begins it anew, and gives it as ``to_mono`` does, a block (n,) at a time."""
+
+
+def examine(decode: Decode, rate: int, most_seconds: float, name: str, *, keep_seconds: float) -> Sound:
+    """A recording to be heard block by block; one longer than ``keep_seconds`` is not held, but decoded again.
+
+    Raises AudioError as ``to_mono`` does.
+    """
+    kept: list[NDArray[np.float32]] = []
+    stretches: list[_Stretch] = []
+    samples = 0
+    for block in _resampled(decode(), rate, most_seconds, name, stretches):
+        samples += len(block)
+        if samples <= keep_seconds * rate:
+            kept.append(block)
+        else:
+            kept.clear()
+    channels = _better_channels(stretches, samples, name)
+    again = samples > keep_seconds * rate or any(channel is not None for channel in channels)
+
+    def blocks() -> Iterator[NDArray[np.float32]]:
+        for block in _resampled(decode(), rate, most_seconds, name, [], channels) if again else kept:
+            yield np.clip(block, -1.0, 1.0)
+
+    return Sound(samples / rate, blocks)
+
+
+def _better_channels(stretches: Sequence[_Stretch], samples: int, name: str) -> tuple[int | None, ...]:
+    """What to hear of each stretch (``_Stretch.better_channel``). Raises AudioError where there are no samples."""
+    if not samples:
+        raise AudioError(f"{name}: found no samples (0 s of sound), wanted a recording; record it again")
+    return tuple(stretch.better_channel() for stretch in stretches)
 
 
 def check_rate(rate: int, name: str) -> None:
@@ -97,13 +142,15 @@ def check_length(seconds: float, samples: int, most_seconds: float, name: str) -
         )
 
 
-def _collect(
-    blocks: Iterator[Block], to_rate: int, most_seconds: float, name: str, channels: tuple[int | None, ...]
-) -> tuple[bytearray, list[_Stretch]]:
-    """The samples, holding one block at a time beside the result; a channel for each stretch, None for the mean."""
-    # A bytearray grows in place, where a list of blocks would need twice the memory to be joined.
-    collected = bytearray()
-    stretches: list[_Stretch] = []
+def _resampled(
+    blocks: Iterator[Block],
+    to_rate: int,
+    most_seconds: float,
+    name: str,
+    stretches: list[_Stretch],
+    channels: Sequence[int | None] = (),
+) -> Iterator[NDArray[np.float32]]:
+    """Mono blocks (n,); ``stretches`` are filled, ``channels`` is one for each, None for the mean, or empty."""
     resampler = None
     seconds, frames, samples = 0.0, 0, 0  # before this stretch; in it; in all
     nothing = np.zeros(0, np.float32)
@@ -111,7 +158,7 @@ def _collect(
         if not stretches or (rate, block.shape[1]) != (stretches[-1].rate, stretches[-1].channels):
             check_rate(rate, name)
             if resampler is not None and rate != stretches[-1].rate:
-                collected += resampler.resample_chunk(nothing, last=True).tobytes()
+                yield resampler.resample_chunk(nothing, last=True)
                 resampler = None
             if stretches:
                 seconds += frames / stretches[-1].rate
@@ -134,10 +181,9 @@ def _collect(
         frames += len(mono)
         samples += block.size
         check_length(seconds + frames / rate, samples, most_seconds, name)
-        collected += resampler.resample_chunk(mono).tobytes()
+        yield resampler.resample_chunk(mono)
     if resampler is not None:
-        collected += resampler.resample_chunk(nothing, last=True).tobytes()
-    return collected, stretches
+        yield resampler.resample_chunk(nothing, last=True)
 
 
 def _mix(block: NDArray[np.float32], channel: int | None, stretch: _Stretch) -> NDArray[np.float32]:

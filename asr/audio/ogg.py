@@ -137,10 +137,15 @@ def links_of(file: BinaryIO, size: int) -> tuple[list[Link], int]:
     return links, lost
 
 
-def checksum(page: bytes | bytearray) -> bytes:
-    """The CRC-32 of Ogg: zlib's polynomial, but the highest bit first, begun with 0 and not inverted at the end."""
+def seal(page: bytearray) -> bytearray:
+    """Give a page its checksum, and return it.
+
+    The CRC-32 of Ogg has zlib's polynomial, but the highest bit first, begun with 0 and not inverted at the end.
+    """
+    page[CHECKSUM : CHECKSUM + 4] = bytes(4)
     mirrored = zlib.crc32(page.translate(_BITS_REVERSED), 0xFFFF_FFFF) ^ 0xFFFF_FFFF
-    return int(f"{mirrored:032b}"[::-1], 2).to_bytes(4, "little")
+    page[CHECKSUM : CHECKSUM + 4] = int(f"{mirrored:032b}"[::-1], 2).to_bytes(4, "little")
+    return page
 
 
 def _pages(file: BinaryIO, size: int) -> Iterator[Page]:
@@ -162,22 +167,19 @@ def _pages(file: BinaryIO, size: int) -> Iterator[Page]:
             continue
         body = at + HEADER + (data[at + SEGMENTS] if len(data) >= at + HEADER else 0)
         end = body + sum(data[at + HEADER : body])
-        page = bytearray(data[at:end])
-        if end <= len(data) and body > at + HEADER:
-            stored = bytes(page[CHECKSUM : CHECKSUM + 4])
-            page[CHECKSUM : CHECKSUM + 4] = bytes(4)
-            if checksum(page) == stored:
-                yield Page(
-                    start + at,
-                    start + end,
-                    page[5],
-                    int.from_bytes(page[6:14], "little"),
-                    int.from_bytes(page[SERIAL : SERIAL + 4], "little"),
-                    int.from_bytes(page[SEQUENCE : SEQUENCE + 4], "little"),
-                    bytes(page[: body - at]),
-                )
-                place = start + end
-                continue
+        page = data[at:end]
+        if end <= len(data) and body > at + HEADER and seal(bytearray(page)) == page:
+            yield Page(
+                start + at,
+                start + end,
+                page[5],
+                int.from_bytes(page[6:14], "little"),
+                int.from_bytes(page[SERIAL : SERIAL + 4], "little"),
+                int.from_bytes(page[SEQUENCE : SEQUENCE + 4], "little"),
+                page[: body - at],
+            )
+            place = start + end
+            continue
         place = start + at + 4
 
 
@@ -202,6 +204,4 @@ def _renumbered(file: BinaryIO, page: Page, number: int) -> list[Piece]:
     file.seek(page.start)
     whole = bytearray(file.read(page.end - page.start))
     whole[SEQUENCE : SEQUENCE + 4] = number.to_bytes(4, "little")
-    whole[CHECKSUM : CHECKSUM + 4] = bytes(4)
-    whole[CHECKSUM : CHECKSUM + 4] = checksum(whole)
-    return [bytes(whole[: len(page.head)]), (page.start + len(page.head), page.end)]
+    return [bytes(seal(whole)[: len(page.head)]), (page.start + len(page.head), page.end)]

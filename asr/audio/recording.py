@@ -33,7 +33,7 @@ class Recording:
     """
 
     def __init__(self, file: BinaryIO, place: str | None, name: str, most_seconds: float) -> None:
-        self._file, self._place, self._name, self._most_seconds = file, place, name, most_seconds
+        self._file, self._place, self.name, self._most_seconds = file, place, name, most_seconds
         self._size = file.seek(0, os.SEEK_END)
         file.seek(0)
         self._start = file.read(1024)
@@ -53,7 +53,7 @@ class Recording:
                 return self._of_ogg(links, lost)
         if self._start.startswith(b"fLaC"):
             return self._of_flac(flac.flacs_in(self._file, self._size))
-        suffix = Path(self._place or self._name).suffix.lower()
+        suffix = Path(self._place or self.name).suffix.lower()
         if self._may_be_mpeg or suffix in _MPEG_EXTENSIONS:
             streams = mpeg.streams_of(self._file, self._size)
             if streams:
@@ -63,13 +63,13 @@ class Recording:
     def _of_mpeg(self, streams: Sequence[mpeg.Stream]) -> Iterator[Block]:
         there = sum(stream.seconds for stream in streams)
         missing = sum(stream.missing_seconds for stream in streams)
-        check_length(there, 0, self._most_seconds, self._name)
+        check_length(there, 0, self._most_seconds, self.name)
         # Where nothing but frames is found and there should be more, it was cut.
         cut = any(
             stream.missing_seconds > stream.frames_seconds(_SLACK_MPEG_FRAMES) for stream in streams if not stream.lost
         )
         if cut or _is_too_much(missing, there + missing):
-            raise ffmpeg.too_short(there, f"the {there + missing:.2f} s that it had", self._name)
+            raise ffmpeg.too_short(there, f"the {there + missing:.2f} s that it had", self.name)
         heard = 0.0
         for stream in streams:
             try:
@@ -84,7 +84,7 @@ class Recording:
                     yield rate, block
             heard += min(stream.seconds, read / stream.header.rate + stream.frames_seconds(_SLACK_MPEG_FRAMES))
         if _is_too_much(there - heard + missing, there + missing):
-            raise ffmpeg.too_short(heard, f"the {there + missing:.2f} s that it had", self._name)
+            raise ffmpeg.too_short(heard, f"the {there + missing:.2f} s that it had", self.name)
 
     def _of_ogg(self, links: Sequence[ogg.Link], lost_bytes: int) -> Iterator[Block]:
         heard = missing = 0.0
@@ -119,7 +119,7 @@ class Recording:
             missing += link.missing_ticks(ticks) / (clock or rate or 1)
         missing = max(missing, lost_bytes / max(1, used) * heard)
         if _is_too_much(missing, heard + missing):
-            raise ffmpeg.too_short(heard, f"the {heard + missing:.2f} s that it had", self._name)
+            raise ffmpeg.too_short(heard, f"the {heard + missing:.2f} s that it had", self.name)
 
     def _of_flac(self, found: Sequence[flac.Flac]) -> Iterator[Block]:
         heard = wanted = 0.0
@@ -133,7 +133,7 @@ class Recording:
                 continue
             with recording:
                 rate = recording.samplerate
-                check_length(each.samples / rate, each.samples * recording.channels, self._most_seconds, self._name)
+                check_length(each.samples / rate, each.samples * recording.channels, self._most_seconds, self.name)
                 read = 0
                 for _, block in soundfiles.blocks(recording):
                     read += len(block)
@@ -141,7 +141,7 @@ class Recording:
             heard += read / rate
             wanted += max(read, each.samples - each.slack) / rate
         if wanted - heard > _SLACK_SECONDS:
-            raise ffmpeg.too_short(heard, f"the {wanted:.2f} s that its header promises", self._name)
+            raise ffmpeg.too_short(heard, f"the {wanted:.2f} s that its header promises", self.name)
 
     def _of_samples(self, found: Sequence[headers.Samples]) -> Iterator[Block]:
         heard = wanted = 0.0
@@ -156,20 +156,20 @@ class Recording:
                 continue
             with recording:
                 rate, frames = recording.samplerate, recording.frames
-                check_rate(rate, self._name)
+                check_rate(rate, self.name)
                 if not frames and samples.is_cut:
                     raise AudioError(
-                        f"{self._name}: cut short: found a header and no samples after it, wanted the "
+                        f"{self.name}: cut short: found a header and no samples after it, wanted the "
                         f"{samples.promised} bytes of samples that the header promises; copy or record it again"
                     )
-                check_length(frames / rate, frames * recording.channels, self._most_seconds, self._name)
+                check_length(frames / rate, frames * recording.channels, self._most_seconds, self.name)
                 share = (samples.promised + samples.stray) / samples.present if samples.present else 1.0
                 wanted += frames * share / rate
                 for _, block in soundfiles.blocks(recording):
                     heard += len(block) / rate
                     yield rate, block
         if wanted - heard > _SLACK_SECONDS:
-            raise ffmpeg.too_short(heard, f"the {wanted:.2f} s that its header promises", self._name)
+            raise ffmpeg.too_short(heard, f"the {wanted:.2f} s that its header promises", self.name)
 
     def _opened(self, contents: Sequence[Piece]) -> soundfiles.ForwardSoundFile | None:
         """By libsndfile; None where it cannot."""
@@ -179,7 +179,7 @@ class Recording:
                 recording = soundfiles.ForwardSoundFile(Pieces(self._file, contents))
             except soundfiles.DecodingError:
                 return None
-        check_rate(recording.samplerate, self._name)
+        check_rate(recording.samplerate, self.name)
         if recording.format == "MP3":  # it takes for one what was looked through and is none
             recording.close()
             return None
@@ -188,14 +188,14 @@ class Recording:
     def _by_ffmpeg(self, contents: Sequence[Piece], share: float = 1.0, *, whole: bool) -> Iterator[Block]:
         """``whole``: the contents are the file itself. If not, ffmpeg needs a copy that is nothing else."""
         if _is_text(self._start):
-            raise AudioError(f"{self._name}: found text, wanted a recording; name a recording")
+            raise AudioError(f"{self.name}: found text, wanted a recording; name a recording")
         if whole:
-            yield from ffmpeg.blocks(self._file, self._place, self._name, share)
+            yield from ffmpeg.blocks(self._file, self._place, self.name, share)
             return
         with scratch_file() as (copy, place):
             shutil.copyfileobj(Pieces(self._file, contents), copy)
             copy.flush()
-            yield from ffmpeg.blocks(copy, place, self._name, share)
+            yield from ffmpeg.blocks(copy, place, self.name, share)
 
 
 def _is_too_much(missing: float, whole: float) -> bool:

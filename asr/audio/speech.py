@@ -52,6 +52,12 @@ QUIETEST_DB: Final = 20.0
 """Decibels below the loudest block of a voice at which speech ends."""
 ROOM_SECONDS: Final = 10.0
 """From how far away the loudest block is taken: a long recording may have voices near and far."""
+PAUSE_SECONDS: Final = 0.8
+"""From this length on a pause parts two phrases, which are heard each by itself."""
+LEVEL_SECONDS: Final = 1.5
+"""From how far away a sample counts for how loud a phrase is."""
+FARTHEST_DB: Final = 30.0
+"""Decibels below the loudest that is said near it at which a phrase is left out."""
 MARGIN_SECONDS: Final = 0.3
 """Of the recording's own sound that is heard before and after speech: quiet consonants lie there."""
 
@@ -83,11 +89,10 @@ def find_pieces(wave: NDArray[np.float32]) -> list[tuple[int, int]]:
 
     Between two lies at least a ``BLOCK`` that is quiet.
     """
-    sound = (wave >= SOUND) | (wave <= -SOUND)
-    if not sound.any():
+    bounds = _sound(wave)
+    if bounds is None:
         return []
-    first, last = int(np.argmax(sound)), len(wave) - int(np.argmax(sound[::-1]))
-    loudest = max(int(np.argmax(wave)), int(np.argmin(wave)), key=lambda place: (abs(wave[place]), -place))
+    first, last, loudest = bounds
     voices = _voices(speech_likelihoods(wave[first:last], loudest - first))
     if not voices:
         return []
@@ -108,26 +113,84 @@ def find_pieces(wave: NDArray[np.float32]) -> list[tuple[int, int]]:
     return [(start + begin * BLOCK, start + end * BLOCK) for begin, end in _runs(loud)]
 
 
-def speech_likelihoods(wave: NDArray[np.float32], anchor: int) -> NDArray[np.float32]:
+def find_phrases(wave: NDArray[np.float32]) -> list[tuple[int, int]]:
+    """From where to where somebody speaks (``find_pieces``), roughly, without a pause of ``PAUSE_SECONDS``.
+
+    The wave (N,) may be a part of a recording with near and far speakers: each chunk is brought to the level of the
+    loudest sample within ``LEVEL_SECONDS``, so that a loud sound elsewhere makes no difference. Left out is what lies
+    more than ``FARTHEST_DB`` below the loudest that is said within ``ROOM_SECONDS`` of it.
+    """
+    bounds = _sound(wave)
+    if bounds is None:
+        return []
+    first, last, loudest = bounds
+    before, after = _chunks_around(last - first, loudest - first)
+    start = loudest - before * CHUNK
+    chunks = excerpt(wave, start, loudest + after * CHUNK).reshape(-1, CHUNK)
+    near = round(LEVEL_SECONDS * _RATE / CHUNK)
+    peaks = sliding_window_view(np.pad(np.abs(chunks).max(axis=1), near), 2 * near + 1).max(axis=1)
+    gains = _LEVEL / np.maximum(peaks, abs(wave[loudest]) * np.float32(10 ** (-FARTHEST_DB / 20)))
+    phrases: list[tuple[int, int]] = []
+    for begin, end in _voices(speech_likelihoods(wave[first:last], loudest - first, gains)):
+        if phrases and (begin - phrases[-1][1]) * CHUNK < PAUSE_SECONDS * _RATE:
+            phrases[-1] = phrases[-1][0], end
+        else:
+            phrases.append((begin, end))
+    powers = frame_powers(chunks)
+    loud = [powers[begin:end].max() for begin, end in phrases]
+    reach = round(ROOM_SECONDS * _RATE / CHUNK)
+    around = [
+        max(power for power, (b, e) in zip(loud, phrases, strict=True) if b < end + reach and e > begin - reach)
+        for begin, end in phrases
+    ]
+    return [
+        (start + begin * CHUNK, start + end * CHUNK)
+        for (begin, end), power, most in zip(phrases, loud, around, strict=True)
+        if power >= most * 10 ** (-FARTHEST_DB / 10)
+    ]
+
+
+def speech_likelihoods(
+    wave: NDArray[np.float32], anchor: int, gains: NDArray[np.float32] | None = None
+) -> NDArray[np.float32]:
     """How likely somebody speaks (0 to 1) in each chunk (T,) of a wave (N,) at 16 kHz in silence.
 
-    A chunk begins at the sample ``anchor`` of the wave, which becomes as loud as ``_LEVEL`` and must not be zero. The
-    chunks go from ``_AROUND`` before the one with the first sample to as many behind the one with the last.
+    A chunk begins at the sample ``anchor`` of the wave, which must not be zero. The chunks go from ``_AROUND`` before
+    the one with the first sample to as many behind the one with the last. Each is made louder by ``gains`` (T,); where
+    there are none all are, by what makes the anchor as loud as ``_LEVEL``.
     """
     session = _session()
-    gain = _LEVEL / abs(wave[anchor])
+    if gains is None:
+        gains = np.full(sum(_chunks_around(len(wave), anchor)), _LEVEL / abs(wave[anchor]))
     state = {name: np.zeros((1, 1, 128), np.float32) for name in ("h", "c")}
-    found = []
+    found: list[NDArray[np.float32]] = []
+    place = 0
     for chunks in _chunks(wave, anchor):
-        likelihoods, state["h"], state["c"] = session.run(None, {"input": chunks * gain, **state})
+        louder = chunks * gains[place : place + len(chunks), None]
+        likelihoods, state["h"], state["c"] = session.run(None, {"input": louder, **state})
         found.append(likelihoods.reshape(-1))
+        place += len(chunks)
     return np.concatenate(found)
+
+
+def _sound(wave: NDArray[np.float32]) -> tuple[int, int, int] | None:
+    """The first sample of sound in a wave (N,), the one after the last, and the loudest; None where there is none."""
+    sound = (wave >= SOUND) | (wave <= -SOUND)
+    if not sound.any():
+        return None
+    loudest = max(int(np.argmax(wave)), int(np.argmin(wave)), key=lambda place: (abs(wave[place]), -place))
+    return int(np.argmax(sound)), len(wave) - int(np.argmax(sound[::-1])), loudest
+
+
+def _chunks_around(samples: int, anchor: int) -> tuple[int, int]:
+    """How many chunks of a wave lie before its sample ``anchor``, and from there on."""
+    return -(-anchor // CHUNK) + _AROUND, -(-(samples - anchor) // CHUNK) + _AROUND
 
 
 def _chunks(wave: NDArray[np.float32], anchor: int) -> Iterator[NDArray[np.float32]]:
     """The chunks (t, 64 + 512) of a wave, each with the end of the one before it, as many as are heard at once."""
-    place = anchor - (-(-anchor // CHUNK) + _AROUND) * CHUNK
-    end = anchor + (-(-(len(wave) - anchor) // CHUNK) + _AROUND) * CHUNK
+    before, after = _chunks_around(len(wave), anchor)
+    place, end = anchor - before * CHUNK, anchor + after * CHUNK
     while place < end:
         count = min(_AT_ONCE, (end - place) // CHUNK)
         samples = excerpt(wave, place - _BEFORE, place + count * CHUNK)

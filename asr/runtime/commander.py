@@ -1,8 +1,9 @@
 """Wave in, command out, or a refusal: a pure function of the bundle, the grammars and the wave."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property, partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,18 +23,24 @@ from asr.runtime.utterances import LONGEST_SECONDS
 from asr.text.tokenizer import WORD_START
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class GrammarMatch:
-    """What an utterance can mean by a grammar, and what free decoding made of it.
+    """What an utterance of so many ``seconds`` can mean by a grammar, and what it is without one.
 
     ``reading`` is None, and so are its transcript and its evidence, where no sentence of the grammar is possible: for
     one, where nobody speaks, or for longer than an utterance lasts.
     """
 
-    free: Transcript
+    seconds: float
+    transcribe: Callable[[], Transcript]
     constrained: Transcript | None
     reading: Reading | None
     evidence: Evidence | None
+
+    @cached_property
+    def free(self) -> Transcript:
+        """What free transcription makes of the utterance; it takes its time only when it is wanted."""
+        return self.transcribe()
 
 
 @dataclass(frozen=True)
@@ -68,14 +75,21 @@ class Listener:
         seconds = len(wave) / SAMPLE_RATE
         utterance = transcriber.find_utterance(wave)
         if utterance is None or utterance.seconds > LONGEST_SECONDS:
-            return GrammarMatch(transcriber.transcribe(wave), None, None, None)
+            return GrammarMatch(seconds, partial(transcriber.transcribe, wave), None, None, None)
         heard = transcriber.hear(utterance)
-        free = transcriber.decode(heard, utterance.seconds)[0]
+        # What speaks for a command is what the model hears, not what people write.
+        free = transcriber.decode(heard, utterance.seconds, language_model=False)[0]
+
+        def transcribe() -> Transcript:
+            again = transcriber.decoding.language_model_weight > 0
+            likeliest = transcriber.decode(heard, utterance.seconds)[0] if again else free
+            return transcriber.transcript(likeliest, utterance, heard, seconds)
+
         best, *others = transcriber.decode(heard, utterance.seconds, n_best=2, constraint=self._automaton)
         text = tokenizer.decode(best.tokens).strip()
         reading = self.network.parse(text) if best.ended and best.tokens else None
         if reading is None:
-            return GrammarMatch(transcriber.transcript(free, utterance, heard, seconds), None, None, None)
+            return GrammarMatch(seconds, transcribe, None, None, None)
         evidence = weigh(
             heard.ctc_log_probs,
             best,
@@ -86,7 +100,8 @@ class Listener:
             rate=SAMPLE_RATE,
         )
         return GrammarMatch(
-            transcriber.transcript(free, utterance, heard, seconds),
+            seconds,
+            transcribe,
             transcriber.transcript(best, utterance, heard, seconds),
             reading,
             evidence,
@@ -98,7 +113,7 @@ def decide(heard: GrammarMatch, rejection: Rejection | None) -> Understanding:
     confidence = 0.0 if rejection is None or heard.evidence is None else rejection.confidence(heard.evidence)
     understood = rejection is not None and heard.constrained is not None and confidence >= rejection.threshold
     transcript = heard.constrained if understood and heard.constrained is not None else heard.free
-    return Understanding(transcript, understood, heard.reading, confidence, heard.evidence, heard.free.seconds)
+    return Understanding(transcript, understood, heard.reading, confidence, heard.evidence, heard.seconds)
 
 
 class Commander:

@@ -3,7 +3,7 @@
 Texts come from a model's file, so what is not printable in them is escaped, and no format is broken by it.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
 from asr.printable import printable
@@ -17,29 +17,25 @@ CUE_PAUSE_SECONDS: Final = 1.0
 """A pause of this length ends a subtitle."""
 
 
-def srt(transcript: Transcript) -> str:
+def srt(segments: Iterable[TranscriptSegment]) -> Iterator[str]:
     """SubRip subtitles, numbered from 1; nothing where nothing was heard."""
-    cues = [
-        f"{number}\n{_clock(start, ',')} --> {_clock(end, ',')}\n{text}\n"
-        for number, (start, end, text) in enumerate(_cues(transcript), start=1)
-    ]
-    return "\n".join(cues)
+    for number, (start, end, text) in enumerate(_cues(segments), start=1):
+        gap = "\n" if number > 1 else ""
+        yield f"{gap}{number}\n{_clock(start, ',')} --> {_clock(end, ',')}\n{text}\n"
 
 
-def vtt(transcript: Transcript) -> str:
+def vtt(segments: Iterable[TranscriptSegment]) -> Iterator[str]:
     """WebVTT subtitles (W3C): the header alone where nothing was heard."""
-    cues = [
-        f"\n{_clock(start, '.')} --> {_clock(end, '.')}\n{_escaped(text)}\n" for start, end, text in _cues(transcript)
-    ]
-    return "".join(["WEBVTT\n", *cues])
+    yield "WEBVTT\n"
+    for start, end, text in _cues(segments):
+        yield f"\n{_clock(start, '.')} --> {_clock(end, '.')}\n{_escaped(text)}\n"
 
 
-def tsv(transcript: Transcript) -> str:
+def tsv(segments: Iterable[TranscriptSegment]) -> Iterator[str]:
     """A tab-separated row a segment after the header ``start end text``, the times in whole milliseconds."""
-    rows = [
-        f"{_milliseconds(each.start)}\t{_milliseconds(each.end)}\t{_line(each.text)}\n" for each in transcript.segments
-    ]
-    return "".join(["start\tend\ttext\n", *rows])
+    yield "start\tend\ttext\n"
+    for each in segments:
+        yield f"{_milliseconds(each.start)}\t{_milliseconds(each.end)}\t{_line(each.text)}\n"
 
 
 def textgrid(transcript: Transcript) -> str:
@@ -79,13 +75,22 @@ def textgrid(transcript: Transcript) -> str:
     return "\n".join([*lines, ""])
 
 
-FORMATS: Final[Mapping[str, Callable[[Transcript], str]]] = {"srt": srt, "vtt": vtt, "tsv": tsv, "textgrid": textgrid}
-"""What each format makes of a transcript: the whole content of a file."""
+AS_HEARD: Final[Mapping[str, Callable[[Iterable[TranscriptSegment]], Iterator[str]]]] = {
+    "srt": srt,
+    "vtt": vtt,
+    "tsv": tsv,
+}
+"""The formats that can be written while a recording is heard: what each adds for the next segments."""
 
 
-def _cues(transcript: Transcript) -> Iterator[tuple[int, int, str]]:
+def content(form: str, transcript: Transcript) -> str:
+    """The whole content of a file in a format, one of ``AS_HEARD`` or textgrid."""
+    return "".join(AS_HEARD[form](transcript.segments)) if form in AS_HEARD else textgrid(transcript)
+
+
+def _cues(segments: Iterable[TranscriptSegment]) -> Iterator[tuple[int, int, str]]:
     """(first millisecond, the one after the last, text) of each subtitle."""
-    for segment in transcript.segments:
+    for segment in segments:
         cue: list[Word] = []
         for word in segment.words:
             if cue and (

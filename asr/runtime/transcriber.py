@@ -1,6 +1,7 @@
 """Wave in, transcript out: a pure function of the bundle and the wave."""
 
 import os
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -47,9 +48,17 @@ class Transcriber:
         Silence around what is said makes no difference but to the seconds; where nobody speaks the text is empty, and
         the confidence 0, for nothing speaks for it.
         """
-        check_wave(wave)
-        utterances = find_utterances(wave, self.decoding.margin_seconds)
-        return replace(join([self._transcribe(each) for each in utterances]), seconds=len(wave) / SAMPLE_RATE)
+        return replace(join(list(self.transcribe_blocks([wave]))), seconds=len(wave) / SAMPLE_RATE)
+
+    def transcribe_blocks(self, blocks: Iterable[NDArray[np.float32]]) -> Iterator[Transcript]:
+        """What is said in a recording that comes in blocks (n,), as ``transcribe`` hears it: a transcript an utterance.
+
+        Times count from the beginning of the first block; ``seconds`` is the length of the utterance. Each comes as
+        soon as it is heard, and however long the recording, no more than ``WINDOW_SECONDS`` of it are held.
+        """
+        for utterance in find_utterances(map(check_wave, blocks), self.decoding.margin_seconds):
+            heard = self.hear(utterance)
+            yield self.transcript(self.decode(heard, utterance.seconds)[0], utterance, heard)
 
     def find_utterance(self, wave: NDArray[np.float32]) -> SpeechPart | None:
         """All that is said in a wave (N,) as one utterance, in silence as in training; None where nobody speaks."""
@@ -60,18 +69,28 @@ class Transcriber:
         return self._graphs.encode(utterance.wave)
 
     def decode(
-        self, heard: EncoderOutput, seconds: float, *, n_best: int = 1, constraint: Constraint | None = None
+        self,
+        heard: EncoderOutput,
+        seconds: float,
+        *,
+        n_best: int = 1,
+        constraint: Constraint | None = None,
+        language_model: bool = True,
     ) -> list[Hypothesis]:
         """The best hypotheses for an utterance of so many seconds, best first, by the bundle's search.
 
-        With a constraint they are among its texts; where none of those is possible, none has ended.
+        With a constraint they are among its texts; where none of those is possible, none has ended. The bundle's
+        language model has a say without one, unless ``language_model`` is False.
         """
+        weighed = language_model and constraint is None
         return beam(
             self._graphs.stepper(heard),
             max_tokens=max_tokens(seconds, TOKENS_PER_SECOND, MINIMUM_TOKENS),
             ctc_log_probs=heard.ctc_log_probs,
             n_best=n_best,
             constraint=constraint,
+            language_model=self.bundle.language_model,
+            language_model_weight=self.decoding.language_model_weight if weighed else 0.0,
             **self.decoding.of_search(among_commands=constraint is not None),
         )
 
@@ -85,12 +104,9 @@ class Transcriber:
         spans = token_spans(utterance, heard.ctc_log_probs, best.tokens, spellings, step)
         return transcript_of(best, tokenizer, spans, utterance.seconds if seconds is None else seconds)
 
-    def _transcribe(self, utterance: SpeechPart) -> Transcript:
-        heard = self.hear(utterance)
-        return self.transcript(self.decode(heard, utterance.seconds)[0], utterance, heard)
 
-
-def check_wave(wave: NDArray[np.float32]) -> None:
-    """Raises AudioError for what is no mono wave (N,) of float32."""
+def check_wave(wave: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The wave; raises AudioError for what is no mono wave (N,) of float32."""
     if wave.ndim != 1 or wave.dtype != np.float32:
         raise AudioError(f"wave: found shape {wave.shape} of {wave.dtype}, wanted (N,) of float32; see load_audio")
+    return wave

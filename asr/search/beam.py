@@ -1,4 +1,4 @@
-"""Beam search with length normalisation, an optional CTC joint score and an optional constraint."""
+"""Beam search with length normalisation, an optional CTC joint score, language model and constraint."""
 
 import math
 
@@ -9,6 +9,7 @@ from asr.errors import AsrError, SettingsError
 from asr.search.constraint import Constraint, option_log_probs
 from asr.search.ctc import PrefixScorer
 from asr.search.hypothesis import Hypothesis, length_divisor
+from asr.search.language_model import LanguageModel
 from asr.search.stepper import State, Stepper, next_log_probs
 from asr.text.special import BOS, EOS
 
@@ -23,17 +24,23 @@ def beam(
     ctc_weight: float = 0.0,
     constraint: Constraint | None = None,
     constraint_weight: float = 0.0,
+    language_model: LanguageModel | None = None,
+    language_model_weight: float = 0.0,
     n_best: int = 1,
 ) -> list[Hypothesis]:
     """The best transcripts of an utterance, best first: between 1 and ``n_best`` of them.
 
-    A hypothesis scores ``((1 - ctc_weight) * decoder + ctc_weight * ctc + constraint_weight * drawn) /
-    length_divisor``, where ``decoder`` is the sum of its token log-probabilities and ``ctc`` its CTC log-probability
-    over ``ctc_log_probs`` (S, V): of the whole transcript once it ended, of all transcripts that begin so before
-    (Watanabe et al. 2017). The divisor is that of ``length_divisor`` with ``length_penalty``.
+    A hypothesis scores ``((1 - ctc_weight) * decoder + ctc_weight * ctc + constraint_weight * drawn +
+    language_model_weight * written) / length_divisor``, where ``decoder`` is the sum of its token log-probabilities and
+    ``ctc`` its CTC log-probability over ``ctc_log_probs`` (S, V): of the whole transcript once it ended, of all
+    transcripts that begin so before (Watanabe et al. 2017). The divisor is that of ``length_divisor`` with
+    ``length_penalty``.
 
     With a ``constraint`` a hypothesis is a text of it, or the beginning of one if it did not end. ``drawn`` is its
     log-probability by the constraint alone; what the decoder and CTC say of a token stays as it is without.
+
+    ``written`` is the log-probability of its tokens by the ``language_model``, the end's included where it ended
+    (shallow fusion; Gulcehre et al. 2015).
 
     Each step keeps the ``width`` best ways to go on; those that say eos leave the beam. The greedy path (that of
     ``greedy`` with the same constraint) is carried as one more row if it would fall out, so the result never scores
@@ -49,10 +56,24 @@ def beam(
     _check_weights(
         ctc_weight, constraint_weight, has_ctc=ctc_log_probs is not None, has_constraint=constraint is not None
     )
+    _check_language_model_weight(language_model_weight, has_model=language_model is not None)
+    language = language_model if language_model_weight > 0 else None
     scorer = PrefixScorer(ctc_log_probs) if ctc_log_probs is not None and ctc_weight > 0 else None
     prefixes = scorer.start() if scorer else None
     drawn_of_nothing = None if constraint is None else 0.0
-    live = [Hypothesis((), (), 0.0, 0.0 if scorer else None, 0.0, ended=False, constraint_log_prob=drawn_of_nothing)]
+    written_of_nothing = None if language is None else 0.0
+    live = [
+        Hypothesis(
+            tokens=(),
+            token_log_probs=(),
+            log_prob=0.0,
+            ctc_log_prob=0.0 if scorer else None,
+            score=0.0,
+            ended=False,
+            constraint_log_prob=drawn_of_nothing,
+            language_model_log_prob=written_of_nothing,
+        )
+    ]
     places = [] if constraint is None else [constraint.start()]
     parents = [0]
     greedy_row: int | None = 0
@@ -78,6 +99,16 @@ def beam(
             joint = _joint(joint, ctc, ctc_weight)
         if drawn is not None and constraint_weight > 0:  # of zero times impossible comes NaN
             joint += constraint_weight * drawn
+        written: NDArray[np.float64] | None = None
+        if language is not None:
+            written = language.next_log_probs([hypothesis.tokens for hypothesis in live]).astype(np.float64)
+            if written.shape != joint.shape:
+                raise AsrError(
+                    f"the decoder knows {joint.shape[1]} tokens and the language model {written.shape[1]}; "
+                    "wanted the same"
+                )
+            written += np.array([hypothesis.language_model_log_prob for hypothesis in live])[:, None]
+            joint += language_model_weight * written
 
         chosen = _best(joint, width)
         greedy_child = None
@@ -101,6 +132,7 @@ def beam(
                 score=float(joint[row, token]) / divisor,
                 ended=token == EOS,
                 constraint_log_prob=None if drawn is None else float(drawn[row, token]),
+                language_model_log_prob=None if written is None else float(written[row, token]),
             )
             if child.ended:
                 ended.append(child)
@@ -169,3 +201,10 @@ def _check_weights(ctc_weight: float, constraint_weight: float, *, has_ctc: bool
         raise SettingsError(f"constraint_weight is {constraint_weight}, wanted a number of at least 0")
     if constraint_weight > 0 and not has_constraint:
         raise SettingsError(f"constraint_weight is {constraint_weight}, but there is no constraint; wanted 0 without")
+
+
+def _check_language_model_weight(weight: float, *, has_model: bool) -> None:
+    if not (math.isfinite(weight) and weight >= 0):
+        raise SettingsError(f"language_model_weight is {weight}, wanted a number of at least 0")
+    if weight > 0 and not has_model:
+        raise SettingsError(f"language_model_weight is {weight}, but there is no language model; wanted 0 without")

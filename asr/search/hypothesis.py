@@ -11,7 +11,8 @@ class Hypothesis:
     hypothesis ``ended``; ``log_prob`` is their sum. ``ctc_log_prob`` is the CTC log-probability of the tokens as the
     whole transcript, or of all transcripts that begin with them if the hypothesis did not end; None where CTC took
     no part. ``constraint_log_prob`` is likewise how likely the constraint alone draws the tokens, and their end if the
-    hypothesis ended; None where there was no constraint. ``score`` is what ranks it: higher is better, at most 0.
+    hypothesis ended; None where there was no constraint. ``language_model_log_prob`` is the same of the language model.
+    ``score`` is what ranks it: higher is better, at most 0.
     """
 
     tokens: tuple[int, ...]
@@ -21,6 +22,7 @@ class Hypothesis:
     score: float
     ended: bool
     constraint_log_prob: float | None = None
+    language_model_log_prob: float | None = None
 
 
 def length_divisor(length: int, penalty: float) -> float:

@@ -31,7 +31,6 @@ from asr.training.data_module import SpeechData
 from asr.training.dry_run import estimate
 from asr.training.module import SpeechModule
 from asr.training.progress import Curves, LeftOut, Remaining, SetUpFirst, Throughput
-from asr.training.rate_finder import find_rate
 
 _OWN = ("logger", "barebones", "reload_dataloaders_every_n_epochs", "use_distributed_sampler")
 """Settings of Lightning's trainer that are the command's to choose, so others are refused."""
@@ -96,9 +95,6 @@ class TrainCommand(LightningCLI):
         )
         parser.add_argument(
             "--dry_run", type=bool, default=False, help="print the config, sizes, time and memory, and train nothing"
-        )
-        parser.add_argument(
-            "--find_rate", type=bool, default=False, help="look for a good peak_rate with rising ones, and stop"
         )
         parser.link_arguments("model.tokenizer", "data.tokenizer")
         parser.link_arguments("model.seed", "data.seed")
@@ -171,25 +167,24 @@ class TrainCommand(LightningCLI):
         }
 
 
-def train(arguments: Sequence[str]) -> None:
-    """Run a training from the command line's arguments, `--config FILE` first of all.
+def train(arguments: Sequence[str]) -> TrainCommand:
+    """Run a training from the command line's arguments, `--config FILE` first of all, and return its parts.
 
-    With `--dry_run` or `--find_rate`, print what these find instead. Raises SettingsError, ManifestError, BundleError
-    (the tokenizer) or AudioError for what cannot be used.
+    With `--dry_run`, print what it finds instead. Raises SettingsError, ManifestError, BundleError (the tokenizer) or
+    AudioError for what cannot be used, and KeyboardInterrupt at ctrl-C.
     """
     with quiet_lightning():
         try:
             command = make_command(arguments)
             if command.config["dry_run"]:
                 _dry_run(command)
-            elif command.config["find_rate"]:
-                _find_rate(command)
             else:
                 path, run = command.config["ckpt_path"], Path(command.config["run"])
                 check_checkpoint(run, path, saving=command.trainer.checkpoint_callback is not None)
                 command.trainer.fit(command.model, command.datamodule, ckpt_path=path, weights_only=True)
         except MisconfigurationException as error:
             raise SettingsError(f"trainer: {' '.join(str(error).split())}") from error
+    return command
 
 
 def make_command(arguments: Sequence[str]) -> TrainCommand:
@@ -214,23 +209,14 @@ def _dry_run(command: TrainCommand) -> None:
         print("\n".join(f"# {line}" for line in found.lines()))
 
 
-def _find_rate(command: TrainCommand) -> None:
-    found = find_rate(command.model, command.datamodule, Path(command.config["run"]), command.probing_trainer)
-    print(f"suggested: --model.optimiser.peak_rate={found.rate:.2g}, drawn in {found.picture}")
-
-
-_FLAGS = ("--dry_run", "--find_rate")
-
-
 def _with_values(arguments: Sequence[str]) -> list[str]:
-    """The arguments, with `true` after a bare --dry-run or --find-rate."""
+    """The arguments, with `true` after a bare --dry-run."""
     given = []
     for argument, following in zip(arguments, [*arguments[1:], "--"], strict=True):
         name, equals, value = argument.partition("=")
-        flag = name.replace("-", "_").replace("__", "--", 1)
-        if flag in _FLAGS:
+        if name in ("--dry_run", "--dry-run"):
             bare = not equals and following.startswith("-")
-            given.append(f"{flag}=true" if bare else f"{flag}{equals}{value}")
+            given.append("--dry_run=true" if bare else f"--dry_run{equals}{value}")
         else:
             given.append(argument)
     return given
@@ -243,7 +229,10 @@ def _listed(given: Any) -> list[Any]:
 
 @contextmanager
 def quiet_lightning() -> Iterator[None]:
-    """Without the lines that Lightning says to everyone and that ask nothing of a person who trains."""
+    """Without the lines that Lightning says to everyone and that ask nothing of a person who trains.
+
+    Raises KeyboardInterrupt at ctrl-C, as all else does.
+    """
     for name in _TALKERS:
         logging.getLogger(name).addFilter(_worth_saying)
     try:
@@ -260,6 +249,11 @@ def quiet_lightning() -> Iterator[None]:
             for kind in (DeprecationWarning, FutureWarning):
                 warnings.filterwarnings("ignore", category=kind, module=r"lightning\.")
             yield
+    except SystemExit as end:
+        # Lightning tidies up after ctrl-C and then ends with the status of a failure.
+        if isinstance(end.__context__, KeyboardInterrupt):
+            raise KeyboardInterrupt from end
+        raise
     finally:
         for name in _TALKERS:
             logging.getLogger(name).removeFilter(_worth_saying)

@@ -1,6 +1,7 @@
 """The curves of a training: what its logs hold, its resumptions joined, and a picture of that."""
 
 import csv
+import io
 from collections import defaultdict
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator, PercentFormatter
 
 from asr.errors import AsrError
+from asr.files import write_whole
 
 CURVES = "curves.png"
 
@@ -117,8 +119,7 @@ def draw_curves(run: Path) -> Path:
     """Draw all that a run has logged so far into its folder. Raises AsrError where there is nothing yet."""
     with rc_context(STYLE):
         figure = draw_training(read_metrics(run))
-        place = run / CURVES
-        unfinished = place.with_name(f".{CURVES}")
-        figure.savefig(unfinished, format="png", metadata={"Description": f"training {run.name}"})
-    unfinished.replace(place)
-    return place
+        picture = io.BytesIO()
+        figure.savefig(picture, format="png", metadata={"Description": f"training {run.name}"})
+    write_whole(run / CURVES, picture.getvalue())
+    return run / CURVES

@@ -4,7 +4,7 @@ import math
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from statistics import mean, median
@@ -13,12 +13,12 @@ from typing import Any
 import torch
 from lightning import LightningModule, Trainer
 from lightning.pytorch.callbacks import Callback
+from torch.utils.data import DataLoader
 
 from asr.audio.load import SAMPLE_RATE
 from asr.data.batches.dataset import Batch, SpeechDataset
 from asr.training.data_module import SpeechData, limited
 from asr.training.module import SpeechModule
-from asr.training.probe import ProbeData
 from asr.training.progress import SetUpFirst
 
 _OF_A_KIND = 3  # batches that are measured, of the largest and of the middling
@@ -192,7 +192,7 @@ def _measured(
         accumulate_grad_batches=1,
     )
     # The first warms up, and shows at once if the largest does not fit.
-    probing.fit(module, datamodule=ProbeData(data, [sample.large[0], *sample.large, *sample.middling], [dev]))
+    probing.fit(module, datamodule=_GivenBatches(data, [sample.large[0], *sample.large, *sample.middling], [dev]))
     device = probing.strategy.root_device
     on_gpu = device.type == "cuda"
     great, small = watch.training[1 : 1 + len(sample.large)], watch.training[1 + len(sample.large) :]
@@ -204,6 +204,21 @@ def _measured(
         memory=torch.cuda.max_memory_allocated(device) if on_gpu else _peak_memory(),
         on_gpu=on_gpu,
     )
+
+
+class _GivenBatches(SpeechData):
+    """The same data, with ``train`` in place of its epochs and ``dev`` in place of its dev set."""
+
+    def __init__(self, data: SpeechData, train: Sequence[Batch], dev: Sequence[Batch]) -> None:
+        # It is the other in all but its loaders: what was read and decoded is not read and decoded again.
+        self.__dict__.update(data.__dict__)
+        self._given = train, dev
+
+    def train_dataloader(self) -> Any:
+        return DataLoader(self._given[0], batch_size=None)  # type: ignore[arg-type]
+
+    def val_dataloader(self) -> DataLoader[Batch]:
+        return DataLoader(self._given[1], batch_size=None)  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True)

@@ -29,11 +29,13 @@ from asr.bundle import (
     DecodingSettings,
     cannot_write,
     write_bundle,
+    write_language_model,
 )
 from asr.errors import AsrError, BundleError, SettingsError
 from asr.files import folder_for
 from asr.model.seq2seq import Seq2Seq
 from asr.model.settings import ModelSettings
+from asr.search.language_model import LanguageModel
 from asr.text.normaliser import Normaliser
 from asr.text.tokenizer import Tokenizer
 from asr.training.checkpoints import CHECKPOINTS, read_checkpoint
@@ -82,11 +84,13 @@ def export_run(
     half: bool = True,
     decoding: DecodingSettings | None = None,
     provenance: Mapping[str, Any] | None = None,
+    language_model: LanguageModel | None = None,
 ) -> Path:
     """Write the bundle of a run's last ``average`` checkpoints, weights in half precision unless ``half`` is off.
 
     Averaging the weights of the last checkpoints: section 6.1 of "Attention Is All You Need". Half precision halves
     the file; the arithmetic stays single. ``provenance`` is added to what is known of the run, or takes its place.
+    A ``language_model`` of the run's tokenizer goes along.
     Raises BundleError for a run without checkpoints.
     """
     paths = last_checkpoints(run, average)
@@ -135,12 +139,15 @@ def export_run(
             "torch": torch.__version__,
             **(provenance or {}),
         },
+        language_model=language_model,
     )
     try:
         with folder_for(out) as made:
             stored = {name: weight.contiguous() for name, weight in weights.items()}
             save_file(stored, made / WEIGHTS, metadata={STAMP: tokenizer.digest})
             (made / TOKENIZER).write_bytes(tokenizer.model)
+            if language_model is not None:
+                write_language_model(language_model, made, tokenizer)
             write_graphs(model, features, made, tokenizer)
             made.chmod(0o755)
             for file in made.iterdir():

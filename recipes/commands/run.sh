@@ -1,7 +1,7 @@
 #!/bin/sh
 # The default model, from the corpora to a scored bundle. Wants speech synthesisers, words and sentences
 # (apt-get install espeak-ng flite festival scowl wordnet-base; pip install '.[voices]'; asr voices fetch kokoro;
-# with a C compiler, pip install ttspico gives one more).
+# with a C compiler, pip install ttspico gives one more), and prose (prose.sh says how to get it).
 #   usage: recipes/commands/run.sh CORPORA [--download]
 # CORPORA holds a folder for each corpus, named as below: as it is published, or with a train.tsv, dev.tsv or all.tsv of
 # your own (path, speaker, text). README.md beside this says where each is to be had; --download fetches those whose
@@ -56,6 +56,7 @@ asr synthesize "$here/commands.txt" "$out/commands_dev" --utterances 300 --voice
 asr synthesize "$here/words.txt" "$out/words_train" --utterances 20000 --voices train --seed 9
 # Commands, of which the founding sentences count twice; anything else is made up around them.
 "$here/english.sh" "$out/english"
+"$here/prose.sh" "$out/prose"
 cat "$here/commands.txt" "$here/founding.txt" > "$out/commands.txt"
 # shellcheck disable=SC2086
 asr sentences "$out/commands.txt" "$out/train_texts.txt" --count 200000 --seed 12 \
@@ -84,7 +85,14 @@ if [ ! -e /dev/nvidia0 ] && [ "$(uname)" = Linux ] && [ "$(nproc)" -gt 1 ]; then
 fi
 # shellcheck disable=SC2086
 asr train --config data/commands/train.yaml $how $go_on
-asr export runs/commands runs/commands/bundle --average 1 --ctc-weight 0.3 --length-penalty 1.0
+asr export runs/commands runs/commands/bundle --average 1 --ctc-weight 0.5 --length-penalty 1.0
+# How people write. The weights are those that scripts/choose_decoding.py found best on every 12th dev utterance.
+held_out=$(for each in data/*/cuts_dev.jsonl.gz data/*/cuts_test.jsonl.gz; do
+  [ ! -e "$each" ] || printf -- '--held-out %s ' "$each"
+done)
+# shellcheck disable=SC2086
+asr language-model runs/commands/bundle "$out/prose/prose.txt" "$out/english/sentences.txt" $lists \
+  "$out/commands.txt" "$out/train_texts.txt" $held_out --weight 0.3
 # Commands of every kind, and people who read and talk as what is none.
 asr calibrate data/speech_commands/cuts_dev.jsonl.gz data/speechocean762/cuts_dev.jsonl.gz \
   data/common_voice/cuts_dev.jsonl.gz data/librispeech_dev/cuts_dev.jsonl.gz \

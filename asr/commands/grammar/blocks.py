@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from typing import Any, Final
+from typing import Final
 
 import yaml
 
@@ -10,9 +10,9 @@ from asr.commands.grammar.budget import MOST_SENTENCES
 from asr.commands.grammar.contexts import Condition, Fitting, known_of, read_condition
 from asr.commands.grammar.grammar import Rule, SlotList, Template, WordList
 from asr.commands.grammar.lists import read_list
-from asr.commands.grammar.references import references
 from asr.commands.grammar.schema import Schema
 from asr.commands.grammar.source import Entries, Source, is_nothing, kind, nearest
+from asr.commands.grammar.syntax import Expression, ListRef, Text, references
 from asr.commands.grammar.templates import Origins, parse_template
 
 SENTENCES: Final = "sentences, or blocks with `sentences:`"
@@ -140,7 +140,7 @@ class Blocks:
             )
             yield template, None if may_tie else item
 
-    def _sentence(self, source: Source, node: yaml.Node) -> Any:
+    def _sentence(self, source: Source, node: yaml.Node) -> Expression:
         self._sentences += 1
         if self._sentences > MOST_SENTENCES:
             found = f"found more than {MOST_SENTENCES:,} sentences up to here"
@@ -161,22 +161,22 @@ class Blocks:
             return tuple(source.text(item, "a domain") for item in node.value)
         return () if is_nothing(node) else self._schema.domains(source, node, command, source.path.stem)
 
-    def _known_in(self, expression: Any, scope: Definitions) -> set[str]:
+    def _known_in(self, expression: Expression, scope: Definitions) -> set[str]:
         """What is known of the values that a sentence names."""
         known: set[str] = set()
         seen: set[str] = set()
         todo = [expression]
         for each in todo:  # which grows
             for reference in references(each):
-                name = str(reference)
-                if name not in seen:
-                    seen.add(name)
-                    rule = scope.rules.get(getattr(reference, "rule_name", ""))
-                    found = scope.lists.get(getattr(reference, "list_name", ""))
+                if str(reference) in seen:
+                    continue
+                seen.add(str(reference))
+                if not isinstance(reference, ListRef):
+                    rule = scope.rules.get(reference.name)
                     todo += [rule.expression] if rule else []
-                    if isinstance(found, WordList):
-                        known |= known_of(found)
-                        todo += [value.expression for value in found.values if hasattr(value.expression, "items")]
+                elif isinstance(found := scope.lists.get(reference.name), WordList):
+                    known |= known_of(found)
+                    todo += [value.expression for value in found.values if not isinstance(value.expression, Text)]
         return known
 
     def _with(self, source: Source, entries: Entries, scope: Definitions) -> Definitions:

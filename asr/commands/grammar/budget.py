@@ -23,6 +23,9 @@ MOST_LETTERS: Final = 500_000
 MOST_TEXTS: Final = 100_000
 """How many texts of a list or a rule are spelled out one by one at most."""
 
+MOST_NUMBERS: Final = 10_000
+"""Of one range, with the halves or tenths: all that have four figures. They are laid out one by one, in some 2 s."""
+
 MOST_CARRIED: Final = 20_000
 """Beginnings of one word that parts written without a blank between can make."""
 

@@ -3,6 +3,7 @@
 import gc
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import Final
 
@@ -10,12 +11,13 @@ import yaml
 
 from asr.commands.grammar.blocks import BLOCK_KEYS, KEYS, SENTENCES, Blocks, Definitions
 from asr.commands.grammar.grammar import Grammar, Template
-from asr.commands.grammar.layout import Layout, find_layout, is_english
-from asr.commands.grammar.references import check_references
+from asr.commands.grammar.layout import Layout, find_layout
+from asr.commands.grammar.names import Names
 from asr.commands.grammar.schema import Schema
 from asr.commands.grammar.source import Entries, Source, is_nothing, kind, read_source
-from asr.commands.grammar.templates import Origins, is_template
+from asr.commands.grammar.templates import Origins, fault_at_name, is_template
 from asr.errors import SettingsError
+from asr.text.language import LANGUAGES, find_language, language_code
 from asr.text.normaliser import LANGUAGE
 
 _WANTED: Final = "`commands:` with lists of sentences, or Home Assistant's `intents:`"
@@ -66,9 +68,9 @@ def read_grammar(path: Path) -> Grammar:
     rules beside them.
 
     Raises SettingsError, mostly as SourceError with the line and a caret: no YAML, a key that means nothing or stands
-    twice, no commands, another language than English, a template that cannot be parsed, letters that no English word
-    has, a list that is empty, a list or rule that is not there or goes round in itself, two commands with the same
-    template. What depends on the words that are said, such as a sentence without any, is seen by the network.
+    twice, no commands, an unknown language or two of them, a template that cannot be parsed, letters that no word of
+    the language has, a list that is empty, a list or rule that is not there or goes round in itself, two commands with
+    the same template. What depends on the words that are said, such as a sentence without any, is seen by the network.
     """
     (grammar,) = read_grammars([path])
     return grammar
@@ -99,8 +101,11 @@ def _read(paths: Sequence[Path]) -> tuple[Grammar, ...]:
     speak = [part for part in parts if any(True for _ in part.commands())]
     if not speak:
         raise SettingsError(f"{', '.join(map(str, paths))}: found no commands; wanted {_WANTED}")
+    language = _language(file for part in parts for file in part.files)
     lent = tuple(words for part in parts if part not in speak for words in part.skip_words)
-    return tuple(_grammar(part, [each for each in parts if each is not part], lent, origins) for part in speak)
+    return tuple(
+        _grammar(part, [each for each in parts if each is not part], lent, origins, language) for part in speak
+    )
 
 
 def _part(path: Path, origins: Origins) -> _Part:
@@ -130,7 +135,21 @@ def _is_grammar(source: Source) -> bool:
     return names <= {*KEYS} and names != {"language"}
 
 
-def _grammar(part: _Part, others: Sequence[_Part], lent: tuple[str, ...], origins: Origins) -> Grammar:
+def _language(files: Iterable[_File]) -> str:
+    """The language of files that are used together: the one that some name, English where none does."""
+    first: Source | None = None
+    for source in (file.source for file in files if file.source.language):
+        if first is None:
+            first = source
+        elif source.language != first.language:
+            raise SettingsError(
+                f"{source.path}: found `language: {source.language}`, but `language: {first.language}` in "
+                f"{first.path}; wanted one language for all that are used together"
+            )
+    return (first and first.language) or LANGUAGE
+
+
+def _grammar(part: _Part, others: Sequence[_Part], lent: tuple[str, ...], origins: Origins, language: str) -> Grammar:
     scope = Definitions()
     for other in others:
         scope.take(other.scope, over=False)
@@ -148,9 +167,11 @@ def _grammar(part: _Part, others: Sequence[_Part], lent: tuple[str, ...], origin
             if template is not None:
                 _check_once(file.source, written, name, template, seen)
                 commands.setdefault(name, []).append(template)
-    check_references(commands, origins)
+    names = Names(lambda piece, name, message: fault_at_name(*origins[id(piece.expression)], name, message))
+    for template in chain(*commands.values()):
+        names.check(template)
     skip_words = tuple(dict.fromkeys((*part.skip_words, *lent)))
-    return Grammar(part.name, {name: tuple(templates) for name, templates in commands.items()}, skip_words)
+    return Grammar(part.name, {name: tuple(templates) for name, templates in commands.items()}, skip_words, language)
 
 
 def _top(source: Source) -> Entries:
@@ -161,9 +182,10 @@ def _top(source: Source) -> Entries:
     source.known_keys(entries, known, "a key of a grammar")
     if "language" in entries:
         node = entries["language"][1]
-        language = source.text(node, f"`language: {LANGUAGE}`")
-        if not is_english(language):
-            raise source.fault(node, f"found the language {language!r}; wanted English, `language: {LANGUAGE}`")
+        language = source.text(node, "the code of a language")
+        if not language_code(language):
+            languages = " or ".join(f"{find_language(code).NAME}, `language: {code}`" for code in LANGUAGES)
+            raise source.fault(node, f"found the language {language!r}; wanted {languages}")
     return entries
 
 

@@ -15,10 +15,14 @@ The form of the file is Home Assistant's, whose templates the library hassil par
 Nothing here expands a template: lists are shared by all that name them.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, Final, Literal
+
+from asr.commands.grammar.syntax import Expression
+from asr.errors import SettingsError
+from asr.text.language import find_language
 
 
 class _AsSaid(Enum):
@@ -41,7 +45,7 @@ class Value:
     """
 
     place: str
-    expression: Any
+    expression: Expression
     out: Any = AS_SAID
     context: Mapping[str, Any] = field(default_factory=lambda: _NOTHING)
     filled: tuple[tuple[str, Any], ...] = ()
@@ -67,6 +71,11 @@ class NumberRange:
     step: int = 1
     fractions: Literal["halves", "tenths"] | None = None
     multiplier: float | None = None
+
+    @property
+    def size(self) -> int:
+        """How many numbers there are, with the halves or tenths."""
+        return ((self.stop - self.start) // self.step + 1) * {None: 1, "halves": 2, "tenths": 10}[self.fractions]
 
 
 @dataclass(frozen=True)
@@ -96,7 +105,7 @@ class Rule:
     """A part of templates that has a name."""
 
     place: str
-    expression: Any
+    expression: Expression
 
 
 @dataclass(frozen=True)
@@ -108,7 +117,7 @@ class Template:
     """
 
     place: str
-    expression: Any
+    expression: Expression
     lists: Mapping[str, SlotList] = field(repr=False)
     rules: Mapping[str, Rule] = field(repr=False)
     slots: Mapping[str, Any]
@@ -122,9 +131,23 @@ class Template:
 class Grammar:
     """Templates by command, of which there is at least one each.
 
-    The ``skip_words`` may be said before a sentence, after it, and between its words.
+    The ``skip_words`` may be said before a sentence, after it, and between its words. ``language`` is the code of the
+    language that they are in; None is that of the normaliser, whichever it is.
     """
 
     name: str
     commands: Mapping[str, tuple[Template, ...]]
     skip_words: tuple[str, ...]
+    language: str | None = None
+
+
+def language_of(grammars: Sequence[Grammar]) -> str | None:
+    """The language of grammars that are used together; None where none names one.
+
+    Raises SettingsError: they are in several.
+    """
+    named = {grammar.language: grammar.name for grammar in grammars if grammar.language}
+    if len(named) > 1:
+        found = " and ".join(f"{name} in {find_language(code).NAME}" for code, name in named.items())
+        raise SettingsError(f"found the grammar {found}; wanted one language for all that are used together")
+    return next(iter(named), None)

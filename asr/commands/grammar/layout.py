@@ -12,6 +12,7 @@ from typing import Final
 
 from asr.commands.grammar.source import GRAMMARS
 from asr.errors import SettingsError
+from asr.text.language import language_code
 from asr.text.normaliser import LANGUAGE
 
 SCHEMA: Final = "intents.yaml"
@@ -47,14 +48,9 @@ def find_layout(path: Path) -> Layout:
     files = _all_of(path) if path.is_dir() else (path,)
     for folder in (path.resolve(), *path.resolve().parents):
         root = folder.parent.parent
-        if folder.parent.name == _SENTENCES and is_english(folder.name) and _is_repository(root):
+        if folder.parent.name == _SENTENCES and language_code(folder.name) and _is_repository(root):
             return _of_repository(files, root, folder)
     return Layout((files,))
-
-
-def is_english(language: str) -> bool:
-    """Whether a language, such as en-GB, is the one that there are words for."""
-    return language.replace("_", "-").lower().partition("-")[0] == LANGUAGE
 
 
 def _of_repository(files: tuple[Path, ...], root: Path, folder: Path, guests: tuple[Path, ...] = ()) -> Layout:
@@ -82,7 +78,7 @@ def _is_repository(root: Path) -> bool:
 
 def _english(sentences: Path) -> Path:
     languages = sorted(each.name for each in sentences.iterdir() if each.is_dir())
-    found = [name for name in languages if is_english(name)]
+    found = [name for name in languages if language_code(name) == LANGUAGE]
     if not found:
         some = ", ".join(languages[:5]) or "none"
         raise SettingsError(f"{sentences}: found no folder {LANGUAGE}, of English sentences; there are {some}")

@@ -5,11 +5,11 @@ from typing import Any, Final
 
 import yaml
 
-from asr.commands.grammar.budget import MOST_TEXTS
 from asr.commands.grammar.contexts import read_context
 from asr.commands.grammar.grammar import AS_SAID, DateRange, NumberRange, SlotList, TimeRange, Value, Wildcard, WordList
 from asr.commands.grammar.source import Entries, Source, is_nothing, kind
-from asr.commands.grammar.templates import Origins, has_figures, parse_template
+from asr.commands.grammar.syntax import Expression, Text
+from asr.commands.grammar.templates import Origins, has_figures, parse_template, range_fault
 
 _KINDS: Final = ("values", "range", "time", "date", "wildcard")
 _RANGE_KEYS: Final = ("from", "to", "step", "type", "fractions", "multiplier", "digits", "words", "words_language")
@@ -78,9 +78,9 @@ def _value(source: Source, node: yaml.Node, origins: Origins) -> Value:
     return Value(source.place(said), parse_template(source, said, origins, wanted), out, known)
 
 
-def _as_written(expression: Any) -> Any:
+def _as_written(expression: Expression) -> Any:
     """What a plain value stands for: its text, as it is written where that is not how it is said; as hassil has it."""
-    text = getattr(expression, "original_text", "")
+    text = expression.text if isinstance(expression, Text) else ""
     is_said_so = text.isascii() and text == text.lower() and text.replace(" ", "").isalpha()
     # What has figures stands for a number or a time, or for its text as well; see `spoken.written`.
     return AS_SAID if not text or is_said_so or has_figures(text) else text
@@ -91,12 +91,6 @@ def _range(source: Source, node: yaml.Node) -> NumberRange:
     source.known_keys(entries, _RANGE_KEYS, "a key of a range")
     start, stop = (_whole(source, node, entries, name, None) for name in ("from", "to"))
     step = _whole(source, node, entries, "step", 1)
-    if start > stop or step < 1:
-        raise source.fault(node, f"found a range from {start} to {stop} by {step}; wanted it to rise")
-    if (numbers := (stop - start) // step + 1) > MOST_TEXTS:
-        raise source.fault(
-            node, f"found a range of {numbers:,} numbers; wanted {MOST_TEXTS:,} at most: say long numbers in two parts"
-        )
     for name, known in (("type", ("number", "percentage", "temperature")), ("fractions", ("halves", "tenths"))):
         if name in entries:
             body = entries[name][1]
@@ -105,7 +99,10 @@ def _range(source: Source, node: yaml.Node) -> NumberRange:
     multiplier = source.value(entries["multiplier"][1]) if "multiplier" in entries else None
     if multiplier is not None and (isinstance(multiplier, bool) or not isinstance(multiplier, int | float)):
         raise source.fault(entries["multiplier"][1], f"found {multiplier!r}; wanted a number")
-    return NumberRange(start, stop, step, fractions, None if multiplier is None else float(multiplier))
+    found = NumberRange(start, stop, step, fractions, None if multiplier is None else float(multiplier))
+    if (fault := range_fault(found)) is not None:
+        raise source.fault(node, fault)
+    return found
 
 
 def _times(source: Source, node: yaml.Node) -> TimeRange:

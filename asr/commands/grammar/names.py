@@ -1,19 +1,28 @@
-"""What a template names: its lists and rules, found where it stands."""
+"""What templates name: lists and rules, found where a template stands, and checked once for all that follows."""
 
-import difflib
-from collections.abc import Hashable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Final
 
-from asr.commands.grammar.grammar import NumberRange, Rule, SlotList, Template, WordList
+from asr.commands.grammar.grammar import NumberRange, Rule, SlotList, Template, Value, WordList
+from asr.commands.grammar.source import suggestion
+from asr.commands.grammar.syntax import ListRef, Reference, RuleRef, Text, references
 from asr.errors import SettingsError
 
-Source = SlotList | Rule
+_DEEPEST: Final = 50
+
+Piece = Template | Rule | Value
+"""What is written in one place."""
+Fault = Callable[[Piece, str, str], SettingsError]
+"""Makes the error at a name, in its brackets, that stands in a piece, of what is wrong with it."""
 
 
 @dataclass(frozen=True)
 class Scope:
-    """Where a piece of a template stands, and the lists and rules that are known there."""
+    """Where a piece of a template stands, and the lists and rules that are known there.
+
+    ``list``, ``rule`` and ``find`` are for names that ``Names`` has checked.
+    """
 
     place: str
     lists: Mapping[str, SlotList]
@@ -28,88 +37,92 @@ class Scope:
         """The same names at another place."""
         return replace(self, place=place)
 
-    def list(self, reference: Any) -> SlotList:
-        """The list of a reference; `{0..100:percent}` is one by itself. Raises SettingsError where there is none."""
-        if reference.is_inline_range:
-            return NumberRange(*reference.get_inline_range())
-        if reference.list_name not in self.lists:
-            raise self._unknown(f"{{{reference.list_name}}}", "`lists:`", (f"{{{name}}}" for name in self.lists))
-        return self.lists[reference.list_name]
+    def list(self, reference: ListRef) -> SlotList:
+        """The list of a reference; `{0..100:percent}` is one by itself."""
+        return NumberRange(*reference.numbers) if reference.numbers else self.lists[reference.name]
 
-    def rule(self, reference: Any) -> Rule:
-        """The rule of a reference; raises SettingsError where there is none."""
-        if reference.rule_name not in self.rules:
-            raise self._unknown(f"<{reference.rule_name}>", "`expansion_rules:`", (f"<{name}>" for name in self.rules))
-        return self.rules[reference.rule_name]
+    def rule(self, reference: RuleRef) -> Rule:
+        """The rule of a reference."""
+        return self.rules[reference.name]
 
-    def _unknown(self, name: str, section: str, names: Iterable[str]) -> SettingsError:
-        known = sorted(names)
-        near = difflib.get_close_matches(name, known, n=1)
-        advice = f"did you mean {near[0]}?" if near else f"there are {', '.join(known[:5]) or 'none'}"
-        return SettingsError(f"{self.place}: {name} is not among the {section}; {advice}")
+    def find(self, reference: Reference) -> SlotList | Rule:
+        """What a reference stands for."""
+        return self.list(reference) if isinstance(reference, ListRef) else self.rule(reference)
 
 
 class Names:
-    """Tells apart lists and rules by what they stand for, so that one that is known twice is compiled once."""
+    """Checks the names of templates, and tells apart what they stand for: what is known twice is compiled once.
 
-    def __init__(self) -> None:
-        self._references: dict[int, list[tuple[str, Any]]] = {}
+    Without a ``fault`` of its own, errors name the place of the piece.
+    """
+
+    def __init__(self, fault: Fault | None = None) -> None:
+        self._fault = fault or (lambda piece, name, message: SettingsError(f"{piece.place}: {message}"))
+        self._references: dict[int, dict[Reference, Piece]] = {}
         self._keys: dict[tuple[int, int, int], Hashable] = {}
         # Small, as keys that hold the keys of what they name would be compared through and through.
         self._numbers: dict[Hashable, tuple[str, int]] = {}
-        self._inside: list[tuple[int, str]] = []
-        self._held: list[Any] = []  # so that no id is given to another object
+        self._inside: list[str] = []
+        self._held: list[object] = []  # so that no id is given to another object
 
-    def key(self, source: Source, scope: Scope, name: str) -> Hashable:
-        """Equal for sources that say the same; raises SettingsError for unknown names and for what names itself."""
-        if not isinstance(source, WordList | Rule):
-            return source
-        known = (id(source), id(scope.lists), id(scope.rules))
+    def check(self, template: Template) -> None:
+        """Raises SettingsError where a template, or what it names, names what is not there or goes round in itself."""
+        scope = Scope.of(template)
+        for reference, piece in _named_in([template]).items():
+            self._check(reference, piece, scope)
+
+    def key(self, reference: Reference, scope: Scope) -> Hashable:
+        """Equal for lists and rules that say the same; of a template that was checked."""
+        named = scope.find(reference)
+        return self._keys[_known(named, scope)] if isinstance(named, WordList | Rule) else named
+
+    def _check(self, reference: Reference, piece: Piece, scope: Scope) -> Hashable:
+        name = str(reference)
+        if (unknown := _unknown(reference, scope)) is not None:
+            raise self._fault(piece, name, unknown)
+        if name in self._inside:
+            way = " in ".join([name, *reversed(self._inside[self._inside.index(name) :])])
+            raise self._fault(piece, name, f"{name} is used in itself ({way}); lists and rules cannot go round")
+        if len(self._inside) >= _DEEPEST:
+            raise self._fault(piece, name, f"found lists and rules in each other more than {_DEEPEST} deep")
+        named = scope.find(reference)
+        if not isinstance(named, WordList | Rule):
+            return named
+        known = _known(named, scope)
         if known not in self._keys:
-            if any(id(source) == outer for outer, _ in self._inside):
-                raise SettingsError(
-                    f"{scope.place}: {name} is used in itself ({' in '.join([name, *self._outer(source)])}); "
-                    "lists and rules cannot go round"
-                )
-            self._inside.append((id(source), name))
-            scope = scope.at(source.place) if isinstance(source, Rule) else scope
-            inner = {
-                _named(reference): self.key(*_find(reference, scope.at(place)))
-                for place, reference in self._references_of(source)
-            }
+            if id(named) not in self._references:
+                self._references[id(named)] = _named_in(named.values if isinstance(named, WordList) else [named])
+            self._inside.append(name)
+            inner = {(str(each), self._check(each, at, scope)) for each, at in self._references[id(named)].items()}
             self._inside.pop()
-            whole = id(source), frozenset(inner.items())
-            self._keys[known] = self._numbers.setdefault(whole, ("named", len(self._numbers)))
-            self._held.append((source, scope))
+            self._keys[known] = self._numbers.setdefault((id(named), frozenset(inner)), ("named", len(self._numbers)))
+            self._held.append((named, scope))
         return self._keys[known]
 
-    def _outer(self, source: Source) -> Iterator[str]:
-        begin = next(at for at, (outer, _) in enumerate(self._inside) if outer == id(source))
-        return (name for _, name in reversed(self._inside[begin:]))
 
-    def _references_of(self, source: WordList | Rule) -> list[tuple[str, Any]]:
-        if id(source) not in self._references:
-            parts = source.values if isinstance(source, WordList) else (source,)
-            found = {
-                _named(reference): (part.place, reference) for part in parts for reference in _walk(part.expression)
-            }
-            self._references[id(source)] = list(found.values())
-        return self._references[id(source)]
+def _known(named: WordList | Rule, scope: Scope) -> tuple[int, int, int]:
+    return id(named), id(scope.lists), id(scope.rules)
 
 
-def _find(reference: Any, scope: Scope) -> tuple[Source, Scope, str]:
-    source = scope.list(reference) if hasattr(reference, "list_name") else scope.rule(reference)
-    return source, scope, _named(reference)
+def _named_in(pieces: Iterable[Piece]) -> dict[Reference, Piece]:
+    """What pieces name, each with the first that names it."""
+    found: dict[Reference, Piece] = {}
+    for piece in pieces:
+        if not isinstance(piece.expression, Text):  # which nearly all values of long lists are
+            for reference in references(piece.expression):
+                found.setdefault(reference, piece)
+    return found
 
 
-def _named(reference: Any) -> str:
-    return f"{{{reference.list_name}}}" if hasattr(reference, "list_name") else f"<{reference.rule_name}>"
-
-
-def _walk(expression: Any) -> Iterator[Any]:
-    """The references in an expression."""
-    if hasattr(expression, "items"):
-        for item in expression.items:
-            yield from _walk(item)
-    elif not hasattr(expression, "original_text"):
-        yield expression
+def _unknown(reference: Reference, scope: Scope) -> str | None:
+    """What is wrong with a name that is not known."""
+    name = str(reference)
+    if isinstance(reference, RuleRef):
+        if reference.name in scope.rules:
+            return None
+        return f"{name} is not among the `expansion_rules:`; {suggestion(name, [f'<{rule}>' for rule in scope.rules])}"
+    if reference.numbers or reference.name in scope.lists:
+        return None
+    if "." in name:  # no slot is named, so hassil takes it for a list
+        return f"{name} has no slot; wanted numbers and a slot, such as {{0..100:percent}}"
+    return f"{name} is not among the `lists:`; {suggestion(name, [f'{{{known}}}' for known in scope.lists])}"

@@ -17,6 +17,7 @@ import yaml
 
 from asr.commands.grammar.budget import MOST_NODES, Exhausted
 from asr.errors import SettingsError, SourceError
+from asr.text.language import language_code
 
 Entries = dict[str, tuple[yaml.Node, yaml.Node]]
 """The names of a mapping, each with its own node and the node of what it holds."""
@@ -55,6 +56,14 @@ class Source:
     lines: tuple[str, ...]
     root: yaml.Node | None
     known: dict[int, Any] = field(default_factory=dict, repr=False, compare=False)  # read already, by the node's id
+
+    @property
+    def language(self) -> str | None:
+        """The code of the language that the file names; None where it names none, or one that is not known."""
+        if not isinstance(self.root, yaml.MappingNode):
+            return None
+        named = [str(value.value) for key, value in self.root.value if key.value == "language"]
+        return language_code(named[0]) if named else None
 
     def place(self, node: yaml.Node) -> str:
         """Where a node begins: file:line."""

@@ -1,16 +1,21 @@
-"""One sentence template: parsed by hassil, with a caret under what it cannot parse."""
+"""One sentence template: parsed by hassil, which is known here alone, with a caret under what it cannot parse."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cache
-from typing import Any, Final
+from itertools import groupby
+from typing import Final
 
 import yaml
 
-from asr.commands.grammar.budget import MOST_LETTERS
+from asr.commands.grammar import syntax
+from asr.commands.grammar.budget import MOST_LETTERS, MOST_NUMBERS
+from asr.commands.grammar.grammar import NumberRange
 from asr.commands.grammar.source import Source
 from asr.commands.grammar.spoken import written
-from asr.text.normaliser import Normaliser
+from asr.errors import SourceError
+from asr.text.language import find_language
+from asr.text.normaliser import LANGUAGE, Normaliser
 
 Origins = dict[int, tuple[Source, yaml.Node]]
 """Where the expressions stand that name lists or rules, by the ``id`` of the expression."""
@@ -22,13 +27,23 @@ _PLAIN: Final = re.compile(r"[a-z0-9]", re.IGNORECASE)
 _DEEPEST: Final = 50
 
 
-def parse_template(source: Source, node: yaml.Node, origins: Origins, wanted: str) -> Any:
-    """The expression that hassil makes of a scalar; where it is more than plain text, its place goes to ``origins``.
+def parse(text: str) -> syntax.Expression:
+    """The tree of a template.
 
-    Raises SourceError: it is no text or empty, cannot be parsed, or has letters that no English word has.
+    Raises hassil's ParseError, or AssertionError or RecursionError, for what is none, and ValueError for a range whose
+    numbers have thousands of figures.
     """
-    from hassil.expression import TextChunk
     from hassil.parse_expression import parse_sentence
+
+    return _tree(parse_sentence(text).expression)
+
+
+def parse_template(source: Source, node: yaml.Node, origins: Origins, wanted: str) -> syntax.Expression:
+    """The tree of a scalar; where it is more than plain text, its place goes to ``origins``.
+
+    Raises SourceError: it is no text or empty, cannot be parsed, has letters that no English word has, or numbers that
+    no list could have.
+    """
     from hassil.parser import ParseError
 
     text = source.text(node, wanted)
@@ -39,15 +54,38 @@ def parse_template(source: Source, node: yaml.Node, origins: Origins, wanted: st
     if not is_template(text):
         if not _PLAIN.search(text) and not has_words(text):
             raise source.fault(node, f"found no word in {text!r}; wanted {wanted}")
-        return TextChunk(text)
+        return syntax.Text(text)
     if (fault := _fault(str(node.value))) is not None:
         raise source.fault(node, fault[1], fault[0])
     try:
-        expression = parse_sentence(text).expression
+        expression = parse(text)
+    except ValueError:
+        message = "found a range of numbers that are too long; wanted such as {0..100}"
+        raise fault_at_name(source, node, "{", message) from None
     except (ParseError, AssertionError, RecursionError) as error:
         raise source.fault(node, f"cannot be parsed as a sentence template: {error}") from None
+    for part in syntax.references(expression):
+        numbers = part.numbers if isinstance(part, syntax.ListRef) else None
+        if numbers and (found := range_fault(NumberRange(*numbers))) is not None:
+            raise fault_at_name(source, node, str(part), found)
     origins[id(expression)] = source, node
     return expression
+
+
+def fault_at_name(source: Source, node: yaml.Node, name: str, message: str) -> SourceError:
+    """An error at a name, in its brackets, that stands in a template."""
+    return source.fault(node, message, max(str(node.value).find(name.rstrip("}>")), 0))
+
+
+def range_fault(found: NumberRange) -> str | None:
+    """What is wrong with a range of numbers, if anything is."""
+    if found.start > found.stop or found.step < 1:
+        return f"found a range from {found.start} to {found.stop} by {found.step}; wanted it to rise"
+    if found.size > MOST_NUMBERS:
+        return (
+            f"found a range of {found.size:,} numbers; wanted {MOST_NUMBERS:,} at most: say long numbers in two parts"
+        )
+    return None
 
 
 def is_template(text: str) -> bool:
@@ -66,17 +104,51 @@ def has_figures(text: str) -> bool:
 
 
 @cache
-def _normaliser() -> Normaliser:
-    return Normaliser()
+def _normaliser(language: str = LANGUAGE) -> Normaliser:
+    return Normaliser(language)
 
 
 def _check_letters(source: Source, node: yaml.Node) -> None:
     text = _NAME.sub(lambda match: " " * len(match[0]), str(node.value))  # names may be in any script
+    code = source.language or LANGUAGE
     for offset, char in enumerate(text):
-        if char.isalpha() and not _normaliser()(char):
+        if char.isalpha() and not _normaliser(code)(char):
+            language = find_language(code)
+            letters = f"a to z{' and ' * bool(language.LETTERS)}{language.LETTERS}"
             raise source.fault(
-                node, f"found the letter {char!r}; wanted English words: write it as it is said, in a to z", offset
+                node,
+                f"found the letter {char!r}; wanted {language.NAME} words: write it as it is said, in {letters}",
+                offset,
             )
+
+
+def _tree(found: object) -> syntax.Expression:
+    """The tree of hassil's own, which has a text for each word, and an empty item where all may be left out."""
+    from hassil import expression as forms
+
+    if isinstance(found, forms.TextChunk):
+        return syntax.Text(found.original_text)
+    if isinstance(found, forms.RuleReference):
+        return syntax.RuleRef(found.rule_name)
+    if isinstance(found, forms.ListReference):
+        return syntax.ListRef(found.list_name, found.slot_name, found.get_inline_range())
+    assert isinstance(found, forms.Group), "there are no others"
+    items = map(_tree, found.items)
+    if isinstance(found, forms.Sequence):
+        return syntax.Sequence(tuple(_joined(items)))
+    if isinstance(found, forms.Permutation):
+        return syntax.AnyOrder(tuple(items))
+    assert isinstance(found, forms.Alternative), "there are no other groups"
+    return syntax.Optional((*items,)[:-1]) if found.is_optional else syntax.Choice(tuple(items))
+
+
+def _joined(items: Iterable[syntax.Expression]) -> Iterator[syntax.Expression]:
+    """The items with texts that follow each other as one."""
+    for are_texts, run in groupby(items, key=lambda item: isinstance(item, syntax.Text)):
+        if are_texts:
+            yield syntax.Text("".join(item.text for item in run if isinstance(item, syntax.Text)))
+        else:
+            yield from run
 
 
 def _fault(text: str) -> tuple[int, str] | None:

@@ -8,7 +8,7 @@ from itertools import combinations, islice, pairwise
 from typing import Final, Literal
 
 from asr.commands.grammar.budget import Exhausted, Steps
-from asr.commands.grammar.grammar import AS_SAID, Grammar, NumberRange, Wildcard, WordList
+from asr.commands.grammar.grammar import AS_SAID, Grammar, NumberRange, Wildcard, WordList, language_of
 from asr.commands.inspection.alike import Comparison, Phrase, find_alike
 from asr.commands.inspection.bounded_search import drawn, examples_of, within
 from asr.commands.inspection.outlines import Normalise, UsedList, outlines, range_texts, used_lists, value_texts
@@ -16,6 +16,8 @@ from asr.commands.inspection.overlap import find_overlap
 from asr.commands.inspection.sounds import Sounds, spelled_sounds
 from asr.commands.network.network import Network
 from asr.commands.reading import Reading
+from asr.text.language import find_language
+from asr.text.normaliser import LANGUAGE
 from asr.text.special import UNK
 from asr.text.tokenizer import Tokenizer
 
@@ -38,7 +40,7 @@ _TEXT_STEPS: Final = 1_500_000  # to write out commands, and values of lists; so
 _NUMBER_STEPS: Final = 20  # to spell a number
 _DRAW_STEPS: Final = 10  # to draw a sentence and begin to parse it
 
-_NO_VOWEL: Final = re.compile("[^aeiouy]{2,}")
+_NO_VOWEL: Final = re.compile("[^aeiouyäöü]{2,}")
 
 
 @dataclass(frozen=True)
@@ -79,7 +81,7 @@ def check(
     grammars: Sequence[Grammar],
     network: Network,
     normaliser: Normalise,
-    tokenizer: Tokenizer,
+    tokenizer: Tokenizer | None,
     step_seconds: float,
     pronounce: Pronounce | None = None,
     seed: int = 0,
@@ -90,7 +92,7 @@ def check(
         grammars: what was written down.
         network: the sentences of all of them.
         normaliser: the one that made the network.
-        tokenizer: of the model that will listen.
+        tokenizer: of the model that will listen; None where none is at hand that hears the language.
         step_seconds: how far apart the frames are in which that model places tokens.
         pronounce: the sounds of words; without it they are guessed from the letters.
         seed: of the sentences that are drawn.
@@ -99,12 +101,13 @@ def check(
     lists = used_lists(grammars)
     commands, all_commands = within(_command_texts(grammars, normaliser, generator, Steps(_TEXT_STEPS)))
     steps = Steps(_TEXT_STEPS)
-    looked_at = [within(_values(used, normaliser, steps)) for used in lists]
+    language = language_of(grammars) or LANGUAGE
+    looked_at = [within(_values(used, normaliser, steps, language)) for used in lists]
     values = [said for said, _ in looked_at]
     texts = [*commands, *(said for several in values for said in several)]
     sounds, compared_by = _ears(texts, pronounce)
     findings = [
-        *_spelling(network, tokenizer, step_seconds, sounds),
+        *(_spelling(network, tokenizer, step_seconds, sounds) if tokenizer else _no_model(language)),
         *_letters(texts),
         *_same_sentences(network),
         *_swallowed_slots(network, generator),
@@ -116,21 +119,25 @@ def check(
     order = ("error", "warning", "note")
     examples, all_examples = within(examples_of(network, generator))
     if not all_examples:
-        findings.append(
-            Finding(
-                "warning",
-                "long-sentence",
-                "",
-                f"sentences of {network.commands[len(examples)]} are too long for an example; nobody can say them",
-                "shorten what its rules name",
-            )
-        )
+        message = f"sentences of {network.commands[len(examples)]} are too long for an example; nobody can say them"
+        findings.append(Finding("warning", "long-sentence", "", message, "shorten what its rules name"))
     return Check(
         network.count(),
         network.counts(),
         tuple(sorted(findings, key=lambda finding: order.index(finding.severity))),
         tuple(examples),
         compared_by,
+    )
+
+
+def _no_model(language: str) -> Iterator[Finding]:
+    name = find_language(language).NAME
+    yield Finding(
+        "warning",
+        "other-language",
+        "",
+        f"the commands are in {name}, which the bundle does not hear",
+        f"to recognise them, use a bundle that was trained on {name}",
     )
 
 
@@ -158,15 +165,15 @@ def _command_texts(
                     yield Phrase(command, text, template.place)
 
 
-def _values(used: UsedList, normaliser: Normalise, steps: Steps) -> Iterator[Phrase]:
+def _values(used: UsedList, normaliser: Normalise, steps: Steps, language: str) -> Iterator[Phrase]:
     """The ways of saying the values of a list; values with the same ``out`` mean the same."""
     if isinstance(used.list, WordList):
         for at, value in enumerate(used.list.values):
-            out, texts = value_texts(value, used.scope, normaliser, _WAYS, steps)
+            out, texts = value_texts(value, used.scope, normaliser, _WAYS, steps, language)
             meaning = f"value {at}" if out is AS_SAID else repr(out)
             yield from (Phrase(meaning, text, value.place) for text in texts)
     elif isinstance(used.list, NumberRange):
-        for number, texts in range_texts(used.list, _NUMBERS):
+        for number, texts in range_texts(used.list, _NUMBERS, language):
             steps.spend(_NUMBER_STEPS)
             yield from (Phrase(number, text, used.scope.place) for text in texts)
 
@@ -365,10 +372,7 @@ def _list(used: UsedList, values: list[Phrase], sounds: Callable[[str], Sounds])
 def _size(used: UsedList) -> int:
     if isinstance(used.list, WordList):
         return len(used.list.values)
-    if isinstance(used.list, NumberRange):
-        whole = len(range(used.list.start, used.list.stop + 1, used.list.step))
-        return whole * {None: 1, "halves": 2, "tenths": 10}[used.list.fractions]
-    return 0
+    return used.list.size if isinstance(used.list, NumberRange) else 0
 
 
 def _one_word(grammars: Sequence[Grammar], network: Network, lists: Sequence[UsedList]) -> Iterator[Finding]:

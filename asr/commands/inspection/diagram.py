@@ -1,4 +1,7 @@
-"""Grammars as railroad diagrams: one of each command, list and rule, which link to each other."""
+"""Grammars as railroad diagrams: one of each command, list and rule, which link to each other.
+
+Wants railroad-diagrams, which ``pip install 'asr[check]'`` brings.
+"""
 
 import html
 from collections import deque
@@ -7,6 +10,9 @@ from dataclasses import dataclass
 from itertools import count
 from typing import Any, Final
 
+import railroad
+
+from asr.commands.grammar import syntax
 from asr.commands.grammar.grammar import AS_SAID, DateRange, Grammar, NumberRange, Rule, SlotList, TimeRange, WordList
 from asr.commands.grammar.names import Scope
 
@@ -89,8 +95,6 @@ class _Draughtsman:
         self._waiting: deque[Callable[[], _Drawing]] = deque()
 
     def draw(self, grammars: Sequence[Grammar]) -> Iterator[_Drawing]:
-        import railroad
-
         railroad.INTERNAL_ALIGNMENT = "left"  # sentences are read from there; the library has no other way to say so
         for grammar in grammars:
             for command, templates in grammar.commands.items():
@@ -103,10 +107,8 @@ class _Draughtsman:
     def _anchor(self) -> str:
         return f"d{next(self._numbers)}"
 
-    def _template(self, expression: Any, scope: Scope) -> Any:
+    def _template(self, expression: syntax.Expression, scope: Scope) -> Any:
         """A whole template, in several rows where one would be too wide."""
-        import railroad
-
         items = self._items(expression, scope)
         rows: list[list[Any]] = [[]]
         for item in items:
@@ -116,51 +118,33 @@ class _Draughtsman:
         sequences = [railroad.Sequence(*row) for row in rows]
         return railroad.Stack(*sequences) if len(sequences) > 1 else sequences[0]
 
-    def _items(self, expression: Any, scope: Scope) -> list[Any]:
-        """The parts of a sequence, words that follow each other as one."""
-        import railroad
-        from hassil.expression import Sequence as Several
-        from hassil.expression import TextChunk
-
-        parts = expression.items if isinstance(expression, Several) else [expression]
-        items: list[Any] = []
-        text = ""
-        for part in [*parts, None]:
-            if isinstance(part, TextChunk):
-                text += part.original_text
-                continue
-            if text.strip():
-                items.append(railroad.Terminal(_short(" ".join(text.split()))))
-            text = ""
-            if part is not None:
-                items.append(self._part(part, scope))
+    def _items(self, expression: syntax.Expression, scope: Scope) -> list[Any]:
+        """The parts of a sequence, blanks aside."""
+        parts = expression.items if isinstance(expression, syntax.Sequence) else (expression,)
+        items = [self._part(part, scope) for part in parts if not isinstance(part, syntax.Text) or part.text.strip()]
         return items or [railroad.Skip()]
 
-    def _part(self, expression: Any, scope: Scope) -> Any:
-        import railroad
-        from hassil.expression import Alternative, ListReference, Permutation, RuleReference
-
-        if isinstance(expression, ListReference):
-            name = expression.list_name
-            slot = "" if expression.slot_name == name else f":{expression.slot_name}"
-            link = self._link(scope.list(expression), f"{{{name}}}", scope)
-            return railroad.NonTerminal(_short(f"{{{name}{slot}}}"), href=link)
-        if isinstance(expression, RuleReference):
-            name = _short(f"<{expression.rule_name}>")
+    def _part(self, expression: syntax.Expression, scope: Scope) -> Any:
+        if isinstance(expression, syntax.Text):
+            return railroad.Terminal(_short(" ".join(expression.text.split())))
+        if isinstance(expression, syntax.ListRef):
+            slot = "" if expression.slot == expression.name else f":{expression.slot}"
+            link = self._link(scope.list(expression), str(expression), scope)
+            return railroad.NonTerminal(_short(f"{{{expression.name}{slot}}}"), href=link)
+        if isinstance(expression, syntax.RuleRef):
+            name = _short(str(expression))
             return railroad.NonTerminal(name, href=self._link(scope.rule(expression), name, scope))
-        if isinstance(expression, Alternative):
-            ways = [item for item in expression.items if not _is_nothing(item)]
-            drawn = self._choice([railroad.Sequence(*self._items(item, scope)) for item in _first(ways)], len(ways))
-            return railroad.Optional(drawn) if len(ways) < len(expression.items) else drawn
-        if isinstance(expression, Permutation):
+        if isinstance(expression, syntax.Sequence):
+            return railroad.Sequence(*self._items(expression, scope))
+        if isinstance(expression, syntax.AnyOrder):
             return railroad.Group(
                 railroad.Sequence(*(self._part(item, scope) for item in expression.items)), "any order"
             )
-        return railroad.Sequence(*self._items(expression, scope))
+        ways = [railroad.Sequence(*self._items(item, scope)) for item in _first(expression.items)]
+        drawn = self._choice(ways, len(expression.items))
+        return railroad.Optional(drawn) if isinstance(expression, syntax.Optional) else drawn
 
     def _choice(self, drawn: list[Any], of: int) -> Any:
-        import railroad
-
         if of > len(drawn):
             drawn.append(railroad.Comment(f"… {of - len(drawn):,} more"))
         return railroad.Choice(0, *drawn) if len(drawn) > 1 else drawn[0] if drawn else railroad.Skip()
@@ -174,8 +158,6 @@ class _Draughtsman:
         return f"#{self._anchors[key]}"
 
     def _named(self, named: SlotList | Rule, title: str, anchor: str, scope: Scope) -> _Drawing:
-        import railroad
-
         if isinstance(named, Rule):
             body = self._template(named.expression, scope.at(named.place))
             return _Drawing("Rules", title, anchor, named.place, railroad.Diagram(body))
@@ -193,10 +175,6 @@ class _Draughtsman:
 
 def _first(items: Sequence[Any]) -> Sequence[Any]:
     return items if len(items) <= _SHOWN else items[:_FIRST]
-
-
-def _is_nothing(expression: Any) -> bool:
-    return getattr(expression, "original_text", None) == ""
 
 
 def _short(text: str) -> str:

@@ -9,10 +9,12 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any, Final
 
+from asr.commands.grammar import syntax
 from asr.commands.grammar.budget import Steps
 from asr.commands.grammar.grammar import AS_SAID, Grammar, NumberRange, SlotList, Template, Value
 from asr.commands.grammar.names import Scope
 from asr.commands.grammar.spoken import number_ways, written
+from asr.text.normaliser import LANGUAGE
 
 _VALUE_STEPS: Final = 5
 _LETTERS_A_STEP: Final = 8
@@ -40,7 +42,7 @@ def used_lists(grammars: Sequence[Grammar]) -> list[UsedList]:
         for reference in _references(template.expression, scope, gone_through):
             used = scope.list(reference)
             key = used if isinstance(used, NumberRange) else id(used)
-            found.setdefault(key, UsedList(reference.list_name, used, scope))
+            found.setdefault(key, UsedList(reference.name, used, scope))
     return list(found.values())
 
 
@@ -66,15 +68,14 @@ def outlines(
 
 
 def value_texts(
-    value: Value, scope: Scope, normaliser: Normalise, most: int, steps: Steps
+    value: Value, scope: Scope, normaliser: Normalise, most: int, steps: Steps, language: str = LANGUAGE
 ) -> tuple[Any, list[Outline]]:
     """What the slot gets for a value, AS_SAID where it is what is said, and up to ``most`` ways to say the value.
 
     Raises Exhausted where that takes more than these steps.
     """
     steps.spend(_VALUE_STEPS)
-    text = getattr(value.expression, "original_text", None)
-    spoken = written(text) if text is not None else None
+    spoken = written(value.expression.text, language) if isinstance(value.expression, syntax.Text) else None
     if spoken is None:
         found = dict.fromkeys(islice(_all_texts(value.expression, scope.at(value.place), normaliser, steps), most))
         return value.out, list(found)
@@ -82,28 +83,28 @@ def value_texts(
     return out, [tuple(way.text.split()) for way in spoken[:most]]
 
 
-def range_texts(numbers: NumberRange, most: int) -> Iterator[tuple[int, list[Outline]]]:
+def range_texts(numbers: NumberRange, most: int, language: str = LANGUAGE) -> Iterator[tuple[int, list[Outline]]]:
     """The first ``most`` whole numbers of a range, each with the first way to say it."""
     for number in islice(range(numbers.start, numbers.stop + 1, numbers.step), most):
-        yield number, [tuple(number_ways(number)[0].split())]
+        yield number, [tuple(number_ways(number, language)[0].split())]
 
 
-def _references(expression: Any, scope: Scope, gone_through: set[tuple[int, int, int]]) -> Iterator[Any]:
+def _references(
+    expression: syntax.Expression, scope: Scope, gone_through: set[tuple[int, int, int]]
+) -> Iterator[syntax.ListRef]:
     """The references to lists, those within rules too, each rule once."""
-    if hasattr(expression, "items"):
-        for item in expression.items:
-            yield from _references(item, scope, gone_through)
-    elif hasattr(expression, "rule_name"):
-        rule = scope.rule(expression)
+    for reference in syntax.references(expression):
+        if isinstance(reference, syntax.ListRef):
+            yield reference
+            continue
+        rule = scope.rule(reference)
         known = id(rule), id(scope.lists), id(scope.rules)
         if known not in gone_through:
             gone_through.add(known)
             yield from _references(rule.expression, scope, gone_through)
-    elif hasattr(expression, "list_name"):
-        yield expression
 
 
-def _all_texts(expression: Any, scope: Scope, normaliser: Normalise, steps: Steps) -> Iterator[Outline]:
+def _all_texts(expression: syntax.Expression, scope: Scope, normaliser: Normalise, steps: Steps) -> Iterator[Outline]:
     """Every outline, as often as there are ways to it: the choices are counted through like the figures of a number."""
     ahead: list[int] = []
     while True:
@@ -122,7 +123,9 @@ def _all_texts(expression: Any, scope: Scope, normaliser: Normalise, steps: Step
         ahead[-1] += 1
 
 
-def _text(expression: Any, scope: Scope, normaliser: Normalise, choose: Callable[[int], int], steps: Steps) -> Outline:
+def _text(
+    expression: syntax.Expression, scope: Scope, normaliser: Normalise, choose: Callable[[int], int], steps: Steps
+) -> Outline:
     words: list[str] = []
     text = ""
     steps.spend()
@@ -131,29 +134,32 @@ def _text(expression: Any, scope: Scope, normaliser: Normalise, choose: Callable
         if isinstance(piece, str):
             text += piece
         else:
-            words += [*normaliser(text).split(), f"{{{piece.list_name}}}"]
+            words += [*normaliser(text).split(), str(piece)]
             text = ""
     return (*words, *normaliser(text).split())
 
 
-def _pieces(expression: Any, scope: Scope, choose: Callable[[int], int], steps: Steps) -> Iterable[Any]:
+def _pieces(
+    expression: syntax.Expression, scope: Scope, choose: Callable[[int], int], steps: Steps
+) -> Iterable[str | syntax.ListRef]:
     """The text and the references to lists along one way through an expression."""
-    from hassil.expression import Alternative, Permutation, RuleReference, TextChunk
-
     todo = [expression]  # the last first: rules in rules would be as many generators in each other
     while todo:
         steps.spend()
         expression = todo.pop()
-        if isinstance(expression, TextChunk):
-            yield expression.original_text
-        elif isinstance(expression, RuleReference):
+        if isinstance(expression, syntax.Text):
+            yield expression.text
+        elif isinstance(expression, syntax.ListRef):
+            yield expression
+        elif isinstance(expression, syntax.RuleRef):
             todo.append(scope.rule(expression).expression)
-        elif isinstance(expression, Alternative):
+        elif isinstance(expression, syntax.Choice):
             todo.append(expression.items[choose(len(expression.items))])
-        elif isinstance(expression, Permutation):
+        elif isinstance(expression, syntax.Optional):
+            chosen = choose(len(expression.items) + 1)
+            todo += expression.items[chosen : chosen + 1]  # after the last there is nothing
+        elif isinstance(expression, syntax.AnyOrder):
             left = list(expression.items)
             todo += reversed([left.pop(choose(len(left))) for _ in expression.items])
-        elif hasattr(expression, "items"):
-            todo += reversed(expression.items)
         else:
-            yield expression
+            todo += reversed(expression.items)

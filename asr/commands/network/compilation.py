@@ -4,11 +4,13 @@ import math
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from typing import Any, Final
+from typing import Final
 
+from asr.commands.grammar import syntax
 from asr.commands.grammar.budget import MANY, Budget, times, total
 from asr.commands.grammar.grammar import AS_SAID, Grammar, Rule, Template, Wildcard, WordList
-from asr.commands.grammar.names import Names, Scope, Source
+from asr.commands.grammar.names import Names, Scope
+from asr.commands.grammar.syntax import Expression
 from asr.commands.network.entries import (
     Entry,
     Expansion,
@@ -21,9 +23,7 @@ from asr.commands.network.entries import (
 )
 from asr.commands.network.figures import Figures
 from asr.commands.network.nodes import SAID, Close, Mark, Means, Move, Net, Node, Open
-from asr.commands.network.parts import ends_of, is_any_words, merged
-from asr.commands.network.skipping import lay_skips
-from asr.commands.network.thousands import LongRange, is_long
+from asr.commands.network.skipping import any_words_at_ends, lay_skips
 from asr.commands.network.trie import Leaf, Said, grow
 from asr.commands.network.wording import Wording, split_last
 from asr.errors import SettingsError
@@ -55,13 +55,13 @@ class Sentences:
 class Compiler:
     """Compiles the templates of grammars with what they name."""
 
-    def __init__(self, normaliser: Callable[[str], str]) -> None:
+    def __init__(self, normaliser: Callable[[str], str], language: str) -> None:
         self._wording = Wording(normaliser)
         self._names = Names()
         self._nets: dict[Hashable, Net] = {}
         self._begin_glued: dict[tuple[int, int, int, bool], bool] = {}
-        self._figures = Figures(normaliser)
-        self._expansion = Expansion(self._count, lambda text, place: " ".join(self._wording.words(text, place)))
+        self._figures = Figures(normaliser, language)
+        self._expansion = Expansion(self._count, lambda text, at: " ".join(self._wording.words(text, at)), language)
         self._order = 0
         self._budget = Budget()
 
@@ -72,7 +72,7 @@ class Compiler:
             for grammar in grammars
             for command, several in grammar.commands.items()
             for template in several
-            if (count := self._count(template.expression, Scope.of(template)))
+            if (count := self._checked(template))
         ]
         if not templates:
             names = ", ".join(grammar.name for grammar in grammars) or "no grammar"
@@ -89,8 +89,7 @@ class Compiler:
         return Net(start, end, total(count for *_, count in templates), grammars[0].name), sentences
 
     def _template(self, grammar: Grammar, template: Template, first: Node, count: int) -> Node:
-        # hassil leaves in any words what it would skip elsewhere, where a sentence begins or ends with them.
-        wild = [is_any_words(item, template.lists) for item in ends_of(template.expression)]
+        wild = any_words_at_ends(template)
         skips, within = (self._skips(grammar, prob) for prob in (SKIPPED, _SKIPPED_WITHIN))
         begin = self._call(skips, first, ()) if skips and not wild[0] else first
         scope = Scope.of(template)
@@ -109,40 +108,36 @@ class Compiler:
             self._nets[key] = lay_skips(said, prob, self._node, place)
         return self._nets.get(key)
 
-    def _sentence(self, expression: Any, states: _States, scope: Scope, within: Net | None) -> _States:
+    def _sentence(self, expression: Expression, states: _States, scope: Scope, within: Net | None) -> _States:
         """Lay a whole sentence, with what may be skipped between its own words and parts."""
-        from hassil.expression import Sequence as Parts
-
         if within is None:
             return self._say(expression, states, scope, glued=False)
-        parts = merged(expression.items) if isinstance(expression, Parts) else [expression]
+        parts = expression.items if isinstance(expression, syntax.Sequence) else (expression,)
         items = [word for part in parts for word in self._figures.words(part)]
         return self._sequence(items, states, scope, glued=False, within=within)
 
     # Sub-networks
 
-    def _net(self, source: Source, scope: Scope, name: str) -> Net:
+    def _net(self, reference: syntax.Reference, scope: Scope) -> Net:
         """The sub-network of a list or rule, compiled when it is first named."""
-        key = self._names.key(source, scope, name)
+        key = self._names.key(reference, scope)
         if key not in self._nets:
+            source = scope.find(reference)
             if isinstance(source, Rule):
                 net = self._body(source.expression, scope.at(source.place))
             elif isinstance(source, WordList):
                 net = self._word_list(source, scope)
             elif isinstance(source, Wildcard):
                 net = self._wildcard(scope.place)
-            elif is_long(source):
-                self._budget.at(scope.place, range_size(source))
-                net = LongRange(source, self._node, scope.place).lay()
             else:
                 start = self._node()
                 self._budget.at(scope.place, _NUMBER_COST * range_size(source))
-                texts = [self._said(entry, scope.place) for entry in range_entries(source)]
+                texts = [self._said(entry, scope.place) for entry in range_entries(source, self._figures.language)]
                 net = Net(start, self._grow(start, texts), len(texts), scope.place)
             self._nets[key] = net
         return self._nets[key]
 
-    def _body(self, expression: Any, scope: Scope) -> Net:
+    def _body(self, expression: Expression, scope: Scope) -> Net:
         start = self._node()
         if not (count := self._count(expression, scope)):
             return Net(start, start, 0, scope.place)
@@ -151,10 +146,10 @@ class Compiler:
     def _word_list(self, found: WordList, scope: Scope) -> Net:
         start = self._node()
         plain: list[Said] = []
-        bodies: list[tuple[Any, Scope, Close]] = []
+        bodies: list[tuple[Expression, Scope, Close]] = []
         values = count = 0
         for value in found.values:
-            entries = plain_entries(value)
+            entries = plain_entries(value, self._figures.language)
             self._budget.at(value.place, 9 * len(entries or ()))
             if entries is not None:
                 values += 1
@@ -180,54 +175,54 @@ class Compiler:
         said.move(end, 1 - _GOES_ON, (Close(SAID),))
         return Net(start, end, 1, place)
 
-    def _count(self, expression: Any, scope: Scope) -> int:
-        """How many texts an expression stands for; 0 where it names what has none. It checks the names, too."""
-        from hassil import expression as forms
+    def _checked(self, template: Template) -> int:
+        """How many texts a template stands for; raises SettingsError for what it names."""
+        self._names.check(template)
+        return self._count(template.expression, Scope.of(template))
 
-        if isinstance(expression, forms.TextChunk):
-            return self._figures.count(str(expression.original_text))
-        if isinstance(expression, forms.RuleReference):
-            return self._net(scope.rule(expression), scope, f"<{expression.rule_name}>").count
-        if isinstance(expression, forms.ListReference):
-            return self._net(scope.list(expression), scope, f"{{{expression.list_name}}}").count
-        items = merged(expression.items) if isinstance(expression, forms.Sequence) else expression.items
-        counts = [self._count(item, scope) for item in items]
-        if isinstance(expression, forms.Alternative):
+    def _count(self, expression: Expression, scope: Scope) -> int:
+        """How many texts an expression stands for; 0 where it names what has none."""
+        if isinstance(expression, syntax.Text):
+            return self._figures.count(expression.text)
+        if isinstance(expression, syntax.Reference):
+            return self._net(expression, scope).count
+        counts = [self._count(item, scope) for item in expression.items]
+        if isinstance(expression, syntax.Choice):
             return total(counts)
+        if isinstance(expression, syntax.Optional):
+            return total((1, *counts))
         orders = 1
-        if isinstance(expression, forms.Permutation):
+        if isinstance(expression, syntax.AnyOrder):
             orders = math.factorial(len(counts)) if len(counts) <= _MOST_PERMUTED else MANY
         return times((*counts, orders))
 
     # Expressions
 
-    def _say(self, expression: Any, states: _States, scope: Scope, *, glued: bool) -> _States:
+    def _say(self, expression: Expression, states: _States, scope: Scope, *, glued: bool) -> _States:
         """Lay the ways of saying an expression from where it may begin; gives where they may end.
 
         A word that is not over is carried by its letters, as others may be written to it: ``glued`` says whether any
         that follow can be. Without, all ways end at one node.
         """
-        from hassil import expression as forms
-
         self._budget.at(scope.place)
         if not self._begins_glued(expression, scope, glued):
             states = self._close(states, scope.place)
-        if isinstance(expression, forms.TextChunk):
-            states = self._text(str(expression.original_text), states, scope.place, glued=glued)
-        elif isinstance(expression, forms.RuleReference):
+        if isinstance(expression, syntax.Text):
+            states = self._text(expression.text, states, scope.place, glued=glued)
+        elif isinstance(expression, syntax.RuleRef):
             states = self._rule(expression, states, scope, glued=glued)
-        elif isinstance(expression, forms.ListReference):
+        elif isinstance(expression, syntax.ListRef):
             states = self._list(expression, states, scope, glued=glued)
-        elif isinstance(expression, forms.Alternative):
-            states = self._alternative(expression, states, scope, glued=glued)
-        elif isinstance(expression, forms.Permutation):
-            states = self._permutation(expression, self._close(states, scope.place), scope)
+        elif isinstance(expression, syntax.AnyOrder):
+            states = self._any_order(expression, self._close(states, scope.place), scope)
+        elif isinstance(expression, syntax.Sequence):
+            states = self._sequence(expression.items, states, scope, glued=glued)
         else:
-            states = self._sequence(merged(expression.items), states, scope, glued=glued)
+            states = self._choice(expression, states, scope, glued=glued)
         return states if glued else self._close(states, scope.place)
 
     def _sequence(
-        self, items: Sequence[Any], states: _States, scope: Scope, *, glued: bool, within: Net | None = None
+        self, items: Sequence[Expression], states: _States, scope: Scope, *, glued: bool, within: Net | None = None
     ) -> _States:
         follows = [glued]
         for item in reversed(items[1:]):
@@ -238,29 +233,27 @@ class Compiler:
             states = self._say(item, states, scope, glued=follow)
         return states
 
-    def _begins_glued(self, expression: Any, scope: Scope, glued: bool) -> bool:
+    def _begins_glued(self, expression: Expression, scope: Scope, glued: bool) -> bool:
         """Whether an expression, or what follows where it is empty, may begin with what a word before it takes in."""
-        from hassil import expression as forms
-
-        if isinstance(expression, forms.TextChunk):
-            text = str(expression.original_text)
-            return self._wording.joins_before(text) if text else glued
-        if isinstance(expression, forms.ListReference):
+        if isinstance(expression, syntax.Text):
+            return self._wording.joins_before(expression.text) if expression.text else glued
+        if isinstance(expression, syntax.ListRef):
             return True
-        if isinstance(expression, forms.RuleReference):
+        if isinstance(expression, syntax.RuleRef):
             rule = scope.rule(expression)
             # Known once for all: rules that name rules several times would be gone through very often.
             known = id(rule), id(scope.lists), id(scope.rules), glued
             if known not in self._begin_glued:
                 self._begin_glued[known] = self._begins_glued(rule.expression, scope.at(rule.place), glued)
             return self._begin_glued[known]
-        if isinstance(expression, forms.Alternative):
-            return any(self._begins_glued(item, scope, glued) for item in expression.items)
-        if isinstance(expression, forms.Permutation):
-            return False  # hassil puts blanks around all items
-        for item in reversed(merged(expression.items)):
-            glued = self._begins_glued(item, scope, glued)
-        return glued
+        if isinstance(expression, syntax.AnyOrder):
+            return False  # there are blanks around all items
+        if isinstance(expression, syntax.Sequence):
+            for item in reversed(expression.items):
+                glued = self._begins_glued(item, scope, glued)
+            return glued
+        begin = [self._begins_glued(item, scope, glued) for item in expression.items]
+        return any(begin) or (glued and isinstance(expression, syntax.Optional))
 
     def _text(self, text: str, states: _States, place: str, *, glued: bool) -> _States:
         if not self._wording.joins_before(text) and text:
@@ -291,18 +284,18 @@ class Compiler:
         said: list[Said] = [(tuple(way.split()), 1.0, ()) for way in ways]
         return self._join([(end, prob) for end, prob, _ in grow(node, said, self._node)])
 
-    def _rule(self, reference: Any, states: _States, scope: Scope, *, glued: bool) -> _States:
-        rule = scope.rule(reference)
+    def _rule(self, reference: syntax.RuleRef, states: _States, scope: Scope, *, glued: bool) -> _States:
         if glued or set(states) != {""}:
+            rule = scope.rule(reference)
             return self._say(rule.expression, states, scope.at(rule.place), glued=glued)
-        return {"": self._call(self._net(rule, scope, f"<{reference.rule_name}>"), states[""], ())}
+        return {"": self._call(self._net(reference, scope), states[""], ())}
 
-    def _list(self, reference: Any, states: _States, scope: Scope, *, glued: bool) -> _States:
-        found, name, opened = scope.list(reference), f"{{{reference.list_name}}}", Open(reference.slot_name)
+    def _list(self, reference: syntax.ListRef, states: _States, scope: Scope, *, glued: bool) -> _States:
+        opened = Open(reference.slot)
         if not glued and set(states) == {""}:
-            return {"": self._call(self._net(found, scope, name), states[""], (opened,))}
+            return {"": self._call(self._net(reference, scope), states[""], (opened,))}
         ends: dict[str, _Ends] = {}
-        entries = list(self._expansion.list(found, scope, name))
+        entries = list(self._expansion.list(reference, scope))
         for carried, node in states.items():
             for entry in entries:
                 self._budget.at(scope.place, _GLUED_COST)
@@ -312,7 +305,9 @@ class Compiler:
                     ends.setdefault(rest, []).append((end, 1.0))
         return self._joined(ends, scope.place)
 
-    def _alternative(self, expression: Any, states: _States, scope: Scope, *, glued: bool) -> _States:
+    def _choice(
+        self, expression: syntax.Choice | syntax.Optional, states: _States, scope: Scope, *, glued: bool
+    ) -> _States:
         chosen = choices(expression, lambda item: self._count(item, scope))
         texts = [plain_text(item) for item, _ in chosen]
         ends: dict[str, _Ends] = {}
@@ -333,7 +328,7 @@ class Compiler:
                 ends.setdefault(rest, []).append((end, 1.0))
         return self._joined(ends, scope.place)
 
-    def _permutation(self, expression: Any, states: _States, scope: Scope) -> _States:
+    def _any_order(self, expression: syntax.AnyOrder, states: _States, scope: Scope) -> _States:
         """All orders of the items: a node for every set of them that has been said, so that none is said twice."""
         items = range(len(expression.items))
         if len(items) > _MOST_PERMUTED:

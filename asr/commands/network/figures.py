@@ -6,9 +6,10 @@ multiply.
 
 import re
 from collections.abc import Callable, Sequence
-from typing import Any, Final
+from typing import Final
 
 from asr.commands.grammar.spoken import written
+from asr.commands.grammar.syntax import Expression, Text
 from asr.commands.grammar.templates import has_figures
 
 _PIECES: Final = re.compile(r"\S+")
@@ -23,8 +24,8 @@ Part = tuple[str, tuple[str, ...]]
 class Figures:
     """Finds what is written in figures."""
 
-    def __init__(self, normalise: Callable[[str], str]) -> None:
-        self._normalise = normalise
+    def __init__(self, normalise: Callable[[str], str], language: str) -> None:
+        self._normalise, self.language = normalise, language
         self._known: dict[str, tuple[Part, ...]] = {}
 
     def parts(self, text: str) -> tuple[Part, ...]:
@@ -42,18 +43,16 @@ class Figures:
             count *= len(ways) or 1
         return count
 
-    def words(self, item: Any) -> list[Any]:
+    def words(self, item: Expression) -> list[Expression]:
         """The words of a part of a sentence that is text, each by itself; the whole where it is read otherwise so."""
-        from hassil.expression import TextChunk
-
-        if not isinstance(item, TextChunk):
+        if not isinstance(item, Text):
             return [item]
-        whole = str(item.original_text)
+        whole = item.text
         texts = [
             text for part, ways in self.parts(whole) for text in ([part] if ways else _WORD.findall(part) or [part])
         ]
         apart = " ".join(filter(None, map(self._normalise, texts)))
-        return [TextChunk(text) for text in texts] if texts and apart == self._normalise(whole) else [item]
+        return [Text(text) for text in texts] if texts and apart == self._normalise(whole) else [item]
 
     def _parts(self, text: str) -> tuple[Part, ...]:
         pieces = [match.span() for match in _PIECES.finditer(text)]
@@ -77,7 +76,7 @@ class Figures:
         """The ways of saying the longest that is written in figures from a piece on, and the piece after it."""
         for after in range(min(len(pieces), at + _LONGEST), at, -1):
             part = text[pieces[at][0] : pieces[after - 1][1]]
-            spoken = written(part) if has_figures(part) else None
+            spoken = written(part, self.language) if has_figures(part) else None
             # Figures among words stand for no value of their own: they are found by themselves.
             if spoken and (after == at + 1 or spoken[0].value != part):
                 ways = dict.fromkeys([self._normalise(part), *(way.text for way in spoken)])

@@ -10,12 +10,14 @@ from functools import cached_property
 from typing import Final
 
 from asr.commands.grammar.budget import Steps, total
-from asr.commands.grammar.grammar import Grammar
+from asr.commands.grammar.grammar import Grammar, language_of
 from asr.commands.network.compilation import Compiler, Sentences
 from asr.commands.network.nodes import Call, Mark, Move, Net, Node, reachable
 from asr.commands.network.parsing import Parser, meaning, wild_log_prob
 from asr.commands.reading import Reading
 from asr.errors import SettingsError
+from asr.text.language import find_language
+from asr.text.normaliser import LANGUAGE, Normaliser
 
 _ANY_WORDS: Final = "a"  # drawn for any words where the grammar has no word of its own
 
@@ -35,9 +37,21 @@ def compile_network(grammars: Sequence[Grammar], normaliser: Callable[[str], str
     lists and rules are kept once. Only where letters are written to them (``{name}'s``) they are copied.
 
     Raises SettingsError, with the place: an unknown list or rule, one that is used in itself, a sentence that can be
-    empty, letters that the normaliser drops, a range of too many numbers, more parts in any order than can be.
+    empty, letters that the normaliser drops, more than can be laid out, more parts in any order than can be, another
+    language than the normaliser's.
     """
-    return Network(*Compiler(normaliser).compile(grammars))
+    return Network(*Compiler(normaliser, _language(grammars, normaliser)).compile(grammars))
+
+
+def _language(grammars: Sequence[Grammar], normaliser: Callable[[str], str]) -> str:
+    named, heard = language_of(grammars), normaliser.language if isinstance(normaliser, Normaliser) else None
+    if named and heard and named != heard:
+        told, known = find_language(named).NAME, find_language(heard).NAME
+        raise SettingsError(
+            f"{', '.join(grammar.name for grammar in grammars)}: found commands in {told}, and a bundle that hears "
+            f"{known}; use a bundle that was trained on {told}"
+        )
+    return named or heard or LANGUAGE
 
 
 class Network:

@@ -5,7 +5,6 @@ A recursive transition network (Woods, 1970) whose calls never go round, with a 
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from decimal import Decimal
 from functools import cached_property
 from typing import Any, Final
 
@@ -29,20 +28,6 @@ class Close:
 
 
 @dataclass(frozen=True, eq=False, slots=True)
-class Add:
-    """A part of the number that fills the slot that was opened last."""
-
-    amount: int
-
-
-@dataclass(frozen=True, eq=False, slots=True)
-class Total:
-    """Here ends what fills the slot that was opened last; it gets the sum of what was added, ``factor`` times."""
-
-    factor: Decimal
-
-
-@dataclass(frozen=True, eq=False, slots=True)
 class Means:
     """What is said belongs to this command, which has these slots whatever is said.
 
@@ -56,7 +41,7 @@ class Means:
     may_tie: bool = False
 
 
-Mark = Open | Close | Add | Total | Means
+Mark = Open | Close | Means
 
 
 @dataclass(eq=False, slots=True, repr=False)

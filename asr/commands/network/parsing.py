@@ -7,7 +7,7 @@ from functools import reduce
 from typing import Any, Final
 
 from asr.commands.grammar.budget import Steps
-from asr.commands.network.nodes import SAID, Add, Close, Mark, Means, Move, Net, Node, Open, Total
+from asr.commands.network.nodes import SAID, Close, Mark, Means, Move, Net, Node, Open
 from asr.commands.reading import Reading
 
 LETTERS: Final = 28
@@ -36,7 +36,6 @@ def meaning(marks: Iterable[tuple[Mark, int]], words: Sequence[str], log_prob: f
     fixed: dict[str, Any] = {}
     filled: list[list[Any]] = []
     open_: list[tuple[int, int]] = []
-    total = 0
     for mark, at in marks:
         if isinstance(mark, Open):
             open_.append((len(filled), at))
@@ -45,13 +44,6 @@ def meaning(marks: Iterable[tuple[Mark, int]], words: Sequence[str], log_prob: f
             index, begin = open_.pop()
             filled[index][1] = " ".join(words[begin:at]) if mark.out is SAID else mark.out
             fixed.update(mark.others)
-        elif isinstance(mark, Add):
-            total += mark.amount
-        elif isinstance(mark, Total):
-            index, _ = open_.pop()
-            number = total * mark.factor
-            filled[index][1] = int(number) if number == int(number) else float(number)
-            total = 0
         else:
             command = mark.command
             fixed.update(mark.slots)

@@ -3,6 +3,8 @@
 from collections.abc import Callable, Collection
 from typing import Final
 
+from asr.commands.grammar import syntax
+from asr.commands.grammar.grammar import Template, Wildcard
 from asr.commands.network.nodes import Net, Node
 
 _ROOT: Final = 0
@@ -45,6 +47,20 @@ def lay_skips(phrases: Collection[tuple[str, ...]], prob: float, new: Callable[[
         for word, targets in steps.items():
             node.say(word, nodes[targets], 1 / len(steps))
     return Net(nodes[frozenset({_ROOT})], end, 1 + len(phrases), place)
+
+
+def any_words_at_ends(template: Template) -> tuple[bool, bool]:
+    """Whether a sentence begins with any words, and whether it ends with them.
+
+    As hassil has it, to these belongs what would be skipped elsewhere.
+    """
+    whole = template.expression
+    parts = whole.items if isinstance(whole, syntax.Sequence) and whole.items else (whole,)
+    first, last = (
+        isinstance(part, syntax.ListRef) and isinstance(template.lists.get(part.name), Wildcard)
+        for part in (parts[0], parts[-1])
+    )
+    return first, last
 
 
 def _steps(places: Collection[int], tree: list[dict[str, int]], ends: set[int]) -> dict[str, frozenset[int]]:

@@ -2,22 +2,21 @@
 
 import errno
 import gzip
-import hashlib
 import lzma
 import stat
 import struct
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
-from typing import Any, Final
+from typing import Final
 from urllib.parse import unquote, urlsplit
 
-from asr.data.corpora.corpus import Archive, Corpus
+from asr.data.corpora.corpus import Corpus
 from asr.data.manifests.bounded import BoundedTarInfo
-from asr.download import fetch_file, progress_of
+from asr.download import fetch_file
 from asr.errors import AsrError
+from asr.progress_bars import track
 
 _DAMAGED: Final = (
     *(tarfile.TarError, zipfile.BadZipFile, gzip.BadGzipFile, EOFError, zlib.error, lzma.LZMAError),
@@ -52,9 +51,8 @@ def fetch(corpus: Corpus, folder: Path, *, pause: float = 2.0) -> None:
             if unpacked.exists():
                 continue
             file = folder / name
-            if not file.exists():
-                fetch_file(archive.url, file, _by_hand(corpus, folder), pause=pause)
-            _check(archive, file)
+            digest = f"md5:{archive.md5}" if archive.md5 else ""
+            fetch_file(archive.url, file, _by_hand(corpus, folder), digest=digest, pause=pause)
             _unpack(file, folder)
             unpacked.touch()
             file.unlink()
@@ -74,18 +72,6 @@ def _name(url: str) -> str:
     return PurePosixPath(unquote(urlsplit(url).path)).name
 
 
-def _check(archive: Archive, file: Path) -> None:
-    if not archive.md5:
-        return
-    with file.open("rb") as content:
-        found = hashlib.file_digest(content, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
-    if found != archive.md5:
-        file.unlink()
-        raise AsrError(
-            f"{file}: found the MD5 {found}, wanted {archive.md5}; it was removed; run again to fetch it anew"
-        )
-
-
 def _unpack(file: Path, folder: Path) -> None:
     """Unpack a tar or zip archive; its members are plain files and stay inside the folder."""
     room = _RATIO * file.stat().st_size + _FREE
@@ -94,12 +80,12 @@ def _unpack(file: Path, folder: Path) -> None:
             with zipfile.ZipFile(file) as zipped:
                 members = [member for member in zipped.infolist() if _is_wanted(member)]
                 _check_room(sum(member.file_size for member in members), room)
-                for member in _counted(members, len(members), file):
+                for member in track(members, f"Unpacking {file.name}"):
                     zipped.extract(member, folder)
         else:
             total = 0
             with tarfile.open(file, tarinfo=BoundedTarInfo) as tarred:
-                for entry in _counted(tarred, None, file):
+                for entry in track(tarred, f"Unpacking {file.name}"):
                     if not (entry.isreg() or entry.isdir()):
                         raise _Refused(f"{entry.name!r} is a link or a device")
                     total += entry.size
@@ -146,8 +132,3 @@ def _is_wanted(member: zipfile.ZipInfo) -> bool:
 def _check_room(unpacked: int, room: int) -> None:
     if unpacked > room:
         raise _Refused(f"it would unpack to {unpacked:,} bytes or more, far more than audio does")
-
-
-def _counted(members: Iterable[Any], total: int | None, file: Path) -> Iterator[Any]:
-    with progress_of() as progress:
-        yield from progress.track(members, total=total, description=f"Unpacking {file.name}")

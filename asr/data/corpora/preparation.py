@@ -10,8 +10,6 @@ from pathlib import Path
 from typing import IO, Final
 
 import soundfile
-from rich.console import Console
-from rich.progress import track
 
 from asr.audio.load import SAMPLE_RATE, load_audio
 from asr.data.corpora.corpus import Corpus, CorpusSplits
@@ -22,6 +20,7 @@ from asr.data.manifests.manifest import check_disjoint
 from asr.data.manifests.utterance import Utterance, some_lines
 from asr.errors import AsrError, AudioError, ManifestError
 from asr.files import write_whole
+from asr.progress_bars import track
 
 LEFT_OUT: Final = "left_out.txt"
 SHEET: Final = "data_sheet"
@@ -155,7 +154,6 @@ def _check(reading: CorpusSplits, journal: Path, *, headers_only: bool) -> dict[
             checked[path] = earlier
         else:
             waiting.append(path)
-    console = Console(stderr=True)
     title = "Reading headers" if headers_only else "Checking recordings"
     try:
         journal.parent.mkdir(parents=True, exist_ok=True)
@@ -163,9 +161,7 @@ def _check(reading: CorpusSplits, journal: Path, *, headers_only: bool) -> dict[
             if notes.tell():
                 notes.write("\n")  # what was torn off stays a line of its own
             found = _looked_into(pool, waiting, headers_only=headers_only)
-            for path, recording in track(
-                found, title, len(waiting), console=console, transient=True, disable=not console.is_terminal
-            ):
+            for path, recording in track(found, title, len(waiting)):
                 checked[path] = recording
                 _note(notes, path, recording)
     except OSError as error:

@@ -9,6 +9,7 @@ import hashlib
 import math
 import re
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -175,11 +176,8 @@ SPEECH_COMMANDS = Corpus(
     archives=_ARCHIVES,
 )
 
-SPEECH_COMMANDS_12 = Corpus(
+SPEECH_COMMANDS_12 = replace(
+    SPEECH_COMMANDS,
     title="Google Speech Commands, ten words with unknown ones and silence",
-    url="https://www.tensorflow.org/datasets/catalog/speech_commands",
-    licence="CC BY 4.0",
-    layout=_LAYOUT,
     read=read_speech_commands_12,
-    archives=_ARCHIVES,
 )

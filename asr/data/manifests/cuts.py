@@ -1,6 +1,7 @@
 """Utterances in Lhotse's cut sets."""
 
-import os
+import gzip
+import json
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -10,6 +11,7 @@ import soundfile
 from asr.data.manifests.bounded import lines_of, number, parse_json, shown, string
 from asr.data.manifests.utterance import NOBODY, Utterance, some
 from asr.errors import ManifestError
+from asr.files import write_whole
 
 CUT_SUFFIXES: Final = (".jsonl", ".jsonl.gz")
 UTTERANCE_ID: Final = "utterance"
@@ -74,15 +76,12 @@ def write_cuts(utterances: Iterable[Utterance], path: Path) -> None:
         cuts[utterance.id] = _cut(lhotse, utterance, recordings[utterance.path])
     if not cuts:
         raise ManifestError(f"{path}: there are no utterances to write; wanted at least one")
-    # The same ending, because Lhotse tells the format by it.
-    unfinished = path.with_name(f".{os.getpid()}.{path.name}")
+    lines = "".join(f"{json.dumps(cut.to_dict(), ensure_ascii=False)}\n" for cut in cuts.values()).encode()
     try:
-        lhotse.CutSet.from_cuts(cuts.values()).to_file(unfinished)
-        unfinished.replace(path)
+        # No time in it, so that the same lines give the same bytes.
+        write_whole(path, gzip.compress(lines, mtime=0) if path.suffix == ".gz" else lines)
     except OSError as error:
         raise ManifestError(f"{path}: cannot be written: {error}") from None
-    finally:
-        unfinished.unlink(missing_ok=True)
 
 
 def parse_cut(line: str, member: Member | None = None) -> Utterance:

@@ -14,10 +14,10 @@ from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import MofNCompleteColumn
 
 from asr.audio.encoding import Form
+from asr.claim import claim
 from asr.data.manifests.bounded import lines_of, parse_json
 from asr.data.manifests.cuts import UTTERANCE_ID
 from asr.data.manifests.manifest import read_utterance
@@ -26,6 +26,7 @@ from asr.data.manifests.utterance import Utterance, some_lines
 from asr.data.shards.index import ShardFolder, write_index
 from asr.errors import AsrError, AudioError, ManifestError, SettingsError
 from asr.files import write_whole
+from asr.progress_bars import progress_bar
 
 PLAN: Final = "cuts.plan.json"
 LEFT_OUT: Final = "cuts.left_out.txt"
@@ -73,8 +74,8 @@ def pack(
         bad_share: the share of utterances, 0 to 1, that may be unreadable before it stops.
 
     Raises:
-        ManifestError: the folder holds something else, or an id comes twice, or a file cannot be written.
-        SettingsError: ``per_shard`` or ``jobs`` is below 1.
+        ManifestError: an id comes twice, or a file cannot be written.
+        SettingsError: ``per_shard`` or ``jobs`` is below 1, or the folder holds something else.
         AsrError: more than ``bad_share`` cannot be read, or nothing can; shards that are finished stay.
     """
     jobs = jobs or os.cpu_count() or 1
@@ -82,24 +83,15 @@ def pack(
         raise SettingsError(f"{per_shard} utterances a shard by {jobs} jobs; wanted 1 or more of each")
     if twice := len(utterances) - len({utterance.id for utterance in utterances}):
         raise ManifestError(f"{out}: {twice} of the utterances have an id that came before; ids are unique")
-    _claim(out, _plan(utterances, form, per_shard, seed))
+    claim(out, PLAN, _plan(utterances, form, per_shard, seed))
     remove_unfinished(out)
     order = np.random.default_rng(seed).permutation(len(utterances))
     shares = [order[start : start + per_shard] for start in range(0, len(order), per_shard)]
     finished = finished_shards(out)
     left_out: dict[int, list[str]] = {}
     stop = threading.Event()
-    progress = Progress(
-        TextColumn("Packing utterances"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        console=(console := Console(stderr=True)),
-        transient=True,
-        disable=not console.is_terminal,
-    )
-    with progress, ThreadPoolExecutor(jobs) as pool:
-        task = progress.add_task("", total=len(utterances))
+    with progress_bar(MofNCompleteColumn()) as progress, ThreadPoolExecutor(jobs) as pool:
+        task = progress.add_task("Packing utterances", total=len(utterances))
 
         def write(number: int) -> tuple[int, list[str]]:
             share = [utterances[index] for index in shares[number]]
@@ -192,29 +184,3 @@ def _plan(utterances: Sequence[Utterance], form: Form, per_shard: int, seed: int
         digest.update(json.dumps([str(part) for part in astuple(utterance)]).encode())
     settings = {"form": form, "per_shard": per_shard, "seed": seed, "utterances": len(utterances)}
     return {"format": _FORMAT, **settings, "sha256": digest.hexdigest()}
-
-
-def _claim(out: Path, plan: dict[str, Any]) -> None:
-    """Note in the folder what it is for; refuse one that is for something else."""
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        if (out / PLAN).exists():
-            try:
-                found = parse_json((out / PLAN).read_bytes())
-            except ValueError:
-                found = None
-            if found != plan:
-                raise ManifestError(
-                    f"{out}: found shards of another list or with other settings, wanted the {plan['utterances']} "
-                    f"utterances of this one as {plan['form']}, {plan['per_shard']} a shard, seed {plan['seed']}; "
-                    "choose another folder, or remove this one"
-                )
-            return
-        if others := sorted(path.name for path in out.iterdir() if not path.name.startswith(f"{PLAN}.")):
-            raise ManifestError(
-                f"{out}: found {others[0]!r} in it, wanted an empty folder or one with a part of these shards; "
-                "choose another"
-            )
-        write_whole(out / PLAN, f"{json.dumps(plan)}\n".encode())
-    except OSError as error:
-        raise ManifestError(f"{out}: cannot be written: {error}; choose another folder") from error

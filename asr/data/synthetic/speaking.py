@@ -105,8 +105,8 @@ class SpeechRequest:
 
     @property
     def engine_text(self) -> str:
-        """The text as the engine is given it: where letters are spelled, a is one of them."""
-        return LETTER_A.sub(NAME_OF_A[self.voice.engine], self.text)
+        """The text as the engine is given it: where letters are spelled in English, a is one of them."""
+        return LETTER_A.sub(NAME_OF_A[self.voice.engine], self.text) if self.voice.language == "en" else self.text
 
 
 def speak(

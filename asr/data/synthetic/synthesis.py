@@ -22,18 +22,19 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 from asr.audio.encoding import Form
 from asr.audio.load import SAMPLE_RATE
+from asr.claim import claim
 from asr.data.manifests.bounded import lines_of, parse_json
-from asr.data.manifests.shard import audio_name, cuts_name, finished_shards, write_shard
+from asr.data.manifests.shard import audio_name, cuts_name, finished_shards, remove_unfinished, write_shard
 from asr.data.manifests.utterance import Utterance
 from asr.data.synthetic.casting import Cast
 from asr.data.synthetic.speaking import SpeechRequest, check_text, speak_all
 from asr.data.synthetic.voices import Voice, version_of
 from asr.errors import AudioError, ManifestError, SettingsError
 from asr.files import write_whole
+from asr.progress_bars import progress_bar
 
 PLAN = "cuts.plan.json"  # lhotse takes other files beside the shards for parts of them, unless they begin with cuts
 
@@ -141,14 +142,15 @@ def synthesize(plan: SynthesisPlan, out: Path, *, jobs: int = 1) -> Synthesis:
     """
     if jobs < 1:
         raise SettingsError(f"jobs {jobs}: wanted at least 1")
-    plan_digest = _claim(out, plan)
+    claim(out, PLAN, plan.to_dict())
+    remove_unfinished(out)
+    plan_digest = _digest([json.dumps(plan.to_dict())])
     finished = finished_shards(out)
     begun: dict[int, Future[dict[int, float]]] = {}
     number, utterances, seconds = 0, 0, 0.0
     left_out: list[str] = []
-    columns = (TextColumn("speaking"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
-    with Progress(*columns) as progress, _processes(jobs, plan, out, plan_digest) as pool:
-        bar = progress.add_task("", total=1.0)
+    with progress_bar() as progress, _processes(jobs, plan, out, plan_digest) as pool:
+        bar = progress.add_task("Speaking", total=1.0)
         try:
             while _share(plan, number, seconds) < 1:
                 # Later shards are begun as well, unless those before them will probably do.
@@ -179,7 +181,7 @@ def synthesize(plan: SynthesisPlan, out: Path, *, jobs: int = 1) -> Synthesis:
         (out / cuts_name(surplus)).unlink()
         (out / audio_name(surplus)).unlink()
     counts = {"shards": number, "utterances": utterances, "seconds": round(seconds, 3), "left_out": left_out}
-    _write_json(out / PLAN, {**plan.to_dict(), "made": counts})
+    write_whole(out / PLAN, f"{json.dumps({**plan.to_dict(), 'made': counts}, indent=1)}\n".encode())
     return Synthesis(out, utterances, seconds / 3600, left_out)
 
 
@@ -286,37 +288,6 @@ def _read(out: Path, number: int) -> dict[int, float]:
         ) from error
 
 
-def _claim(out: Path, plan: SynthesisPlan) -> str:
-    """Makes sure that the folder is this plan's, and clears what a killed run left; returns the plan's digest."""
-    kept = out / PLAN
-    wanted = json.loads(json.dumps(plan.to_dict()))
-    if kept.exists():
-        try:
-            found = parse_json(kept.read_text(encoding="utf-8"))
-            other = [key for key in wanted if found.get(key) != wanted[key]]
-        except (OSError, ValueError, AttributeError) as error:
-            raise SettingsError(f"{kept}: cannot be read ({error}); remove {out} or choose another folder") from error
-        if other:
-            named = ", ".join(f"{key} {_told(found.get(key))} and not {_told(wanted[key])}" for key in other)
-            raise SettingsError(f"{out}: was begun with {named}; give the same again, or choose another folder")
-    elif out.is_dir() and any(not path.name.startswith(".") for path in out.iterdir()):
-        raise SettingsError(f"{out}: holds files but no {PLAN}; wanted a new or empty folder, or one begun before")
-    else:
-        out.mkdir(parents=True, exist_ok=True)
-        _write_json(kept, wanted)
-    for path in out.glob("cuts.*"):
-        if path.suffix in (".list", ".audio"):
-            path.unlink()
-    return _digest([json.dumps(wanted)])
-
-
-def _told(value: object) -> str:
-    """A setting in few words."""
-    if isinstance(value, dict) and "sha256" in value:
-        return f"{value['count']} ({value['sha256'][:8]})"
-    return json.dumps(value)
-
-
 @lru_cache(maxsize=4)
 def _order(seed: int, round_: int, count: int) -> list[int]:
     """The order of the texts the so-many-th time that all are spoken."""
@@ -325,7 +296,3 @@ def _order(seed: int, round_: int, count: int) -> list[int]:
 
 def _digest(lines: Iterable[str]) -> str:
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
-
-
-def _write_json(path: Path, content: Mapping[str, object]) -> None:
-    write_whole(path, f"{json.dumps(content, indent=2)}\n".encode())

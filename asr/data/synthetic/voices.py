@@ -14,6 +14,8 @@ from asr.data.synthetic import hibari, kokoro, piper
 from asr.data.synthetic.engines import INSTALL, engine_version, pico_version, run_engine
 from asr.data.synthetic.neural import NEURAL, NeuralEngine
 from asr.errors import SettingsError
+from asr.text.language import find_language, language_code
+from asr.text.normaliser import LANGUAGE
 
 Engine = Literal["espeak-ng", "flite", "festival", "pico"] | NeuralEngine
 Split = Literal["train", "dev", "test"]
@@ -45,8 +47,9 @@ FESTIVAL_PEOPLE = {
     **{f"{person}_diphone": person for person in ("kal", "ked", "rab", "don")},
     **{f"cmu_us_{person}_arctic_hts": person for person in ("slt", "awb", "rms", "bdl", "clb", "jmk")},
 }
-# Two women, whose names are not known.
-PICO_PEOPLE = {"en-GB": "pico-gb", "en-US": "pico-us"}
+# Women, whose names are not known.
+PICO_PEOPLE = {"en-GB": "pico-gb", "en-US": "pico-us", "de-DE": "pico-de"}
+_OF_LANGUAGES: tuple[Engine, ...] = ("espeak-ng", "pico")  # whose voices are named after the language that they speak
 HIBARI_PEOPLE = {hibari.NAME: hibari.SAME_AS}
 _PEOPLE: dict[Engine, dict[str, str]] = {
     "flite": FLITE_PEOPLE,
@@ -74,19 +77,31 @@ class Voice:
         return _PEOPLE.get(self.engine, {}).get(self.name, self.name)
 
     @property
+    def language(self) -> str:
+        """The code of the language that the voice speaks."""
+        named = self.name.partition("+")[0] if self.engine in _OF_LANGUAGES else LANGUAGE
+        return language_code(named) or LANGUAGE
+
+    @property
     def has_pitch(self) -> bool:
         """Whether the engine can raise or lower the voice."""
         return self.engine not in ("kokoro", "piper") and not (self.engine == "festival" and self.name.endswith("_hts"))
 
 
-def find_voices(engines: Sequence[Engine] | None = None) -> tuple[Voice, ...]:
-    """All English voices of these synthesisers, or of all that are installed, sorted; mixtures are not listed.
+def find_voices(engines: Sequence[Engine] | None = None, language: str = LANGUAGE) -> tuple[Voice, ...]:
+    """All voices of these synthesisers, or of all that are installed, sorted; mixtures are not listed.
+
+    Other languages than English are spoken by espeak-ng and pico alone.
 
     Raises SettingsError if one that is named has none, or if there are none at all.
     """
-    found = {engine: voices_of(engine) for engine in (ENGINES if engines is None else engines)}
+    found = {engine: voices_of(engine, language) for engine in (ENGINES if engines is None else engines)}
     for engine, voices in found.items():
         if engines is not None and not voices:
+            if language != LANGUAGE and engine not in _OF_LANGUAGES:
+                raise SettingsError(
+                    f"{engine} does not speak {find_language(language).NAME}; wanted {' or '.join(_OF_LANGUAGES)}"
+                )
             raise SettingsError(f"no voice of {engine} is here; {how_to_get(engine)}")
     if not any(found.values()):
         wanted = ", ".join(ENGINES)
@@ -94,6 +109,14 @@ def find_voices(engines: Sequence[Engine] | None = None) -> tuple[Voice, ...]:
             f"no speech synthesiser found: wanted {wanted}; install some: {INSTALL}; neural ones: asr voices"
         )
     return tuple(sorted({voice for voices in found.values() for voice in voices}))
+
+
+def engines_named(names: Sequence[str]) -> tuple[Engine, ...]:
+    """The synthesisers of these names, in their own order. Raises SettingsError for another name."""
+    unknown = [name for name in names if name not in ENGINES]
+    if unknown:
+        raise SettingsError(f"engines: found {unknown[0]!r}, wanted some of {', '.join(ENGINES)}")
+    return tuple(engine for engine in ENGINES if engine in names)
 
 
 def how_to_get(engine: Engine) -> str:
@@ -105,7 +128,7 @@ def known(voice: Voice) -> bool:
     """Whether there is such a voice, or it is a mixture of such."""
     if voice.engine == "kokoro":
         return all(Voice("kokoro", part) in voices_of("kokoro") for part in kokoro.parts_of(voice.name))
-    return voice in voices_of(voice.engine)
+    return voice in voices_of(voice.engine, voice.language)
 
 
 def version_of(engine: Engine) -> str:
@@ -114,16 +137,18 @@ def version_of(engine: Engine) -> str:
 
 
 @cache
-def voices_of(engine: Engine) -> frozenset[Voice]:
-    """The English voices of a synthesiser; none where it is not installed."""
-    return frozenset(Voice(engine, name) for name in _names_of(engine))
+def voices_of(engine: Engine, language: str = LANGUAGE) -> frozenset[Voice]:
+    """The voices of a synthesiser for a language; none where it is not installed."""
+    if language != LANGUAGE and engine not in _OF_LANGUAGES:
+        return frozenset()
+    return frozenset(Voice(engine, name) for name in _names_of(engine, language))
 
 
-def _names_of(engine: Engine) -> Iterator[str]:
+def _names_of(engine: Engine, language: str) -> Iterator[str]:
     if engine in NEURAL:
         yield from NEURAL[engine].names()
     elif engine == "pico":
-        yield from PICO_PEOPLE if pico_version() else ()
+        yield from (name for name in PICO_PEOPLE if pico_version() and language_code(name) == language)
     elif not shutil.which(engine):
         return
     elif engine == "flite":
@@ -133,7 +158,8 @@ def _names_of(engine: Engine) -> Iterator[str]:
         names = run_engine(["festival", "--pipe"], text="(print (voice.list))").decode().strip().strip("()").split()
         yield from (name for name in names if name in FESTIVAL_PEOPLE)
     else:
-        accents = [code for code, file in _espeak_voices("en") if file.startswith("gmw/")]  # mb/ needs other programs
+        # mb/ needs other programs, and !v/ are the variants.
+        accents = [code for code, file in _espeak_voices(language) if not file.startswith(("mb/", "!v/"))]
         variants = [file.removeprefix("!v/") for _, file in _espeak_voices("variant") if file.startswith("!v/")]
         for accent in accents:
             yield accent

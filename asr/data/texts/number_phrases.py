@@ -4,8 +4,8 @@ import random
 from collections.abc import Callable
 from typing import Final
 
-from asr.text import numbers as words
-from asr.text.numbers import DIGITS, MONTHS, WEEKDAYS
+from asr.text.english import numbers as words
+from asr.text.english.numbers import DIGITS, MONTHS, WEEKDAYS
 
 LETTERS: Final = "abcdefghijklmnopqrstuvwxyz"
 

@@ -13,7 +13,7 @@ from typing import Final
 from asr.data.texts import number_phrases
 from asr.data.texts.sentence_templates import ready_templates
 from asr.errors import SettingsError
-from asr.text.numbers import DIGITS
+from asr.text.english.numbers import DIGITS
 
 # The share of each kind. Half of the text has a grammar to lean on, half has none.
 SHARES: Final = {

@@ -2,25 +2,34 @@
 
 import random
 from pathlib import Path
+from typing import NamedTuple
 
 from asr.commands.grammar.form import read_grammar
 from asr.commands.grammar.source import GRAMMARS
 from asr.commands.network.network import compile_network
 from asr.errors import SettingsError
-from asr.text.normaliser import Normaliser
+from asr.text.normaliser import LANGUAGE, Normaliser
 
 
-def read_texts(path: Path, seed: int, count: int) -> list[str]:
+class Texts(NamedTuple):
+    """What is to be spoken, and the code of the language it is in; None where nothing says that."""
+
+    lines: list[str]
+    language: str | None
+
+
+def read_texts(path: Path, seed: int, count: int) -> Texts:
     """All texts of a file of lines, or ``count`` sentences drawn from a grammar, the same for the same seed.
 
     A grammar is a file that ends in .yaml or .yml, or a folder of them. Raises SettingsError, which names the file and
     the line.
     """
     if not path.is_dir() and path.suffix.lower() not in GRAMMARS:
-        return read_lines(path)
-    network = compile_network([read_grammar(path)], Normaliser())
+        return Texts(read_lines(path), None)
+    grammar = read_grammar(path)
+    network = compile_network([grammar], Normaliser(grammar.language or LANGUAGE))
     generator = random.Random(seed)
-    return [network.draw(generator) for _ in range(count)]
+    return Texts([network.draw(generator) for _ in range(count)], grammar.language)
 
 
 def read_lines(path: Path) -> list[str]:
