@@ -1,6 +1,6 @@
 #!/bin/sh
 # VCTK, sentences in many accents of English, from the corpus to a scored bundle.
-#   usage: recipes/vctk/run.sh FOLDER [OPTIONS]
+#   usage: recipes/untried/vctk/run.sh FOLDER [OPTIONS]
 # FOLDER is a copy of the corpus as it is published, whole or in part (`asr prepare` says what is wrong with another), or
 # has lists of your own (train.tsv, dev.tsv: path, speaker, text). OPTIONS go to `asr train`.
 # Run from the root of a checkout with `asr` on the path. What is there already is kept: an interrupted run goes on.
@@ -8,4 +8,4 @@ set -eu
 if [ $# -lt 1 ]; then sed -n '2,6p' "$0" >&2; exit 2; fi
 
 here=$(dirname "$0")
-exec sh "$here/../steps.sh" vctk "$here/train.yaml" 500 "$@"
+exec sh "$here/../../steps.sh" vctk "$here/train.yaml" 500 "$@"

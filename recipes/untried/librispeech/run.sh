@@ -1,6 +1,6 @@
 #!/bin/sh
 # LibriSpeech, from the corpus to a scored bundle: 100 hours of training data, or 960.
-#   usage: recipes/librispeech/run.sh FOLDER [100|960]
+#   usage: recipes/untried/librispeech/run.sh FOLDER [100|960]
 # FOLDER holds train-clean-100, dev-clean and so on, as published; dev-other and the test parts may be missing.
 # Run from the root of a checkout with `asr` on the path. What is there already is kept: an interrupted run goes on.
 set -eu
@@ -32,7 +32,7 @@ for part in $parts; do
 done
 asr tokenizer "$tokenizer" $lists --vocabulary 1000
 if [ -e "$run/checkpoints/last.ckpt" ]; then go_on="--ckpt_path last"; else go_on=; fi
-asr train --config "recipes/librispeech/train_$hours.yaml" $go_on
+asr train --config "recipes/untried/librispeech/train_$hours.yaml" $go_on
 asr export "$run" "$run/bundle"
 for part in dev-clean dev-other test-clean test-other; do
   list=data/librispeech/$part/cuts_${part%%-*}.jsonl.gz
