@@ -28,7 +28,7 @@ from asr.data.synthetic.voices import Voice, find_voices, split_voices, voices_o
 from asr.errors import SettingsError
 from asr.text import german
 from asr.text.folding import fold
-from asr.text.language import LANGUAGES, find_language, language_code
+from asr.text.languages import LANGUAGES, find_language, language_code
 from asr.text.normaliser import Normaliser
 
 HAUS = ROOT / "recipes" / "german" / "haus.yaml"

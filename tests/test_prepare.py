@@ -31,7 +31,7 @@ from asr.data.manifests.utterance import Utterance
 from asr.errors import AsrError, ManifestError
 
 RATE = 16_000
-ASR = [sys.executable, "-m", "asr.apps.cli"]
+ASR = [sys.executable, "-m", "asr"]
 Prepare = Callable[..., tuple[int, str, list[str]]]
 
 
@@ -338,7 +338,7 @@ def test_a_killed_run_goes_on(tmp_path: Path) -> None:
         "    time.sleep(0.2)\n"
         "    return look(path)\n"
         "preparation.load_audio = slowly\n"
-        "from asr.apps.cli import main\n"
+        "from asr.apps.main import main\n"
         "main()\n"
     )
     arguments = ["prepare", "tsv", str(folder), str(tmp_path / "out"), "--bad-share", "0.5"]

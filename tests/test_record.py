@@ -399,7 +399,7 @@ def test_takes_through_a_real_device_make_a_corpus(
 ) -> None:
     out = tmp_path / "takes"
     played = [word * np.float32(0.3 / np.abs(word).max()) for word in close_words[:2]]
-    command = [sys.executable, "-m", "asr.apps.cli", "commands", "record", str(grammar), "--out", str(out)]
+    command = [sys.executable, "-m", "asr", "commands", "record", str(grammar), "--out", str(out)]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     with subprocess.Popen([*command, "--device", "pulse"], env=sound_server, cwd=ROOT, **pipes) as program:
         try:

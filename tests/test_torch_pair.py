@@ -54,7 +54,7 @@ def test_a_pair_that_does_not_load_is_named_with_the_one_that_does(
 @pytest.mark.slow
 def test_the_command_says_it_in_one_line(tmp_path: Path) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "asr.apps.cli", "train", "--config", ROOT / "recipes" / "digits" / "train.yaml"],
+        [sys.executable, "-m", "asr", "train", "--config", ROOT / "recipes" / "digits" / "train.yaml"],
         env=os.environ | {"PYTHONPATH": os.pathsep.join([str(broken(tmp_path, WORDS["symbol"], True)), str(ROOT)])},
         capture_output=True,
         text=True,

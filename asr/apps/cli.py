@@ -26,7 +26,6 @@ from asr.apps.corpus import language_model, sentences, tokenizer
 from asr.apps.data import data_app
 from asr.apps.evaluate import evaluate
 from asr.apps.failures import complain, show_tracebacks
-from asr.apps.main import main, transcribe_main
 from asr.apps.options import (
     Beam,
     BundleFolder,
@@ -46,7 +45,7 @@ from asr.apps.synthesize import synthesize
 from asr.apps.transcribe import demo, transcribe
 from asr.apps.voices import voices_app
 
-__all__ = ["app", "main", "run", "transcribe_app", "transcribe_main"]
+__all__ = ["app", "run", "transcribe_app"]
 
 _DEBUG = "--debug"
 
@@ -212,7 +211,3 @@ def _status_of(application: typer.Typer, arguments: list[str], name: str) -> int
         say(*shown.getvalue().splitlines(), error=True)
         return int(error.exit_code)  # type: ignore[attr-defined]
     return status if isinstance(status, int) else 0
-
-
-if __name__ == "__main__":
-    main()

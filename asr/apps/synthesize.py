@@ -49,7 +49,7 @@ def synthesize(
     from asr.data.synthetic.synthesis import synthesize as speak
     from asr.data.synthetic.voices import Split, find_voices, split_voices
     from asr.data.texts.sources import read_texts
-    from asr.text.language import LANGUAGES, find_language
+    from asr.text.languages import LANGUAGES, find_language
     from asr.text.normaliser import LANGUAGE
 
     if (hours is None) == (utterances is None):

@@ -1,17 +1,11 @@
 """What is known of a language: the letters of its words, and how its figures are read and said.
 
-A language is one module that has what ``Language`` asks for, and a line in ``find_language``.
+A language is one module that has what ``Language`` asks for, and a line in ``asr.text.languages``.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
-from functools import cache
 from typing import Any, Final, Protocol
-
-from asr.errors import SettingsError
-
-LANGUAGES: Final = ("en", "de")
-"""Those that there are, by their codes (ISO 639-1)."""
 
 MINUTES_A_DAY: Final = 24 * 60
 
@@ -59,29 +53,6 @@ class Language(Protocol):
         None for any other text. What is ``spelled`` for the text is among the ways. A number is an int or a float, a
         time "07:30", a day "05-03" or "2026-05-03"; whatever else is written stands for itself.
         """
-
-
-@cache
-def find_language(code: str) -> Language:
-    """The language of a code, one of ``LANGUAGES``.
-
-    Raises SettingsError: there is none of that code.
-    """
-    if code == "en":
-        from asr.text import english
-
-        return english
-    if code == "de":
-        from asr.text import german
-
-        return german
-    raise SettingsError(f"language {code!r} is not known; there are {', '.join(LANGUAGES)}")
-
-
-def language_code(name: str) -> str | None:
-    """The code of a language that may be named with a region, such as en-GB or de_AT; None where it is not known."""
-    code = name.replace("_", "-").lower().partition("-")[0]
-    return code if code in LANGUAGES else None
 
 
 def plain_value(number: Decimal) -> int | float:

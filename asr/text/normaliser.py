@@ -12,7 +12,7 @@ from typing import Final, Self
 
 from asr.errors import SettingsError
 from asr.text.folding import fold
-from asr.text.language import LANGUAGES, find_language
+from asr.text.languages import LANGUAGES, find_language
 
 LANGUAGE: Final = "en"
 # Raised whenever a model that was trained on the words of before would say other words than are wanted now. What was

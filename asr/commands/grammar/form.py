@@ -17,7 +17,7 @@ from asr.commands.grammar.schema import Schema
 from asr.commands.grammar.source import Entries, Source, is_nothing, kind, read_source
 from asr.commands.grammar.templates import Origins, fault_at_name, is_template
 from asr.errors import SettingsError
-from asr.text.language import LANGUAGES, find_language, language_code
+from asr.text.languages import LANGUAGES, find_language, language_code
 from asr.text.normaliser import LANGUAGE
 
 _WANTED: Final = "`commands:` with lists of sentences, or Home Assistant's `intents:`"

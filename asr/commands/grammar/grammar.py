@@ -22,7 +22,7 @@ from typing import Any, Final, Literal
 
 from asr.commands.grammar.syntax import Expression
 from asr.errors import SettingsError
-from asr.text.language import find_language
+from asr.text.languages import find_language
 
 
 class _AsSaid(Enum):

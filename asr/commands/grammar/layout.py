@@ -12,7 +12,7 @@ from typing import Final
 
 from asr.commands.grammar.source import GRAMMARS
 from asr.errors import SettingsError
-from asr.text.language import language_code
+from asr.text.languages import language_code
 from asr.text.normaliser import LANGUAGE
 
 SCHEMA: Final = "intents.yaml"

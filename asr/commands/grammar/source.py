@@ -17,7 +17,7 @@ import yaml
 
 from asr.commands.grammar.budget import MOST_NODES, Exhausted
 from asr.errors import SettingsError, SourceError
-from asr.text.language import language_code
+from asr.text.languages import language_code
 
 Entries = dict[str, tuple[yaml.Node, yaml.Node]]
 """The names of a mapping, each with its own node and the node of what it holds."""

@@ -12,7 +12,8 @@ from decimal import Decimal
 from itertools import product
 from typing import TYPE_CHECKING, Any, Final
 
-from asr.text.language import MINUTES_A_DAY, Language, clock_value, find_language, plain_value
+from asr.text.language import MINUTES_A_DAY, Language, clock_value, plain_value
+from asr.text.languages import find_language
 from asr.text.normaliser import LANGUAGE, Normaliser
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from asr.commands.grammar.grammar import NumberRange
 from asr.commands.grammar.source import Source
 from asr.commands.grammar.spoken import written
 from asr.errors import SourceError
-from asr.text.language import find_language
+from asr.text.languages import find_language
 from asr.text.normaliser import LANGUAGE, Normaliser
 
 Origins = dict[int, tuple[Source, yaml.Node]]

@@ -16,7 +16,7 @@ from asr.commands.inspection.overlap import find_overlap
 from asr.commands.inspection.sounds import Sounds, spelled_sounds
 from asr.commands.network.network import Network
 from asr.commands.reading import Reading
-from asr.text.language import find_language
+from asr.text.languages import find_language
 from asr.text.normaliser import LANGUAGE
 from asr.text.special import UNK
 from asr.text.tokenizer import Tokenizer

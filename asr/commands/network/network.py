@@ -16,7 +16,7 @@ from asr.commands.network.nodes import Call, Mark, Move, Net, Node, reachable
 from asr.commands.network.parsing import Parser, meaning, wild_log_prob
 from asr.commands.reading import Reading
 from asr.errors import SettingsError
-from asr.text.language import find_language
+from asr.text.languages import find_language
 from asr.text.normaliser import LANGUAGE, Normaliser
 
 _ANY_WORDS: Final = "a"  # drawn for any words where the grammar has no word of its own

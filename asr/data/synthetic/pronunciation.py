@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from asr.data.synthetic.engines import INSTALL, run_engine
 from asr.errors import AudioError, SettingsError
-from asr.text.language import find_language
+from asr.text.languages import find_language
 from asr.text.normaliser import LANGUAGE
 
 CONSONANTS = "p b t d k ɡ f v θ ð s z ʃ ʒ h tʃ dʒ m n ŋ l ɹ w j"

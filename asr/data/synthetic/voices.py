@@ -14,7 +14,7 @@ from asr.data.synthetic import hibari, kokoro, piper
 from asr.data.synthetic.engines import INSTALL, engine_version, pico_version, run_engine
 from asr.data.synthetic.neural import NEURAL, NeuralEngine
 from asr.errors import SettingsError
-from asr.text.language import find_language, language_code
+from asr.text.languages import find_language, language_code
 from asr.text.normaliser import LANGUAGE
 
 Engine = Literal["espeak-ng", "flite", "festival", "pico"] | NeuralEngine
