@@ -101,8 +101,9 @@ class Model:
         minutes of a file's sound are held, however long it is.
 
         >>> import asr
-        >>> [heard.text for heard in asr.load().utterances("recipes/commands/samples/find_my_files.flac")]
-        ['find my files']
+        >>> for heard in asr.load().utterances("recipes/commands/samples/find_my_files.flac"):
+        ...     print(heard.text)
+        find my files
 
         Raises AudioError for a recording that cannot be used, before anything is given.
         """

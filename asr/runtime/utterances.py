@@ -1,8 +1,9 @@
 """What the model is given of a recording: its speech, found by ``asr.audio.speech``, an utterance at a time.
 
-A pause of ``PAUSE_SECONDS`` ends an utterance, and what lies beyond it has no part in how the utterance is heard: where
-it begins and ends is found again in it alone. So sentences are heard in a long recording as they are each by itself,
-and of hours of sound no more than ``WINDOW_SECONDS`` are held.
+A recording in which people speak for no longer than ``LONGEST_SECONDS`` is one utterance: who reads word by word is
+better understood so. In a longer one a pause of ``PAUSE_SECONDS`` ends an utterance, and what lies beyond it has no part
+in how the utterance is heard: where it begins and ends is found again in it alone. So sentences are heard in a long
+recording as they are each by itself, and of hours of sound no more than ``WINDOW_SECONDS`` are held.
 
 Around the speech of an utterance stand ``MARGIN_SECONDS`` of the recording's own sound, for the first and the last of
 speech is often quiet (or silence, where the recording ends), and around these the silence that the bundle's model
@@ -83,8 +84,8 @@ def find_utterance(wave: NDArray[np.float32], silence_seconds: float) -> SpeechP
 def find_utterances(blocks: Iterable[NDArray[np.float32]], silence_seconds: float) -> Iterator[SpeechPart]:
     """The same in utterances, in order, with at most ``LONGEST_SECONDS`` of speech and sound in each.
 
-    An utterance ends where nobody speaks for ``PAUSE_SECONDS``. Longer speech is parted at its longest pause until no
-    part is longer, and where it has no pause at the quietest points.
+    Where there is more, an utterance ends where nobody speaks for ``PAUSE_SECONDS``. Longer speech is parted at its
+    longest pause until no part is longer, and where it has no pause at the quietest points.
 
     Args:
         blocks: the sound, samples (n,) at 16 kHz, of any n: how it is cut into blocks makes no difference.
@@ -144,7 +145,9 @@ def _cuts_in(
     """
     if first and last:
         whole = _Phrase((0, len(wave)), (0, len(wave)), (-_AROUND, len(wave) + _AROUND))
-        return list(_heard(wave, whole)), len(wave), len(wave)
+        pieces = find_pieces(wave)
+        short = pieces and pieces[-1][1] - pieces[0][0] + 2 * _MARGIN <= _LONGEST
+        return list(_cuts(wave, whole, pieces) if short else _heard(wave, whole)), len(wave), len(wave)
     limit = len(wave) if last else len(wave) - _AROUND
     phrases = [(max(begin, done), end) for begin, end in find_phrases(wave) if end > done]
     cuts: list[_Cut] = []
