@@ -231,7 +231,10 @@ WEIGHTS = st.sampled_from([0.2, 1.0])
 
 
 def written(model: LanguageModel, tokens: tuple[int, ...]) -> float:
-    """Log-probability of a whole transcript by the model."""
+    """Log-probability of a whole transcript by the model; of none, the mean of a first token's."""
+    if not tokens:
+        first = {token: float(value) for token, value in enumerate(model.next_log_probs([()])[0]) if value > -math.inf}
+        return sum(math.exp(value) * value for value in first.values())
     said = (*tokens, EOS)
     return sum(float(model.next_log_probs([said[:n]])[0, token]) for n, token in enumerate(said))
 

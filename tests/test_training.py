@@ -541,7 +541,8 @@ def test_phonemes_may_be_written_bare_in_yaml(
 
 def test_the_recipes_can_be_read(capsys: pytest.CaptureFixture[str]) -> None:
     folders = [*(ROOT / "recipes").glob("*"), *(ROOT / "recipes" / "untried").glob("*")]
-    recipes = sorted(path for folder in folders if folder.name != "german" for path in folder.glob("*.yaml"))  # a grammar
+    # In "german" lies a grammar.
+    recipes = sorted(path for folder in folders if folder.name != "german" for path in folder.glob("*.yaml"))
     assert recipes
     for recipe in recipes:
         # What goes on from a bundle changes some of the recipe beside it.

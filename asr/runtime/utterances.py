@@ -1,9 +1,9 @@
 """What the model is given of a recording: its speech, found by ``asr.audio.speech``, an utterance at a time.
 
 A recording in which people speak for no longer than ``LONGEST_SECONDS`` is one utterance: who reads word by word is
-better understood so. In a longer one a pause of ``PAUSE_SECONDS`` ends an utterance, and what lies beyond it has no part
-in how the utterance is heard: where it begins and ends is found again in it alone. So sentences are heard in a long
-recording as they are each by itself, and of hours of sound no more than ``WINDOW_SECONDS`` are held.
+better understood so. In a longer one a pause of ``PAUSE_SECONDS`` ends an utterance, and what lies beyond it has no
+part in how the utterance is heard: where it begins and ends is found again in it alone. So sentences are heard in a
+long recording as they are each by itself, and of hours of sound no more than ``WINDOW_SECONDS`` are held.
 
 Around the speech of an utterance stand ``MARGIN_SECONDS`` of the recording's own sound, for the first and the last of
 speech is often quiet (or silence, where the recording ends), and around these the silence that the bundle's model

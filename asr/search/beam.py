@@ -40,7 +40,7 @@ def beam(
     log-probability by the constraint alone; what the decoder and CTC say of a token stays as it is without.
 
     ``written`` is the log-probability of its tokens by the ``language_model``, the end's included where it ended
-    (shallow fusion; Gulcehre et al. 2015).
+    (shallow fusion; Gulcehre et al. 2015); that of no tokens is its ``silence``.
 
     Each step keeps the ``width`` best ways to go on; those that say eos leave the beam. The greedy path (that of
     ``greedy`` with the same constraint) is carried as one more row if it would fall out, so the result never scores
@@ -107,6 +107,8 @@ def beam(
                     f"the decoder knows {joint.shape[1]} tokens and the language model {written.shape[1]}; "
                     "wanted the same"
                 )
+            if length == 1:
+                written[:, EOS] = language.silence
             written += np.array([hypothesis.language_model_log_prob for hypothesis in live])[:, None]
             joint += language_model_weight * written
 

@@ -16,6 +16,7 @@ Katz 1987 has the form, Heafield 2011 (KenLM) the tree, and ``asr.training.langu
 import json
 import struct
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -91,6 +92,16 @@ class LanguageModel:
     def ngrams(self) -> int:
         """How many n-grams of two and more tokens it knows."""
         return sum(len(tokens) for tokens in self._tokens)
+
+    @cached_property
+    def silence(self) -> float:
+        """The log-probability that a search gives a text without tokens: the mean one of a text's first token.
+
+        Texts were written because somebody had something to say, so that they know nothing of silence.
+        """
+        first = self.next_log_probs([()])[0].astype(np.float64)
+        first = first[np.isfinite(first)]
+        return float(np.exp(first) @ first)
 
     def next_log_probs(self, histories: Sequence[Sequence[int]]) -> NDArray[np.float32]:
         """Log-probabilities (K, V) of each next token, or eos, after each of K transcripts so far, without bos.
