@@ -147,7 +147,7 @@ def _cuts_in(
         whole = _Phrase((0, len(wave)), (0, len(wave)), (-_AROUND, len(wave) + _AROUND))
         pieces = find_pieces(wave)
         short = pieces and pieces[-1][1] - pieces[0][0] + 2 * _MARGIN <= _LONGEST
-        return list(_cuts(wave, whole, pieces) if short else _heard(wave, whole)), len(wave), len(wave)
+        return list((_cuts if short else _parted)(wave, whole, pieces)), len(wave), len(wave)
     limit = len(wave) if last else len(wave) - _AROUND
     phrases = [(max(begin, done), end) for begin, end in find_phrases(wave) if end > done]
     cuts: list[_Cut] = []
@@ -166,9 +166,14 @@ def _cuts_in(
 
 def _heard(wave: NDArray[np.float32], phrase: _Phrase) -> Iterator[_Cut]:
     """The utterances of a phrase, as it is found where nothing else is heard: several phrases, perhaps."""
-    begin, end = max(phrase.own[0], phrase.span[0] - _NEAR, 0), min(phrase.own[1], phrase.span[1] + _NEAR)
-    pieces = [(begin + start, begin + stop) for start, stop in find_pieces(wave[begin:end])]
+    begin, end = _reach(wave, phrase)
+    yield from _parted(wave, phrase, [(begin + start, begin + stop) for start, stop in find_pieces(wave[begin:end])])
+
+
+def _parted(wave: NDArray[np.float32], phrase: _Phrase, pieces: Sequence[_Span]) -> Iterator[_Cut]:
+    """The utterances of a phrase with these pieces of speech; a long pause between them makes several phrases of it."""
     if any(after[0] - before[1] >= _PAUSE for before, after in pairwise(pieces)):
+        begin, end = _reach(wave, phrase)
         spans = [(begin + start, begin + stop) for start, stop in find_phrases(wave[begin:end])]
         if len(spans) > 1:
             for each in _beside(spans, phrase.own, phrase.around):
@@ -176,6 +181,11 @@ def _heard(wave: NDArray[np.float32], phrase: _Phrase) -> Iterator[_Cut]:
             return
     if pieces:
         yield from _cuts(wave, phrase, pieces)
+
+
+def _reach(wave: NDArray[np.float32], phrase: _Phrase) -> _Span:
+    """Where a phrase is looked for."""
+    return max(phrase.own[0], phrase.span[0] - _NEAR, 0), min(phrase.own[1], phrase.span[1] + _NEAR, len(wave))
 
 
 def _beside(spans: Sequence[_Span], own: _Span, around: _Span) -> Iterator[_Phrase]:
