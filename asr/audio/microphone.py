@@ -89,10 +89,13 @@ def lasting_blocks(
                 raise
             if reports is report:
                 report(f"{error}; waiting for it")
+        else:
+            return
         # What is said of a device that gives nothing yet would come again and again.
         reports = held.append
         time.sleep(_RETRY_SECONDS)
         now = time.monotonic()
+        assert heard_until is not None
         yield np.zeros(round(min(now - heard_until, _LONGEST_GAP) * SAMPLE_RATE), np.float32)
         heard_until = now
         _look_again(_import_sounddevice())

@@ -15,7 +15,7 @@ when the pause has become long enough to end it.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Final, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,7 +27,7 @@ from asr.runtime.endpoint import Endpointer, EndpointSettings, Segment
 from asr.runtime.transcriber import Transcriber
 from asr.runtime.transcript import Transcript, Word
 
-LENGTH_SHARE: Final = 1 / 6
+LENGTH_SHARE = 1 / 6
 """Of the utterance so far that is heard anew before the next partial result, where that is longer than the interval."""
 
 
