@@ -182,7 +182,7 @@ def listen(
 def kept(blocks: "Blocks", path: Path) -> "Blocks":
     """The same blocks, which are also written into a WAV file; it has its name when the iterator has been closed.
 
-    Raises OSError for what cannot be written.
+    Where no block comes there is no file. Raises OSError for what cannot be written.
     """
     import soundfile
 
@@ -191,14 +191,22 @@ def kept(blocks: "Blocks", path: Path) -> "Blocks":
 
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_name(f"{path.name}.{os.getpid()}")
-    with closing(blocks), unfinished.open("wb") as file:
-        try:
-            with soundfile.SoundFile(file, "w", SAMPLE_RATE, 1, format="WAV", subtype="PCM_16") as writer:
-                for block in blocks:
-                    writer.write(to_int16(block))
-                    yield block
-        finally:
+    heard = False
+    try:
+        with (
+            closing(blocks),
+            unfinished.open("wb") as file,
+            soundfile.SoundFile(file, "w", SAMPLE_RATE, 1, format="WAV", subtype="PCM_16") as writer,
+        ):
+            for block in blocks:
+                writer.write(to_int16(block))
+                heard = True
+                yield block
+    finally:
+        if heard:
             unfinished.replace(path)
+        else:
+            unfinished.unlink(missing_ok=True)
 
 
 def device_lines() -> Iterator[str]:
