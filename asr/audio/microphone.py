@@ -72,9 +72,10 @@ def lasting_blocks(
     Raises AudioError as ``microphone_blocks``, until something was heard.
     """
     heard_until: float | None = None
+    held: list[str] = []
     reports = report
     while True:
-        held: list[str] = []
+        held.clear()
         try:
             with closing(microphone_blocks(device, report=reports)) as blocks:
                 for block in blocks:
