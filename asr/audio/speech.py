@@ -203,7 +203,7 @@ class SpeechStream:
         peaks = np.array(self._peaks)
         background = np.partition(peaks, len(peaks) // 4)[len(peaks) // 4]
         loudest = peaks[-round(LEVEL_SECONDS * _RATE / CHUNK) :].max()
-        return min(_BACKGROUND / max(background, SOUND), _LEVEL / max(loudest, SOUND))
+        return float(min(_BACKGROUND / max(background, SOUND), _LEVEL / max(loudest, SOUND)))
 
 
 def _sound(wave: NDArray[np.float32]) -> tuple[int, int, int] | None:
