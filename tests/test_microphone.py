@@ -62,9 +62,9 @@ def said(text: str) -> Transcript:
 
 
 def session(hear: Callable[[np.ndarray], str]) -> LiveSession:
-    """A session of a model that hears what ``hear`` makes of a wave, and nothing before the end."""
-    model = SimpleNamespace(transcribe=lambda wave: said(hear(wave)), glance=lambda wave: ())
-    return LiveSession(model)  # type: ignore[arg-type]
+    """A session of a model that hears what ``hear`` makes of a wave, without partial results."""
+    model = SimpleNamespace(transcribe=lambda wave: said(hear(wave)))
+    return LiveSession(model, partial_seconds=None)  # type: ignore[arg-type]
 
 
 def told(blocks: Iterator[np.ndarray], hear: Callable[[np.ndarray], str], **more: Any) -> list[tuple[Event, float]]:

@@ -17,6 +17,7 @@ import os
 os.environ["OMP_NUM_THREADS"] = "1"  # read when numpy is imported
 
 import argparse
+import random
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -186,7 +187,8 @@ def noise_row(transcriber: Counting, path: Path, seconds: float, seed: int) -> s
     counts = {Started: 0, Partial: 0, Final: 0, Dropped: 0}
     heard = words = 0.0
     before = transcriber.heard
-    for utterance in drawn(read_manifest(path), 0, seed):
+    recordings = read_manifest(path)
+    for utterance in random.Random(seed).sample(recordings, len(recordings)):
         if heard >= seconds:
             break
         wave = read_utterance(utterance)[: round((seconds - heard) * SAMPLE_RATE)]
