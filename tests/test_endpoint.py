@@ -173,6 +173,12 @@ def test_a_short_pause_is_part_of_the_utterance_and_a_long_one_is_not() -> None:
         assert len(segments(np.concatenate([silence(1), voice(1), silence(pause), voice(1), silence(1)]))) == count
 
 
+def test_a_far_voice_does_not_keep_an_utterance_open() -> None:
+    for level, end in ((-45, 2.0), (-35, 4.0)):
+        stream = np.concatenate([silence(1), voice(1, -10), voice(2, level), silence(1)])
+        assert segments(stream)[0].speech_end == pytest.approx(end * SAMPLE_RATE, abs=2 * CHUNK)
+
+
 def test_speech_without_an_end_is_cut_at_its_quietest_point_and_nothing_is_lost() -> None:
     stream = np.concatenate([silence(1), voice(3), voice(0.3, -45), voice(6), silence(1)])
     first, *more = segments(stream, max_seconds=4)

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -130,6 +131,19 @@ def test_nothing_is_heard_in_silence(transcriber: Transcriber, monkeypatch: pyte
     assert events(LiveSession(transcriber), silence(20)) == []
     hiss = np.random.default_rng(0).normal(0, 0.01, 20 * SAMPLE_RATE).astype(np.float32)
     assert events(LiveSession(transcriber), hiss) == []
+
+
+def test_a_dog_and_a_keyboard_are_not_utterances(transcriber: Transcriber, corpora: Path) -> None:
+    dog = load_audio(next((corpora / "noise_esc10" / "001-Dogbark").iterdir()))
+    generator = np.random.default_rng(0)
+    keyboard = generator.normal(0, 1e-3, 10 * SAMPLE_RATE)
+    for start in np.cumsum(generator.integers(1_300, 5_000, 40)):
+        length = generator.integers(150, 600)
+        blow = generator.normal(0, 0.3, length) * np.exp(-np.arange(length) / (length / 5))
+        keyboard[start : start + length] += blow[: max(len(keyboard) - start, 0)]
+    for noise in (dog, keyboard.astype(np.float32)):
+        assert np.abs(noise).max() > 0.1
+        assert events(LiveSession(transcriber), noise) == []
 
 
 def test_what_is_no_mono_sound_is_refused(transcriber: Transcriber) -> None:

@@ -146,14 +146,14 @@ class LiveSession:
                 self._ready = opened, self._hear(opened)
 
     def _partial(self) -> Iterator[Partial]:
-        opened = self._endpointer.opened()
-        assert opened is not None
         assert self._start is not None
         assert self._interval is not None
-        length = opened.speech_end - opened.speech_start
-        if length - self._heard < max(self._interval, length * _NEW_SHARE):
+        spoken = self._endpointer.spoken
+        if spoken - self._heard < max(self._interval, spoken * _NEW_SHARE):
             return
-        self._heard = length
+        self._heard = spoken
+        opened = self._endpointer.opened()
+        assert opened is not None
         if self._words.add(self._transcriber.transcribe(opened.wave).words, len(opened.wave) / SAMPLE_RATE):
             yield Partial(self._start, self._words.text, self._words.stable)
 
