@@ -92,7 +92,7 @@ def mic(
 
         def seen(block: "NDArray[np.float32]") -> None:
             view.block(block)
-            for line in runner.failures() if runner is not None else ():
+            for line in runner.lines() if runner is not None else ():
                 view.note(line)
 
         blocks = lasting_blocks(device_named(device), report=view.note)
