@@ -112,7 +112,7 @@ class TerminalView(LineView):
 
         self._said = event if isinstance(event, Partial) else None
         if self._said is None:  # the meter goes on with the next block
-            self._shown.update("")
+            self._shown.update("", refresh=True)
         super().event(event, milliseconds)
 
     def _words(self) -> Iterator[tuple[str, str]]:

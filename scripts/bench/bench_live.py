@@ -164,7 +164,7 @@ def steady_row(transcriber: Transcriber, path: Path, count: int, seed: int) -> s
         said[utterance.id] = utterance.text
         whole[utterance.id] = transcriber.transcribe(wave).text
         live[utterance.id] = " ".join(event.transcript.text for event in without if isinstance(event, Final))
-    rates = [score(said, heard, Normaliser(), None).wer for heard in (whole, live)]
+    rates = [score(said, heard, normaliser=Normaliser(), speakers=None).wer for heard in (whole, live)]
     same = sum(whole[name] == live[name] for name in said)
     return " | ".join(
         [
