@@ -13,6 +13,10 @@ ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs" / "how-it-works.md"
 sys.path.insert(0, str(ROOT))
 
+ROUNDED = 0.02
+"""By how much a decimal may differ on another processor."""
+
+_DECIMAL = re.compile(r"-?\d*\.\d+")
 _PIECE = re.compile(
     r'^```python(?P<torch> title="needs the extra train")?\n(?P<code>.*?)^```\n\n```text\n(?P<printed>.*?)^```\n',
     re.MULTILINE | re.DOTALL,
@@ -46,6 +50,13 @@ def run(parts: list[Piece], names: dict[str, Any]) -> Iterator[str]:
         with redirect_stdout(out):
             exec(code, names)
         yield out.getvalue().rstrip("\n") + "\n"
+
+
+def agrees(printed: str, said: str) -> bool:
+    """Whether a result is that of the page, but for the last places of its decimals: processors round differently."""
+    found, wanted = _DECIMAL.findall(printed), _DECIMAL.findall(said)
+    same = _DECIMAL.sub("", printed).split() == _DECIMAL.sub("", said).split() and len(found) == len(wanted)
+    return same and all(abs(float(one) - float(other)) <= ROUNDED for one, other in zip(found, wanted, strict=True))
 
 
 def written(page: str, printed: list[str]) -> str:
