@@ -128,12 +128,12 @@ def test_the_words_of_a_command_have_times_too(transcriber: Transcriber) -> None
     network = compile_network(read_grammars([find_grammar("computer")]), transcriber.bundle.normaliser)
     listener = Listener(transcriber, network)
     wave = load_audio(SAMPLES / "find_my_files.flac")
-    heard = listener.hear(wave).constrained
+    heard = listener.hear([wave]).constrained
     assert heard is not None
     assert heard.words
     assert heard.seconds == len(wave) / SAMPLE_RATE
     check_times(heard)
-    later = listener.hear(np.pad(wave, (10 * BLOCK, 0))).constrained
+    later = listener.hear([np.pad(wave, (10 * BLOCK, 0))]).constrained
     assert later is not None
     assert in_samples(later.words) == [(t, a + 10 * BLOCK, b + 10 * BLOCK) for t, a, b in in_samples(heard.words)]
 
