@@ -36,6 +36,8 @@ class Failure:
 
     message: str
     traced: str | None
+    unexpected: bool = False
+    """Whether it is a fault of asr, and not of what it was given."""
 
 
 class Told(Exception):
@@ -51,7 +53,7 @@ def failure_of(error: BaseException) -> Failure:
     if isinstance(error, Told):
         return error.failure
     traced = "".join(traceback.format_exception(error)) if _show_tracebacks else None
-    return Failure(describe(error), traced)
+    return Failure(describe(error), traced, not isinstance(error, AsrError | OSError | MemoryError))
 
 
 def tracebacks_are_shown() -> bool:

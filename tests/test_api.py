@@ -120,6 +120,12 @@ def test_evaluating_in_noise_is_the_same_by_however_many_processes(
         assert one.in_noise[20].wer.value < one.in_noise[-30].wer.value
 
 
+def test_a_fault_of_asr_is_no_fault_of_a_recording(model: asr.Model, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("asr.evaluation.evaluate.read_utterance", lambda utterance: utterance.wave)
+    with pytest.raises(asr.AsrError, match="unexpected AttributeError"):
+        asr.evaluate(SAMPLES / "transcripts.tsv", model)
+
+
 def test_ratios_that_are_none_are_refused(model: asr.Model) -> None:
     for snr in ((), (6, 6), (float("inf"),)):
         with pytest.raises(asr.AsrError, match=r"decibels|twice"):

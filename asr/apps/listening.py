@@ -1,7 +1,7 @@
 """Going through recordings to be measured: each as it is, and again in noise; a bad one is named and left out."""
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -95,16 +95,17 @@ def gather(
     utterances: Sequence["Utterance"], outcomes: Iterable[Result | Failure], doing: str
 ) -> tuple[dict[str, Result], dict[str, str]]:
     """What came of the utterances and what was wrong with others, by id; the latter is said, too."""
-    from asr.evaluation.attempts import gather_silently
     from asr.progress_bars import track
 
-    def shown() -> Iterator[Result | Failure]:
-        for outcome in track(outcomes, doing, len(utterances)):
-            if isinstance(outcome, Failure):
-                tell(outcome)
-            yield outcome
-
-    return gather_silently(utterances, shown(), doing)
+    results: dict[str, Result] = {}
+    failures: dict[str, str] = {}
+    for utterance, outcome in track(zip(utterances, outcomes, strict=True), doing, len(utterances)):
+        if isinstance(outcome, Failure):
+            tell(outcome)
+            failures[utterance.id] = outcome.message
+        else:
+            results[utterance.id] = outcome
+    return results, failures
 
 
 def write_results(folder: Path, text: str, values: Mapping[str, object], draw: Callable[[Path], None]) -> None:

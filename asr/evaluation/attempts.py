@@ -33,25 +33,20 @@ class Gather(Protocol):
 def attempt_silently(
     utterances: Sequence[Utterance], attempt: Callable[[Utterance], Result], doing: str, /
 ) -> tuple[dict[str, Result], dict[str, str]]:
-    """An ``AttemptAll`` for programs, which shows nothing; what is no fault of a recording is raised."""
-    results: dict[str, Result] = {}
-    failures: dict[str, str] = {}
-    for utterance in utterances:
-        try:
-            results[utterance.id] = attempt(utterance)
-        except (AsrError, OSError) as error:
-            failures[utterance.id] = str(error)
-    return results, failures
+    """An ``AttemptAll`` for programs, which shows nothing; as ``gather_silently``."""
+    return gather_silently(utterances, outcomes_of(utterances, attempt), doing)
 
 
 def gather_silently(
     utterances: Sequence[Utterance], outcomes: Iterable[Result | Failure], doing: str, /
 ) -> tuple[dict[str, Result], dict[str, str]]:
-    """A ``Gather`` for programs, which shows nothing."""
+    """A ``Gather`` for programs, which shows nothing; what is no fault of a recording is raised as AsrError."""
     results: dict[str, Result] = {}
     failures: dict[str, str] = {}
     for utterance, outcome in zip(utterances, outcomes, strict=True):
         if isinstance(outcome, Failure):
+            if outcome.unexpected:
+                raise AsrError(f"{utterance.id}: {outcome.message}")
             failures[utterance.id] = outcome.message
         else:
             results[utterance.id] = outcome

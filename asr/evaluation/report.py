@@ -1,6 +1,5 @@
 """A report on transcripts for people and programs: text, JSON and a picture."""
 
-import json
 from dataclasses import asdict
 from io import BytesIO
 from pathlib import Path
@@ -83,24 +82,6 @@ def report_to_dict(report: Report) -> dict[str, Any]:
             for utterance in report.utterances
         ],
     }
-
-
-def write_report(report: Report, path: Path) -> list[Path]:
-    """Writes a ``.json`` or ``.txt`` file; any other name is a folder, made where needed, that gets report.json and
-    report.txt. Returns what was written. Each file appears whole or not at all.
-
-    Raises:
-        AsrError: a file cannot be written.
-    """
-    is_file = path.suffix in (".json", ".txt") and not path.is_dir()
-    written = [path] if is_file else [path / "report.json", path / "report.txt"]
-    for file in written:
-        if file.suffix == ".json":
-            text = json.dumps(report_to_dict(report), ensure_ascii=False, indent=1, allow_nan=False)
-        else:
-            text = format_report(report)
-        _write(file, f"{text}\n".encode())
-    return written
 
 
 def draw_report(report: Report, path: Path) -> None:
