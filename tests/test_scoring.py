@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asr.errors import AsrError, ManifestError, SettingsError
+from asr.errors import ManifestError, SettingsError
 from asr.evaluation.report import draw_report, format_report, report_to_dict
 from asr.evaluation.scoring import Confusion, Rate, Report, score
 from asr.text.normaliser import Normaliser
@@ -240,7 +240,7 @@ def test_the_report_survives_json(report: Report, tmp_path: Path) -> None:
 
 def test_a_report_that_cannot_be_written_leaves_nothing(report: Report, tmp_path: Path) -> None:
     (tmp_path / "picture.png").mkdir()
-    with pytest.raises(AsrError, match=r"picture\.png: cannot be written"):
+    with pytest.raises(OSError, match=r"picture\.png"):
         draw_report(report, tmp_path / "picture.png")
     assert {entry.name for entry in tmp_path.iterdir()} == {"picture.png"}
 
