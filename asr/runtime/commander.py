@@ -86,8 +86,8 @@ class Listener:
         first, second = next(utterances, None), next(utterances, None)
         if first is not None and second is None:
             return self._match(first, samples / SAMPLE_RATE)
-        several = () if first is None or second is None else (first, second)
-        transcript = join([transcriber.transcribe_utterance(each) for each in chain(several, utterances)])
+        several = chain(filter(None, (first, second)), utterances)
+        transcript = join([transcriber.transcribe_utterance(each) for each in several])
         seconds = samples / SAMPLE_RATE
         transcript = replace(transcript, seconds=seconds)
         return GrammarMatch(seconds, lambda: transcript, None, None, None)
