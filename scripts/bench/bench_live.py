@@ -108,7 +108,7 @@ def late_rows(transcriber: Transcriber, commander: Commander) -> Iterator[str]:
 class Steadiness:
     """What partial results of a set of recordings came to."""
 
-    seconds: float = 0.0  # of speech and pauses
+    seconds: float = 0.0  # of the recordings
     processor: float = 0.0  # seconds for partial results
     partials: int = 0
     shown: int = 0  # words
