@@ -10,12 +10,13 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.text import Text
 
-from asr.apps.output import command_text, heard_keys, json_text
+from asr.apps.output import command_text, json_text
 from asr.audio.load import SAMPLE_RATE
 from asr.audio.microphone import BLOCKS_A_SECOND
 from asr.audio.speech import find_speech
 from asr.printable import printable
 from asr.runtime.endpoint import Endpointer, EndpointSettings, Segment
+from asr.runtime.keys import heard_keys
 
 if TYPE_CHECKING:
     from asr.runtime.commander import Understanding
