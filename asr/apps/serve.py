@@ -8,8 +8,8 @@ import typer
 
 from asr.apps.options import Beam, BundleFolder, Greedy, chosen_width
 from asr.apps.output import say
-from asr.apps.workers import cores
 from asr.errors import SettingsError
+from asr.workers import cores
 
 TOKEN = "ASR_TOKEN"
 """The environment variable with the token: what stands on a command line, everybody on the computer can read."""
