@@ -18,6 +18,7 @@ from asr.printable import printable
 if TYPE_CHECKING:
     from asr.data.manifests.utterance import Utterance
     from asr.runtime.commander import Commander
+    from asr.runtime.live import LiveSession
     from asr.runtime.transcriber import Transcriber
 
 _NAMED_AT_MOST = 10
@@ -48,6 +49,15 @@ class Listening:
         return Commander.from_bundle(
             self.bundle, self.commands, width=self.width, threads=self.threads, false_accepts=self.false_accepts
         )
+
+    def session(self) -> "LiveSession":
+        """What hears a stream, as any speech or as commands."""
+        from asr.runtime.live import LiveSession
+
+        if not self.commands:
+            return LiveSession(self.transcriber())
+        commander = self.commander()
+        return LiveSession(commander.transcriber, commander)
 
 
 @dataclass(frozen=True)
