@@ -30,6 +30,7 @@ from asr.apps.output import flush, open_standard_streams, say
 from asr.apps.prepare import prepare
 from asr.apps.push import push
 from asr.apps.record import record
+from asr.apps.serve import serve
 from asr.apps.synthesize import synthesize
 from asr.apps.transcribe import demo, transcribe
 from asr.apps.voices import voices_app
@@ -84,6 +85,7 @@ for _command in (
     adapt,
     push,
     prepare,
+    serve,
     tokenizer,
     language_model,
     sentences,

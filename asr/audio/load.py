@@ -71,17 +71,19 @@ def load_audio(source: str | os.PathLike[str] | BinaryIO, *, name: str | None = 
 
 
 @contextmanager
-def open_audio(source: str | os.PathLike[str] | BinaryIO, *, name: str | None = None) -> Iterator[Sound]:
+def open_audio(
+    source: str | os.PathLike[str] | BinaryIO, *, name: str | None = None, most_seconds: float = MAX_HEARD_SECONDS
+) -> Iterator[Sound]:
     """A recording to be heard block by block, of which no more than ``KEPT_SECONDS`` are ever held.
 
     It has been decoded to its end before anything of it is given, so that it is heard whole or not at all; a longer
     one is decoded a second time. Arguments, samples and errors are those of ``load_audio``, but that it may be
-    ``MAX_HEARD_SECONDS`` long.
+    ``most_seconds`` long.
     """
     with ExitStack() as stack:
-        recording = _opened(source, name, MAX_HEARD_SECONDS, stack)
+        recording = _opened(source, name, most_seconds, stack)
         with _refusals(source, recording.name):
-            sound = examine(recording.blocks, SAMPLE_RATE, MAX_HEARD_SECONDS, recording.name, keep_seconds=KEPT_SECONDS)
+            sound = examine(recording.blocks, SAMPLE_RATE, most_seconds, recording.name, keep_seconds=KEPT_SECONDS)
 
         def blocks() -> Iterator[NDArray[np.float32]]:
             with _refusals(source, recording.name):
