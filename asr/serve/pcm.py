@@ -47,8 +47,9 @@ class PcmFormat:
 
     def decode(self, sent: bytes | bytearray) -> NDArray[np.float32]:
         """Samples (n, channels) in [-1, 1]."""
+        samples: NDArray[np.float32]
         if self.width == 1:
-            samples = (np.frombuffer(sent, np.uint8).astype(np.float32) - 128) / 128
+            samples = (np.frombuffer(sent, np.uint8).astype(np.float32) - 128) / np.float32(128)
         elif self.width == 3:
             wide = np.zeros((len(sent) // 3, 4), np.uint8)  # the highest three bytes of four
             wide[:, 1:] = np.frombuffer(sent, np.uint8).reshape(-1, 3)
@@ -68,14 +69,14 @@ class Pcm:
         self._sent = bytearray()
 
     @property
-    def bytes(self) -> int:
-        """How much there is so far."""
+    def held(self) -> int:
+        """Bytes so far."""
         return len(self._sent)
 
     @property
     def seconds(self) -> float:
-        """The same as time."""
-        return 0.0 if self._format is None else self.bytes / self._format.second
+        """Time so far."""
+        return 0.0 if self._format is None else self.held / self._format.second
 
     def add(self, form: PcmFormat, sent: bytes) -> None:
         """Take the next chunk; raises AudioError for one of another format, part of a sample, or one too many."""
@@ -87,7 +88,7 @@ class Pcm:
         self._sent += sent
         if self.seconds > self._most_seconds:
             raise AudioError(f"audio: found more than {self._most_seconds:g} s, wanted less; send it in parts")
-        if self.bytes > self._most_bytes:
+        if self.held > self._most_bytes:
             raise AudioError(f"audio: found more than {self._most_bytes} bytes, wanted less; send 16 kHz mono")
 
     def wave(self) -> NDArray[np.float32]:

@@ -15,7 +15,7 @@ import socket
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
-from typing import Any, Final, TypeVar, cast
+from typing import Any, Final, TypeVar
 from weakref import WeakSet
 
 from wyoming.asr import Transcript, TranscriptChunk, TranscriptStart, TranscriptStop
@@ -126,7 +126,7 @@ class WyomingServer:
                 _form(_fields(AudioStart, event))
             elif AudioChunk.is_type(event.type):
                 chunk = _fields(AudioChunk, event)
-                if sum(each.bytes for each in self._sounds) > _MOST_HELD * self._settings.max_bytes:
+                if sum(each.held for each in self._sounds) > _MOST_HELD * self._settings.max_bytes:
                     raise Busy("too much is being sent by all clients together; try again later", "too_much_sound")
                 sound.add(_form(chunk), chunk.audio)
             elif AudioStop.is_type(event.type):
@@ -277,7 +277,7 @@ class _Connection:
 def _fields(kind: type[_Read], event: Event) -> _Read:
     """What an event says; raises AudioError where it does not say all that it should."""
     try:
-        return cast(_Read, kind.from_event(event))
+        return kind.from_event(event)
     except KeyError as error:
         raise AudioError(f"{event.type}: found no {error.args[0]}, wanted rate, width and channels") from error
 
