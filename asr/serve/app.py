@@ -10,13 +10,15 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 
+from asr.errors import AsrError, AudioError, BundleError
 from asr.serve.errors import Refusal, error_response
 from asr.serve.guard import Guard
 from asr.serve.metrics import CONTENT_TYPE
 from asr.serve.pool import Pool
-from asr.serve.records import Records
+from asr.serve.records import LOG, Records
 from asr.serve.service import Service, service_of
 from asr.serve.settings import ServeSettings
+from asr.serve.transcriptions import router as transcriptions_router
 
 _CODES: Final = {404: "not_found", 405: "method_not_allowed", 408: "stalled", 413: "too_large"}
 _SILENT: Final[TelemetryConfig] = {"tracing": False, "metrics": False, "logs": False, "auto_configure": False}
@@ -45,12 +47,14 @@ def create_app(settings: ServeSettings, pool: Pool) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         middleware=middleware,
-        max_body_size=settings.max_bytes,
+        form_limits={"max_files": 1, "max_fields": 100, "max_part_size": 1 << 20},
         telemetry=_SILENT,
     )
     app.state.service = service
-    app.include_router(_router)
+    for router in (_router, transcriptions_router):
+        app.include_router(router)
     app.add_exception_handler(Refusal, _refused)
+    app.add_exception_handler(AsrError, _unusable)
     app.add_exception_handler(HTTPException, _failed)
     app.add_exception_handler(RequestValidationError, _invalid)
     return app
@@ -74,15 +78,22 @@ async def _refused(request: Request, error: Exception) -> JSONResponse:
     return error.response()
 
 
+async def _unusable(request: Request, error: Exception) -> JSONResponse:
+    """A recording or commands that cannot be used; a bundle is no business of the client's."""
+    if isinstance(error, BundleError):
+        LOG.error("the bundle cannot be used", extra={"keys": {"reason": str(error)}})
+        return error_response(500, "the model of this service cannot do it, and its log says why", "bundle")
+    field = "file" if isinstance(error, AudioError) else "commands"
+    service_of(request).metrics.refusals.labels(f"invalid_{field}").inc()
+    return error_response(400, str(error), f"invalid_{field}", parameter=field)
+
+
 async def _failed(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)
     code = _CODES.get(error.status_code)
     if code in ("stalled", "too_large"):
         service_of(request).metrics.refusals.labels(code).inc()
-    message = str(error.detail)
-    if code == "too_large":
-        message = f"found a body of more than {service_of(request).settings.max_bytes} bytes; send less at a time"
-    return error_response(error.status_code, message, code, headers=error.headers)
+    return error_response(error.status_code, str(error.detail), code, headers=error.headers)
 
 
 async def _invalid(_: Request, error: Exception) -> JSONResponse:

@@ -3,10 +3,26 @@
 from collections.abc import Mapping
 
 from fastapi.responses import JSONResponse
+from pydantic import BaseModel
 
 from asr.errors import AsrError
 
 _KINDS = {401: "authentication_error", 403: "permission_error", 429: "rate_limit_error"}
+
+
+class ErrorKeys(BaseModel):
+    """What an error says of itself."""
+
+    message: str
+    type: str
+    param: str | None
+    code: str | None
+
+
+class ErrorBody(BaseModel):
+    """An error as OpenAI's clients read it."""
+
+    error: ErrorKeys
 
 
 class Refusal(AsrError):
@@ -47,7 +63,7 @@ def error_response(
     parameter: str | None = None,
     headers: Mapping[str, str] | None = None,
 ) -> JSONResponse:
-    """An error as OpenAI's clients read it: ``{"error": {"message", "type", "param", "code"}}``."""
+    """An answer with an ``ErrorBody``."""
     kind = _KINDS.get(status, "invalid_request_error" if status < 500 else "server_error")
-    error = {"message": message, "type": kind, "param": parameter, "code": code}
-    return JSONResponse({"error": error}, status, headers=dict(headers or {}))
+    body = ErrorBody(error=ErrorKeys(message=message, type=kind, param=parameter, code=code))
+    return JSONResponse(body.model_dump(), status, headers=dict(headers or {}))

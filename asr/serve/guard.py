@@ -22,11 +22,15 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from asr.serve.errors import Busy, Refusal
 from asr.serve.limits import RateLimit
 from asr.serve.service import Service
+from asr.serve.settings import ServeSettings
 
 PROTOCOL: Final = "asr.v1"
 """The WebSocket subprotocol; a page, which can set no headers, offers ``asr.bearer.TOKEN`` beside it, the token in
 base64url without padding."""
 _BEARER: Final = "asr.bearer."
+_LINGER_SECONDS: Final = 2.0
+_DIGITS: Final = 20  # of a length that is read; more make it no smaller
+_AUDIO: Final = "/v1/audio/"
 _PUBLIC: Final = frozenset({"/", "/healthz", "/favicon.ico"})
 _PUBLIC_FOLDER: Final = "/page/"
 """What is there says nothing about anybody: the page asks for the token, as no browser can before it has the page."""
@@ -44,6 +48,9 @@ class Guard:
         if scope["type"] not in ("http", "websocket"):
             await self._app(scope, receive, send)
             return
+        if scope["type"] == "http":
+            body = _Body(scope, receive, send, self._settings)
+            receive, send = body.receive, body.send
         try:
             self._check(scope)
         except Refusal as refusal:
@@ -51,7 +58,7 @@ class Guard:
             await refusal.response()(scope, receive, send)
             return
         if scope["type"] == "http":
-            await self._app(scope, _unstalled(receive, self._settings.stall_seconds), send)
+            await self._app(scope, receive, send)
             return
         self._streams += 1
         self._service.metrics.streams.set(self._streams)
@@ -74,6 +81,11 @@ class Guard:
         public = scope["path"] in _PUBLIC or scope["path"].startswith(_PUBLIC_FOLDER)
         if self._settings.token is not None and not public and not _is(self._settings.token, _token(scope, headers)):
             raise Refusal(401, "wanted the token of this service, as `Authorization: Bearer TOKEN`", "invalid_api_key")
+        length = headers.get("content-length", "")
+        if length.isdecimal() and int(length[:_DIGITS]) > self._settings.max_bytes:
+            raise Refusal(413, _too_long(self._settings), "too_large")
+        if scope["path"].startswith(_AUDIO):
+            self._service.pool.check_room()  # before a recording is taken that nobody has time to hear
         if scope["type"] == "websocket" and self._streams >= self._settings.max_streams:
             raise Busy("too many streams are open; try again later", "too_many_streams")
 
@@ -139,23 +151,52 @@ def _is(token: str, shown: str) -> bool:
     return hmac.compare_digest(*(hashlib.sha256(each.encode(errors="replace")).digest() for each in (token, shown)))
 
 
-def _unstalled(receive: Receive, seconds: float) -> Receive:
-    """Raises HTTPException 408 where the rest of a body does not come."""
-    more = True
+class _Body:
+    """The body of a request: bounded while it is read, and not read on when it has been answered before its end."""
 
-    async def received() -> Message:
-        nonlocal more
-        if not more:  # what comes now is that the client has gone
-            return await receive()
+    def __init__(self, scope: Scope, receive: Receive, send: Send, settings: ServeSettings) -> None:
+        self._receive, self._send, self._settings = receive, send, settings
+        headers = Headers(scope=scope)
+        self._more = "transfer-encoding" in headers or headers.get("content-length", "0") != "0"
+        self._taken = 0
+
+    async def receive(self) -> Message:
+        """Raises HTTPException for a body that is too long (413), or does not come to its end (408)."""
+        if not self._more:  # what comes now is that the client has gone
+            return await self._receive()
+        seconds = self._settings.stall_seconds
         try:
             async with asyncio.timeout(seconds):
-                message = await receive()
+                message = await self._next()
         except TimeoutError as error:
-            raise HTTPException(408, f"found nothing more of the body for {seconds:g} s; send it again") from error
-        more = message["type"] == "http.request" and message.get("more_body", False)
+            raise HTTPException(408, f"body: found nothing more of it for {seconds:g} s; send it again") from error
+        if self._taken > self._settings.max_bytes:
+            raise HTTPException(413, _too_long(self._settings))
         return message
 
-    return received
+    async def send(self, message: Message) -> None:
+        """Closes the connection after an answer that does not wait for the body; a client sends on until it sees it."""
+        if self._more and message["type"] == "http.response.start":
+            message = {**message, "headers": [*message["headers"], (b"connection", b"close")]}
+        elif self._more and not message.get("more_body", False):
+            await self._send({**message, "more_body": True})
+            # What is closed while bytes arrive may be torn down before the client has read the answer.
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_LINGER_SECONDS):
+                    while self._more:
+                        await self._next()
+            message = {"type": "http.response.body"}
+        await self._send(message)
+
+    async def _next(self) -> Message:
+        message = await self._receive()
+        self._more = message["type"] == "http.request" and message.get("more_body", False)
+        self._taken += len(message.get("body", b""))
+        return message
+
+
+def _too_long(settings: ServeSettings) -> str:
+    return f"body: found more than {settings.max_bytes} bytes; send less at a time"
 
 
 def _agreeing(scope: Scope, send: Send) -> Send:

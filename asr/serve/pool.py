@@ -44,6 +44,7 @@ class _Loaded:
     """A bundle and grammars as they were read at one time."""
 
     def __init__(self, settings: ServeSettings) -> None:
+        self.at = int(time.time())
         self.bundle: Bundle = read_bundle(DEFAULT_BUNDLE if settings.bundle is None else settings.bundle)
         self.commands = Commands.load(*settings.commands) if settings.commands else None
         self.by_name: dict[str, Commands] = {}
@@ -91,12 +92,16 @@ class Pool:
         Raises Busy where the queue is full, and what ``work`` raises.
         """
         with self._counting:
-            if self._unfinished >= self._settings.workers + self._settings.queue:
-                raise Busy("too many wait already; try again in a moment")
+            self.check_room()
             self._unfinished += 1
         given = self._executor.submit(self._do, work, time.perf_counter())
         given.add_done_callback(self._finished)
         return await asyncio.wrap_future(given)
+
+    def check_room(self) -> None:
+        """Raises Busy where the queue is full."""
+        if self._unfinished >= self._settings.workers + self._settings.queue:
+            raise Busy("too many wait already; try again in a moment")
 
     async def reload(self) -> None:
         """Read bundle and grammars anew; work that has begun ends with the old ones.
@@ -117,6 +122,11 @@ class Pool:
         if named is None:
             return DEFAULT_BUNDLE.name
         return os.fspath(named) if str(named).startswith("hf:") else Path(named).resolve().name
+
+    @property
+    def loaded_at(self) -> int:
+        """When the bundle was read, in seconds of Unix."""
+        return self._loaded.at
 
     @property
     def bundle(self) -> Bundle:

@@ -115,4 +115,5 @@ def write_log() -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.WARNING)
+    logging.getLogger("python_multipart").setLevel(logging.ERROR)  # it warns of what clients send
     LOG.setLevel(logging.INFO)
