@@ -14,13 +14,13 @@ from pydantic import BaseModel
 from asr.api import Commands
 from asr.audio.load import SAMPLE_RATE, open_audio
 from asr.commands.grammar.ready import ready_grammars
-from asr.errors import AudioError
+from asr.printable import printable
 from asr.runtime.keys import heard_keys
 from asr.runtime.look import Look, Looker
 from asr.runtime.transcriber import Transcriber
 from asr.runtime.transcript import join
 from asr.search.ctc import BLANK
-from asr.serve.errors import Refusal
+from asr.serve.errors import ErrorBody, Refusal
 from asr.serve.grammars import grammars_of
 from asr.serve.pool import Engine
 from asr.serve.service import Service, service_of
@@ -36,8 +36,13 @@ _TYPES: Final = {
     ".svg": "image/svg+xml",
 }
 _FILES: Final = {path.name: path for path in _FOLDER.iterdir() if path.suffix in _TYPES}
+_LONGEST_NAME: Final = 100
 _NAMED_FROM: Final = 0.15  # probability; a piece that CTC never gives more is not drawn
 _CLIPPED: Final = 2.5  # deviations, beyond which a coefficient is as bright as it gets
+
+_REFUSALS: Final[dict[int | str, dict[str, Any]]] = {
+    status: {"model": ErrorBody} for status in (400, 401, 403, 408, 413, 421, 429, 500, 503)
+}
 
 _lookers: WeakKeyDictionary[Transcriber, Looker] = WeakKeyDictionary()
 
@@ -56,7 +61,7 @@ async def page_file(name: str) -> Response:
     return _file(name)
 
 
-@router.get("/v1/grammars")
+@router.get("/v1/grammars", responses=_REFUSALS)
 async def grammars(request: Request) -> dict[str, Any]:
     """The names of grammars that may be chosen, the texts of those that come with the program, and the model."""
     pool = service_of(request).pool
@@ -70,13 +75,13 @@ class GrammarText(BaseModel):
     grammar: str
 
 
-@router.post("/v1/grammar")
+@router.post("/v1/grammar", responses=_REFUSALS)
 async def grammar(request: Request, body: GrammarText) -> dict[str, Any]:
     """What `asr commands check` says of a grammar, and its railroad diagrams."""
     return dict(await grammars_of(request).check(body.grammar, service_of(request).pool.bundle.folder))
 
 
-@router.post("/v1/look")
+@router.post("/v1/look", responses=_REFUSALS)
 async def look(
     request: Request,
     file: Annotated[UploadFile, File(description="A recording.")],
@@ -87,9 +92,8 @@ async def look(
     service = service_of(request)
     chosen = await _chosen(request, commands, grammar)
     begun = time.perf_counter()
-    found = await service.pool.run(
-        lambda engine: _heard(service, engine, file.file, file.filename or "the recording", chosen)
-    )
+    name = printable((file.filename or "")[:_LONGEST_NAME]) or "the recording"
+    found = await service.pool.run(lambda engine: _heard(service, engine, file.file, name, chosen))
     return {**found, "milliseconds": round(1000 * (time.perf_counter() - begun))}
 
 
@@ -110,35 +114,28 @@ async def _chosen(request: Request, name: str | None, text: str | None) -> Comma
 
 
 def _heard(service: Service, engine: Engine, file: BinaryIO, name: str, commands: Commands | None) -> dict[str, Any]:
-    """Runs on a worker's thread."""
+    """What a recording says and looks like; runs on a worker's thread."""
     begun = time.perf_counter()
     transcriber, commander = engine.model.transcriber, engine.commander(commands)
-    most = service.settings.max_seconds
-    try:
-        with open_audio(file, name=name) as sound:
-            if sound.seconds > most:
-                raise Refusal(
-                    413, f"{name}: found {sound.seconds:.0f} s of sound, wanted at most {most:g} s", "too_long"
-                )
-            if sound.seconds > PICTURE_SECONDS:
-                heard = join(list(transcriber.transcribe_blocks(sound.blocks())))
-                return {**heard_keys(heard), "seconds": round(sound.seconds, 3), "n_best": [], "pictures": None}
+    seen, understanding = None, None
+    with open_audio(file, name=name, most_seconds=service.settings.max_seconds) as sound:
+        if commander is None and sound.seconds > PICTURE_SECONDS:
+            heard = join(list(transcriber.transcribe_blocks(sound.blocks())))
+        else:
             wave = np.concatenate(list(sound.blocks()))
-    except AudioError as error:
-        raise Refusal(400, str(error), "bad_audio", parameter="file") from error
-    if commander is None:
-        found = heard_keys(transcriber.transcribe(wave))
-    else:
-        understanding = commander.understand(wave)
-        found = heard_keys(understanding.transcript, understanding)
-    if transcriber not in _lookers:
-        _lookers[transcriber] = Looker(transcriber)
-    seen = _lookers[transcriber].look(wave)
-    service.metrics.heard("http", len(wave) / SAMPLE_RATE, time.perf_counter() - begun)
-    if seen is None:
-        return {**found, "n_best": [], "pictures": None}
-    n_best = [{"text": each.text, "confidence": round(each.confidence, 4)} for each in seen.n_best]
-    return {**found, "n_best": n_best, "pictures": pictures(seen)}
+            understanding = None if commander is None else commander.understand(wave)
+            heard = transcriber.transcribe(wave) if understanding is None else understanding.transcript
+            if transcriber not in _lookers:
+                _lookers[transcriber] = Looker(transcriber)
+            seen = _lookers[transcriber].look(wave)
+    service.metrics.heard("http", sound.seconds, time.perf_counter() - begun)
+    n_best = [] if seen is None else seen.n_best
+    return {
+        **heard_keys(heard, understanding),
+        "seconds": round(sound.seconds, 3),
+        "n_best": [{"text": each.text, "confidence": round(each.confidence, 4)} for each in n_best],
+        "pictures": None if seen is None else pictures(seen),
+    }
 
 
 def pictures(seen: Look) -> dict[str, Any]:

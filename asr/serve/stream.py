@@ -19,18 +19,19 @@ from typing import Any, Final, Protocol
 
 import numpy as np
 import soxr
-from fastapi import APIRouter, WebSocket
+from fastapi import APIRouter, WebSocket, WebSocketDisconnect
 from numpy.typing import NDArray
 
 from asr.api import Commands
 from asr.audio.load import SAMPLE_RATE
 from asr.audio.opus import OpusReader
-from asr.errors import AsrError, AudioError
+from asr.errors import AsrError, AudioError, BundleError
 from asr.runtime.keys import heard_keys
 from asr.runtime.live import Dropped, Event, LiveSession, Partial, Started
 from asr.serve.errors import Busy
 from asr.serve.grammars import Grammars, grammars_of
 from asr.serve.pool import Engine
+from asr.serve.records import LOG
 from asr.serve.service import Service, service_of
 
 START_SECONDS: Final = 10.0
@@ -109,12 +110,17 @@ class PcmReader:
         wave = np.frombuffer(data, "<i2").astype(np.float32) / 32_768
         for at in range(0, len(wave), _STEP_SAMPLES):
             block = wave[at : at + _STEP_SAMPLES]
-            yield block if self._resampler is None else np.clip(self._resampler.resample_chunk(block), -1.0, 1.0)
+            yield block if self._resampler is None else self._resampled(block, last=False)
 
     def flush(self) -> Iterator[NDArray[np.float32]]:
         """What the resampler still holds."""
         if self._resampler is not None:
-            yield np.clip(self._resampler.resample_chunk(np.zeros(0, np.float32), last=True), -1.0, 1.0)
+            yield self._resampled(np.zeros(0, np.float32), last=True)
+
+    def _resampled(self, block: NDArray[np.float32], *, last: bool) -> NDArray[np.float32]:
+        assert self._resampler is not None
+        resampled: NDArray[np.float32] = np.clip(self._resampler.resample_chunk(block, last=last), -1.0, 1.0)
+        return resampled
 
 
 def read_json(text: str) -> dict[str, Any]:
@@ -168,22 +174,37 @@ async def stream(socket: WebSocket) -> None:
     service = service_of(socket)
     await socket.accept()
     connection = _Connection(socket)
+    heard = _Stream(service, grammars_of(socket), connection)
     try:
-        await _Stream(service, grammars_of(socket), connection).run()
+        await _run(heard, connection)
+    except _Closed as closed:
+        service.metrics.refusals.labels(f"stream_{closed.code}").inc()
+        await connection.fail(closed.code, str(closed))
+    finally:
+        socket.state.record |= heard.record
+
+
+async def _run(heard: "_Stream", connection: "_Connection") -> None:
+    """Raises _Closed for whatever ends the stream before its time, but that the client has gone."""
+    try:
+        await heard.run()
         await connection.close(1000)
     except _Gone:
         pass
-    except _Closed as closed:
-        await connection.fail(closed.code, str(closed))
-    except Busy as busy:
-        await connection.fail(_LATER, str(busy))
-    except AudioError as error:
-        await connection.fail(_GARBAGE, str(error))
-    except AsrError as error:
-        await connection.fail(_POLICY, str(error))
-    except Exception:
-        await connection.fail(_INTERNAL, "something went wrong here; the service's log has it")
+    except _Closed:
         raise
+    except Busy as error:
+        raise _Closed(_LATER, str(error)) from error
+    except AudioError as error:
+        raise _Closed(_GARBAGE, str(error)) from error
+    except BundleError as error:
+        LOG.error("the bundle cannot be used", extra={"keys": {"reason": str(error)}})
+        raise _Closed(_INTERNAL, "the model of this service cannot do it, and its log says why") from error
+    except AsrError as error:
+        raise _Closed(_POLICY, str(error)) from error
+    except Exception as error:
+        LOG.exception("a fault of asr", extra={"keys": {"kind": type(error).__name__}})
+        raise _Closed(_INTERNAL, "this is a fault of the service, and its log says more") from error
 
 
 class _Connection:
@@ -196,11 +217,7 @@ class _Connection:
         """Raises _Gone where the client takes it no more."""
         try:
             await asyncio.wait_for(self._socket.send_text(json.dumps(message, allow_nan=False)), SEND_SECONDS)
-        except (TimeoutError, RuntimeError, OSError) as error:
-            raise _Gone from error
-        except Exception as error:  # the server's own, of a connection that was lost
-            if type(error).__name__ not in ("ClientDisconnected", "WebSocketDisconnect"):
-                raise
+        except (TimeoutError, RuntimeError, WebSocketDisconnect) as error:
             raise _Gone from error
 
     async def receive(self, seconds: float) -> str | bytes:
@@ -212,7 +229,7 @@ class _Connection:
         if message["type"] == "websocket.disconnect":
             raise _Gone
         text, data = message.get("text"), message.get("bytes")
-        found: str | bytes = data if text is None else text
+        found: str | bytes = (data or b"") if text is None else text
         if len(found) > LARGEST_MESSAGE:
             raise _Closed(_TOO_BIG, f"found a message of {len(found)} bytes, wanted at most {LARGEST_MESSAGE}")
         return found
@@ -225,7 +242,7 @@ class _Connection:
 
     async def close(self, code: int) -> None:
         """Close with a code of RFC 6455."""
-        with suppress(TimeoutError, RuntimeError, OSError):
+        with suppress(TimeoutError, RuntimeError, WebSocketDisconnect):
             await asyncio.wait_for(self._socket.close(code), SEND_SECONDS)
 
 
@@ -241,7 +258,7 @@ class _Buffer:
         """None is the end."""
         async with self._changed:
             self._messages.append((data, time.monotonic()))
-            self._bytes += len(data or b"")
+            self._bytes += _size(data)
             self._changed.notify_all()
             await self._changed.wait_for(lambda: self._bytes <= BUFFER_BYTES)
 
@@ -249,9 +266,14 @@ class _Buffer:
         async with self._changed:
             await self._changed.wait_for(lambda: bool(self._messages))
             data, came = self._messages.popleft()
-            self._bytes -= len(data or b"")
+            self._bytes -= _size(data)
             self._changed.notify_all()
             return data, came
+
+
+def _size(data: bytes | None) -> int:
+    """What a message takes: an empty one too has its place."""
+    return 128 + len(data or b"")
 
 
 class _Stream:
@@ -265,6 +287,16 @@ class _Stream:
         self._clock: deque[tuple[float, float]] = deque()  # seconds of the stream, and when they came
         self._seconds = 0.0
         self._spoken = 0.0  # seconds of the stream, when somebody last spoke
+        self._utterances = 0
+        self._texts: list[str] = []  # for the log, where it wants them
+
+    @property
+    def record(self) -> dict[str, Any]:
+        """What the log says of it."""
+        record: dict[str, Any] = {"audio_seconds": round(self._seconds, 3), "utterances": self._utterances}
+        if self._service.settings.log_transcripts:
+            record["text"] = " ".join(self._texts)
+        return record
 
     async def run(self) -> None:
         """Raises what ends the stream before its time."""
@@ -340,9 +372,9 @@ class _Stream:
             return events, samples, False, time.perf_counter() - begun
 
         events, samples, more, taken = await self._run(step)
-        self._seconds += samples / SAMPLE_RATE
-        self._clock.append((self._seconds, came))
         if samples:
+            self._seconds += samples / SAMPLE_RATE
+            self._clock.append((self._seconds, came))
             self._service.metrics.heard("stream", samples / SAMPLE_RATE, taken)
         return events, more
 
@@ -364,6 +396,9 @@ class _Stream:
         times = {"start": round(event.start, 3), "end": round(event.end, 3)}
         if isinstance(event, Dropped):
             return {"type": "dropped", **times}
+        self._utterances += 1
+        if self._service.settings.log_transcripts:
+            self._texts.append(event.transcript.text)
         return {
             "type": "final",
             **heard_keys(event.transcript, event.understanding),
