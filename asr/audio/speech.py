@@ -23,6 +23,7 @@ the MIT licence beside it), which hears many chunks at a time.
 """
 
 import functools
+from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
@@ -63,6 +64,7 @@ MARGIN_SECONDS: Final = 0.3
 
 _RATE = 16_000  # at which every recording is read: asr.audio.load.SAMPLE_RATE
 _LEVEL = np.float32(0.7)  # of the loudest sample, at which the model misses fewest words that were recorded quietly
+_FAINTEST = 0.003  # a stream's chunk of this peak (-50 dB of full scale) or less is not made louder by more
 _BEFORE = 64  # samples of the chunk before that the model sees too
 _AROUND = 16  # chunks of silence before and after: words that are cut close are missed without
 _AT_ONCE = 512  # chunks, so that hours of sound need no memory
@@ -171,6 +173,31 @@ def speech_likelihoods(
         found.append(likelihoods.reshape(-1))
         place += len(chunks)
     return np.concatenate(found)
+
+
+class SpeechStream:
+    """How likely somebody speaks in each chunk of a stream as it comes; one for each stream.
+
+    What comes later cannot be known, so a chunk is brought to the level of the loudest sample of the last
+    ``LEVEL_SECONDS``, itself included. Chunks without sound are not looked at.
+    """
+
+    def __init__(self) -> None:
+        self._state = {name: np.zeros((1, 1, 128), np.float32) for name in ("h", "c")}
+        self._before = np.zeros(_BEFORE, np.float32)
+        self._peaks: deque[float] = deque([_FAINTEST], maxlen=round(LEVEL_SECONDS * _RATE / CHUNK))
+
+    def __call__(self, chunk: NDArray[np.float32]) -> float:
+        """The likelihood (0 to 1) for the next chunk (512,) of samples in [-1, 1] at 16 kHz."""
+        peak = float(np.abs(chunk).max())
+        self._peaks.append(max(peak, _FAINTEST))
+        samples = np.concatenate([self._before, chunk])
+        self._before = chunk[-_BEFORE:]
+        if peak < SOUND:
+            return 0.0
+        louder = samples[None] * (_LEVEL / np.float32(max(self._peaks)))
+        likelihood, self._state["h"], self._state["c"] = _session().run(None, {"input": louder, **self._state})
+        return float(likelihood.reshape(-1)[0])
 
 
 def _sound(wave: NDArray[np.float32]) -> tuple[int, int, int] | None:
