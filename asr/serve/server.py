@@ -20,7 +20,6 @@ from asr.serve.app import create_app
 from asr.serve.pool import Pool
 from asr.serve.records import LOG, write_log
 from asr.serve.settings import ServeSettings, is_loopback
-from asr.serve.wyoming import WyomingServer
 
 _HEADER_BYTES: Final = 32_768
 _MESSAGE_BYTES: Final = 1 << 20  # of a WebSocket
@@ -92,6 +91,8 @@ async def _serve(
         LOG.warning("without a certificate speech and token go over the network as they are; give --certificate")
     async with AsyncExitStack() as beside:
         if wyoming is not None:
+            from asr.serve.wyoming import WyomingServer
+
             await beside.enter_async_context(WyomingServer(settings, pool).serving(wyoming))
             report(f"listening on {_place('tcp', wyoming)} (Wyoming)")
             if settings.wyoming_allow:

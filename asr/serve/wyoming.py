@@ -12,6 +12,7 @@ waits for ever, and ends amid an answer; so connections, their limits and their 
 import asyncio
 import ipaddress
 import socket
+import threading
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
@@ -154,9 +155,9 @@ class WyomingServer:
             texts.put_nowait(None)
             _ = hearing.cancelled() or hearing.exception()  # where the client has gone nobody else asks
 
-        begun = time.perf_counter()
+        begun, gone = time.perf_counter(), threading.Event()
         self._answering.add(task)
-        hearing = asyncio.ensure_future(self._pool.run(lambda engine: self._hear(engine, sound, say)))
+        hearing = asyncio.ensure_future(self._pool.run(lambda engine: self._hear(engine, sound, say, gone)))
         hearing.add_done_callback(end)
         try:
             await connection.write(TranscriptStart())
@@ -167,14 +168,20 @@ class WyomingServer:
             await hearing
             await connection.write(Transcript(" ".join(said)), TranscriptStop())
         finally:
+            gone.set()
             hearing.cancel()
             self._answering.discard(task)
         keys = {"text": " ".join(said)} if self._settings.log_transcripts else {}
-        seconds = round(time.perf_counter() - begun, 4)
-        _log("heard", client=name, audio_seconds=round(sound.seconds, 3), seconds=seconds, **keys)
+        seconds = time.perf_counter() - begun
+        self._pool.metrics.requests.labels("wyoming", "200").inc()
+        self._pool.metrics.latency.labels("wyoming").observe(seconds)
+        _log("heard", client=name, audio_seconds=round(sound.seconds, 3), seconds=round(seconds, 4), **keys)
 
-    def _hear(self, engine: Engine, sound: Pcm, say: Callable[[str], None]) -> None:
-        """Say the text of each utterance as soon as it is heard, or that of the command that is understood, if any."""
+    def _hear(self, engine: Engine, sound: Pcm, say: Callable[[str], None], gone: threading.Event) -> None:
+        """Say the text of each utterance as soon as it is heard, or that of the command that is understood, if any.
+
+        On a worker's thread; where the client has ``gone``, it ends at the next utterance.
+        """
         begun = time.perf_counter()
         wave = sound.wave()
         commander = engine.commander(self._pool.commands)
@@ -182,6 +189,8 @@ class WyomingServer:
             for heard in engine.model.transcriber.transcribe_blocks([wave]):
                 if heard.text:
                     say(heard.text)
+                if gone.is_set():
+                    break
         else:
             found = commander.understand(wave)
             if found.understood and isinstance(found.reading, Reading):
