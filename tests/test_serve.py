@@ -9,7 +9,8 @@ import numpy as np
 import openai
 import pytest
 import soundfile
-from service import FIND, FIVE, SAMPLES, Served, serving
+from service import COMMAND, FIND, FIVE, SAMPLES, Served, serving
+from test_layers import TRAINING_ONLY
 
 from asr.apps.cli import app, run
 
@@ -21,11 +22,22 @@ lists:
 FORMATS = {"text": "text", "srt": "srt", "vtt": "vtt"}
 
 
+WITHOUT_TRAINING = f"""
+import sys
+for package in {sorted(TRAINING_ONLY)!r}:
+    sys.modules[package] = None  # importing it raises ImportError
+from asr.apps.main import main
+main()
+"""
+
+
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """A service where no package of training is to be had."""
     folder = tmp_path_factory.mktemp("serve")
     (folder / "coffee.yaml").write_text(COFFEE)
-    with serving(folder / "log", "--commands", folder / "coffee.yaml", "--max-rate", "0") as made:
+    options = ("--commands", folder / "coffee.yaml", "--max-rate", "0")
+    with serving(folder / "log", *options, command=("-c", WITHOUT_TRAINING, *COMMAND[2:])) as made:
         yield made
 
 
