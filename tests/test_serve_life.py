@@ -155,7 +155,7 @@ def test_told_to_it_reads_everything_anew_or_keeps_the_old(tmp_path: Path) -> No
 def test_what_is_in_flight_is_finished(tmp_path: Path) -> None:
     wave, rate = soundfile.read(FIVE)
     recording = tmp_path / "long.wav"
-    soundfile.write(recording, np.tile(np.pad(wave, (0, 8_000)), 40), rate)
+    soundfile.write(recording, np.tile(np.pad(wave, (0, 8_000)), 20), rate)
     answers: list[str] = []
     with serving(tmp_path / "log") as served:
 
@@ -172,7 +172,7 @@ def test_what_is_in_flight_is_finished(tmp_path: Path) -> None:
         asking.join()
         with pytest.raises(httpx.ConnectError):
             httpx.get(f"{served.url}/healthz")
-    assert answers[0].count("five") > 60
+    assert answers[0].count("five") > 30
     assert served.lines[-1]["event"] == "ended"
 
 

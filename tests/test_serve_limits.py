@@ -119,7 +119,7 @@ def test_seconds_of_very_many_samples_are_refused(served: Served) -> None:
 def test_a_full_queue_sends_clients_away_until_there_is_room(served: Served) -> None:
     wave, rate = soundfile.read(FIVE, dtype="int16")
     file = io.BytesIO()
-    soundfile.write(file, np.tile(wave, 30), rate, format="FLAC")
+    soundfile.write(file, np.tile(wave, 15), rate, format="FLAC")
 
     def ask(_: int) -> httpx.Response:
         files = {"file": ("a.flac", file.getvalue())}
@@ -250,7 +250,7 @@ def test_no_upload_leaves_anything(served: Served, tmp_path: Path) -> None:
     environment = {"TMPDIR": str(tmp_path)}
     with serving(tmp_path.parent / "log", environment=environment) as made:
         wave, rate = soundfile.read(FIVE)
-        soundfile.write(tmp_path.parent / "a.wav", np.tile(wave, 30), rate)  # of a length that is not kept in memory
+        soundfile.write(tmp_path.parent / "a.wav", np.pad(wave, (0, 40 * rate)), rate)  # more than is kept in memory
         made.client().audio.transcriptions.create(model="x", file=tmp_path.parent / "a.wav")
         with pytest.raises(openai.BadRequestError):
             made.client().audio.transcriptions.create(model="x", file=("a.wav", bytes(3_000_000)))
