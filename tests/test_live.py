@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -132,6 +133,19 @@ def test_nothing_is_heard_in_silence(transcriber: Transcriber, monkeypatch: pyte
     assert events(LiveSession(transcriber), hiss) == []
 
 
+def test_a_dog_and_a_keyboard_are_not_utterances(transcriber: Transcriber, corpora: Path) -> None:
+    dog = load_audio(next((corpora / "noise_esc10" / "001-Dogbark").iterdir()))
+    generator = np.random.default_rng(0)
+    keyboard = generator.normal(0, 1e-3, 10 * SAMPLE_RATE)
+    for start in np.cumsum(generator.integers(1_300, 5_000, 40)):
+        length = generator.integers(150, 600)
+        blow = generator.normal(0, 0.3, length) * np.exp(-np.arange(length) / (length / 5))
+        keyboard[start : start + length] += blow[: max(len(keyboard) - start, 0)]
+    for noise in (dog, keyboard.astype(np.float32)):
+        assert np.abs(noise).max() > 0.1
+        assert events(LiveSession(transcriber), noise) == []
+
+
 def test_what_is_no_mono_sound_is_refused(transcriber: Transcriber) -> None:
     session = LiveSession(transcriber)
     for block in (np.zeros((10, 2), np.float32), np.zeros(10), [0.0]):
@@ -146,18 +160,19 @@ def test_what_is_no_mono_sound_is_refused(transcriber: Transcriber) -> None:
 
 @given(
     hearings=st.lists(
-        st.lists(st.tuples(st.sampled_from("abc"), st.floats(0.1, 1), st.floats(0, 0.5)), max_size=6), max_size=8
+        st.lists(st.tuples(st.sampled_from("abc"), st.floats(0.1, 1), st.floats(0, 0.5), st.floats(0, 1)), max_size=6),
+        max_size=8,
     )
 )
-def test_stable_words_stay(hearings: Sequence[Sequence[tuple[str, float, float]]]) -> None:
+def test_stable_words_stay(hearings: Sequence[Sequence[tuple[str, float, float, float]]]) -> None:
     words, before = StableWords(), ""
     for hearing in hearings:
         heard, now = [], 0.0
-        for text, length, gap in hearing:
-            heard.append(Word(text, 1.0, now + gap, now + gap + length))
+        for text, length, gap, confidence in hearing:
+            heard.append(Word(text, confidence, now + gap, now + gap + length))
             now = heard[-1].end
         changed = (words.text, words.stable)
-        assert words.add(heard) == ((words.text, words.stable) != changed)
+        assert words.add(heard, now + 0.1) == ((words.text, words.stable) != changed)
         assert words.stable.startswith(before)
         assert words.text.startswith(words.stable)
         before = words.stable
@@ -165,15 +180,22 @@ def test_stable_words_stay(hearings: Sequence[Sequence[tuple[str, float, float]]
 
 def test_what_two_hearings_agree_in_is_stable() -> None:
     def heard(text: str) -> list[Word]:
-        return [Word(word, 1.0, place, place + 1.0) for place, word in enumerate(text.split())]
+        likely = {"maybe": 0.2}
+        return [Word(word, likely.get(word, 0.9), place, place + 1.0) for place, word in enumerate(text.split())]
 
     words = StableWords()
     for text, shown, stable in [
         ("set the", "set the", ""),
         ("set a time", "set a time", "set"),
-        ("set a timer for", "set a timer for", "set a"),
-        ("let a timer for", "set a timer for", "set a timer for"),
-        ("", "set a timer for", "set a timer for"),
+        ("set a timer for maybe ten", "set a timer for", "set a"),
+        ("let a timer for maybe", "set a timer for maybe", "set a timer for maybe"),
+        ("", "set a timer for maybe", "set a timer for maybe"),
     ]:
-        words.add(heard(text))
+        words.add(heard(text), 20.0)
         assert (words.text, words.stable) == (shown, stable)
+
+
+def test_a_word_that_may_not_be_finished_is_not_shown() -> None:
+    words = StableWords()
+    words.add([Word("set", 0.9, 0.0, 0.5), Word("a", 0.9, 0.5, 0.95)], 1.0)
+    assert words.text == "set"

@@ -21,7 +21,7 @@ from websockets.sync.client import ClientConnection, connect
 
 import asr
 from asr.audio.load import load_audio
-from asr.serve import stream
+from asr.serve import stream, stream_input
 from asr.serve.app import create_app
 from asr.serve.pool import Pool
 from asr.serve.settings import ServeSettings
@@ -241,7 +241,7 @@ def test_hours_of_silence_in_a_few_bytes_of_opus_end_a_stream(
 
 def test_a_fault_is_said_and_the_service_lives(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as broken:
-        broken.setattr(stream.PcmReader, "feed", lambda *_: 1 / 0)
+        broken.setattr(stream_input.PcmReader, "feed", lambda *_: 1 / 0)
         assert last_words(client, '{"type": "start"}', bytes(2))[1] == 1011
     assert client.get("/healthz").status_code == 200
 

@@ -64,11 +64,13 @@ def command_text(understanding: "Understanding") -> str:
 
 
 def slot_texts(slots: Mapping[str, Any]) -> list[str]:
-    """Each slot as ``name=value``; the value as JSON, but plain text without quotes."""
-    return [
-        f"{name}={value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, allow_nan=False)}"
-        for name, value in slots.items()
-    ]
+    """Each slot as ``name=value``."""
+    return [f"{name}={slot_text(value)}" for name, value in slots.items()]
+
+
+def slot_text(value: Any) -> str:
+    """What a slot holds as JSON, but plain text without quotes."""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, allow_nan=False)
 
 
 def show(drawn: "RenderableType", *, soft_wrap: bool = False, width: int | None = None) -> None:

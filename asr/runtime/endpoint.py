@@ -1,8 +1,9 @@
 """Where speech begins and ends in a stream, and where a long recording can be cut.
 
 A stream is heard in chunks of 32 ms, each of which the model of voices (``asr.audio.speech``) calls a voice or not.
-Speech begins with a few voiced chunks in a row and has ended after a while without any. What stands between is an
-utterance, kept with enough sound around it that a recording of it is heard as the stream was.
+Speech begins with a few voiced chunks in a row and has ended after a while without any. Those that lie far below the
+loudest of an utterance are somebody else's, as a radio's, and do not keep it open. What stands between is an utterance,
+kept with enough sound around it that a recording of it is heard as the stream was.
 """
 
 from collections.abc import Callable, Iterator
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 
 from asr.audio.levels import frame_powers
 from asr.audio.load import SAMPLE_RATE
-from asr.audio.speech import CHUNK, EDGE, VOICE, SpeechStream
+from asr.audio.speech import CHUNK, EDGE, FARTHEST_DB, VOICE, SpeechStream
 from asr.errors import SettingsError
 
 FRAME = SAMPLE_RATE // 100
@@ -100,6 +101,7 @@ class Endpointer:
         self._sure = False  # whether one of them surely is
         self._began: int | None = None  # chunk of the stream with which the open utterance's speech begins
         self._voiced = 0  # chunk of the stream after the last voiced one
+        self._loudest = 0.0  # power of the loudest voiced chunk of the open utterance
 
     @property
     def speaking(self) -> bool:
@@ -110,6 +112,11 @@ class Endpointer:
     def quiet(self) -> int:
         """Samples since the last voiced chunk."""
         return (self._taken - self._voiced) * CHUNK
+
+    @property
+    def spoken(self) -> int:
+        """Samples of the open utterance from its first voiced chunk to its last; 0 where none is open."""
+        return 0 if self._began is None else (self._voiced - self._began) * CHUNK
 
     def feed(self, block: NDArray[np.float32]) -> list[Segment]:
         """Take the next samples of the stream.
@@ -158,7 +165,10 @@ class Endpointer:
         self._sure = bool(self._run) and (self._sure or likelihood >= VOICE)
         if self._began is not None:
             if self._run:
-                self._voiced = self._taken
+                power = float(frame_powers(chunk[None])[0])
+                self._loudest = max(self._loudest, power)
+                if power >= self._loudest * 10 ** (-FARTHEST_DB / 10):
+                    self._voiced = self._taken
             if self._taken - self._voiced >= _chunks(settings.hangover_seconds):
                 return self._close()
             if len(self._kept) >= _chunks(settings.max_seconds):
@@ -168,6 +178,7 @@ class Endpointer:
         if self._sure and self._run >= _chunks(settings.onset_seconds):
             self._voiced = self._taken
             self._began = self._taken - min(self._run, len(self._kept))
+            self._loudest = 0.0
         return None
 
     def _close(self) -> Segment:

@@ -3,10 +3,12 @@
 A session takes the blocks of one stream and gives events. It keeps no time and starts no thread: whoever feeds it is
 behind for as long as a call takes, and may then do without partial results.
 
-While somebody speaks, the utterance so far is heard again and again, at intervals that grow with it, so that partial
-results take a bounded share of the time. Words in which two such hearings in a row agree are ``stable`` and stay as
-they are until the utterance is over. Partial results are free transcriptions also where commands are heard: a sentence
-that is half said is none of a grammar yet, and whoever says something else sees what was heard of it.
+While somebody speaks, the utterance so far is heard again and again as if it ended there, at intervals that grow with
+it, so that partial results take a bounded share of the time. Words in which two such hearings in a row agree are
+``stable`` and stay as they are until the utterance is over. What else is shown is likely; a word that may not be
+finished yet is not. It is the search for the final result that is used, for what a faster one says is changed more
+often afterwards (LOG.md has the numbers). Partial results are free transcriptions also where commands are heard: a
+sentence that is half said is none of a grammar yet, and whoever says something else sees what was heard of it.
 
 The final result is that of the whole utterance, by the same rule as a recording of it. It is made as soon as a pause is
 so long that the utterance would not be longer if it ended, and is thrown away if it goes on after all; so it is ready
@@ -15,7 +17,7 @@ when the pause has become long enough to end it.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Final, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,8 +29,9 @@ from asr.runtime.endpoint import Endpointer, EndpointSettings, Segment
 from asr.runtime.transcriber import Transcriber
 from asr.runtime.transcript import Transcript, Word
 
-LENGTH_SHARE: Final = 1 / 6
-"""Of the utterance so far that is heard anew before the next partial result, where that is longer than the interval."""
+_NEW_SHARE = 1 / 6  # of the speech so far that is new to a partial result, where that is longer than the interval
+_UNFINISHED_SECONDS = 0.15  # before the end of what was heard, in which a word may be the beginning of another
+_LIKELY = 0.3  # confidence from which on a word is shown before it is stable
 
 
 @dataclass(frozen=True)
@@ -40,7 +43,10 @@ class Started:
 
 @dataclass(frozen=True)
 class Partial:
-    """The text so far of the utterance that began at ``start``; ``stable`` is its prefix that will not change."""
+    """The text so far of the utterance that began at ``start``; ``stable`` is its beginning that stays in later ones.
+
+    The final text is heard anew from the whole utterance, and may differ even there.
+    """
 
     start: float
     text: str
@@ -101,7 +107,7 @@ class LiveSession:
         """Forget the utterance."""
         self._start: float | None = None
         self._words = StableWords()
-        self._heard = 0  # samples of the utterance that the last partial result is of
+        self._heard = 0  # samples of speech that the last partial result is of
         self._ready: tuple[Segment, Final | Dropped] | None = None
 
     def feed(self, block: NDArray[np.float32], *, partials: bool = True) -> list[Event]:
@@ -140,16 +146,15 @@ class LiveSession:
                 self._ready = opened, self._hear(opened)
 
     def _partial(self) -> Iterator[Partial]:
-        opened = self._endpointer.opened()
-        assert opened is not None
         assert self._start is not None
         assert self._interval is not None
-        length = len(opened.wave)
-        if length - self._heard < max(self._interval, length * LENGTH_SHARE):
+        spoken = self._endpointer.spoken
+        if spoken - self._heard < max(self._interval, spoken * _NEW_SHARE):
             return
-        self._heard = length
-        words = self._transcriber.glance(opened.wave)
-        if self._words.add(words):
+        self._heard = spoken
+        opened = self._endpointer.opened()
+        assert opened is not None
+        if self._words.add(self._transcriber.transcribe(opened.wave).words, len(opened.wave) / SAMPLE_RATE):
             yield Partial(self._start, self._words.text, self._words.stable)
 
     def _end(self, segment: Segment) -> Final | Dropped:
@@ -176,30 +181,37 @@ class StableWords:
     """The words of an utterance so far, of which those in which two hearings in a row agree stay."""
 
     def __init__(self) -> None:
-        self._stable: list[Word] = []
         self._words: list[Word] = []
+        self._stable = 0  # of them stay
+        self._shown = 0
 
     @property
     def text(self) -> str:
-        """All of them."""
-        return _text(self._words)
+        """Those that stay and those after them that are likely."""
+        return _text(self._words[: self._shown])
 
     @property
     def stable(self) -> str:
         """Those that stay."""
-        return _text(self._stable)
+        return _text(self._words[: self._stable])
 
-    def add(self, heard: Sequence[Word]) -> bool:
-        """Take the words of the next hearing, with their times; whether anything is new."""
-        before = self.text, self.stable
+    def add(self, heard: Sequence[Word], until: float) -> bool:
+        """Take the words of the next hearing, which is of ``until`` seconds, with their times; whether that is new."""
+        shown = self.text, self.stable
         # A later hearing may have other words where the stable ones are: what counts is what it has behind them.
-        end = self._stable[-1].end if self._stable else 0.0
-        words = [*self._stable, *(word for word in heard if (word.start + word.end) / 2 > end)]
-        agreed = len(self._stable)
-        while agreed < min(len(words), len(self._words)) and words[agreed].text == self._words[agreed].text:
-            agreed += 1
-        self._stable, self._words = words[:agreed], words
-        return (self.text, self.stable) != before
+        stable = self._words[: self._stable]
+        end = stable[-1].end if stable else 0.0
+        finished = [word for word in heard if word.end <= until - _UNFINISHED_SECONDS]
+        words = [*stable, *(word for word in finished if (word.start + word.end) / 2 > end)]
+        while self._stable < min(len(words), len(self._words)):
+            if words[self._stable].text != self._words[self._stable].text:
+                break
+            self._stable += 1
+        self._words = words
+        self._shown = self._stable
+        while self._shown < len(words) and words[self._shown].confidence >= _LIKELY:
+            self._shown += 1
+        return (self.text, self.stable) != shown
 
 
 def _text(words: Sequence[Word]) -> str:

@@ -12,11 +12,10 @@ from asr.bundle import DEFAULT_BUNDLE, RUNNER_UP, Bundle, read_bundle
 from asr.errors import AudioError
 from asr.runtime.graphs import EncoderOutput, Graphs
 from asr.runtime.timing import token_spans
-from asr.runtime.transcript import Transcript, Word, join, transcript_of
+from asr.runtime.transcript import Transcript, join, transcript_of
 from asr.runtime.utterances import SpeechPart, find_utterance, find_utterances
 from asr.search.beam import beam
 from asr.search.constraint import Constraint
-from asr.search.greedy import greedy
 from asr.search.hypothesis import Hypothesis
 from asr.search.limits import MINIMUM_TOKENS, TOKENS_PER_SECOND, max_tokens
 
@@ -60,15 +59,6 @@ class Transcriber:
         for utterance in find_utterances(map(check_wave, blocks), self.decoding.margin_seconds):
             heard = self.hear(utterance)
             yield self.transcript(self.decode(heard, utterance.seconds)[0], utterance, heard)
-
-    def glance(self, wave: NDArray[np.float32]) -> tuple[Word, ...]:
-        """The words in a wave (N,) as one utterance by the fastest search: what to show while somebody still speaks."""
-        utterance = self.find_utterance(wave)
-        if utterance is None:
-            return ()
-        heard = self.hear(utterance)
-        limit = max_tokens(utterance.seconds, TOKENS_PER_SECOND, MINIMUM_TOKENS)
-        return self.transcript(greedy(self._graphs.stepper(heard), max_tokens=limit), utterance, heard).words
 
     def find_utterance(self, wave: NDArray[np.float32]) -> SpeechPart | None:
         """All that is said in a wave (N,) as one utterance, in silence as in training; None where nobody speaks."""

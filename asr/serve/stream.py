@@ -14,25 +14,37 @@ import time
 from collections import deque
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass, fields
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 import numpy as np
-import soxr
 from fastapi import APIRouter, WebSocket, WebSocketDisconnect
 from numpy.typing import NDArray
 
 from asr.api import Commands
 from asr.audio.load import SAMPLE_RATE
-from asr.audio.opus import OpusReader
 from asr.errors import AsrError, AudioError, BundleError
-from asr.runtime.keys import heard_keys
+from asr.runtime.keys import event_keys
 from asr.runtime.live import Dropped, Event, LiveSession, Partial, Started
 from asr.serve.errors import Busy
 from asr.serve.grammars import Grammars, grammars_of
 from asr.serve.pool import Engine
 from asr.serve.records import LOG
 from asr.serve.service import Service, service_of
+from asr.serve.stream_input import (
+    GARBAGE,
+    INTERNAL,
+    LATER,
+    POLICY,
+    TOO_BIG,
+    WRONG_DATA,
+    SoundReader,
+    StreamClosed,
+    StreamStart,
+    read_json,
+    read_start,
+    reader_of,
+    short,
+)
 
 START_SECONDS: Final = 10.0
 """Within which a client has to say what it will send."""
@@ -46,126 +58,17 @@ BUFFER_BYTES: Final = 2**18
 """That wait to be heard: 8 s of 16-bit sound at 16 kHz."""
 LARGEST_MESSAGE: Final = 2**18
 """In bytes."""
-MIN_STREAM_RATE, MAX_STREAM_RATE = 8_000, 48_000
-"""Of raw samples, in Hz."""
 
 _STEP_SAMPLES: Final = SAMPLE_RATE // 2  # that a worker hears before others have their turn
 _BEHIND_SECONDS: Final = 0.5  # behind what was sent, from where on there are no partial results
-_LONGEST_SECONDS: Final = 24 * 3600.0
 _RETRY_SECONDS: Final = 0.05  # until the queue is asked again, by a stream that has begun
 
-_WRONG_DATA, _GARBAGE, _POLICY, _TOO_BIG, _INTERNAL, _LATER = 1003, 1007, 1008, 1009, 1011, 1013
 
 router = APIRouter()
 
 
-@dataclass(frozen=True)
-class StreamStart:
-    """What a client says first."""
-
-    encoding: str = "pcm_s16le"
-    """Of the sound: ``pcm_s16le``, mono samples of 16 bits, or ``opus``, pages of Ogg Opus."""
-    rate: int = SAMPLE_RATE
-    """Of ``pcm_s16le``, in Hz."""
-    commands: str | None = None
-    """The name of a grammar; utterances are then its commands or are refused."""
-    grammar: str | None = None
-    """Instead of a name, a grammar of the client's own, in YAML."""
-    partials: bool = True
-    """Whether there are results while somebody speaks."""
-
-
-class _Closed(Exception):
-    """The socket is to be closed: with a code, and why."""
-
-    def __init__(self, code: int, reason: str) -> None:
-        super().__init__(reason)
-        self.code = code
-
-
 class _Gone(Exception):
     """The client is there no more."""
-
-
-class _Decoder(Protocol):
-    """Sound from bytes: blocks (n,), float32 at 16 kHz."""
-
-    def feed(self, data: bytes) -> Iterator[NDArray[np.float32]]: ...
-
-    def flush(self) -> Iterator[NDArray[np.float32]]: ...
-
-
-class PcmReader:
-    """Samples of 16 bits, little-endian, at any rate."""
-
-    def __init__(self, rate: int) -> None:
-        self._resampler = None
-        if rate != SAMPLE_RATE:
-            self._resampler = soxr.ResampleStream(rate, SAMPLE_RATE, 1, dtype="float32", quality="HQ")
-
-    def feed(self, data: bytes) -> Iterator[NDArray[np.float32]]:
-        """Raises AudioError for half a sample."""
-        if len(data) % 2:
-            raise AudioError(f"sound: found a message of {len(data)} bytes, wanted whole samples of 2 bytes")
-        wave = np.frombuffer(data, "<i2").astype(np.float32) / 32_768
-        for at in range(0, len(wave), _STEP_SAMPLES):
-            block = wave[at : at + _STEP_SAMPLES]
-            yield block if self._resampler is None else self._resampled(block, last=False)
-
-    def flush(self) -> Iterator[NDArray[np.float32]]:
-        """What the resampler still holds."""
-        if self._resampler is not None:
-            yield self._resampled(np.zeros(0, np.float32), last=True)
-
-    def _resampled(self, block: NDArray[np.float32], *, last: bool) -> NDArray[np.float32]:
-        assert self._resampler is not None
-        resampled: NDArray[np.float32] = np.clip(self._resampler.resample_chunk(block, last=last), -1.0, 1.0)
-        return resampled
-
-
-def read_json(text: str) -> dict[str, Any]:
-    """Raises _Closed for what is no JSON object."""
-    try:
-        found = json.loads(text)
-    except (ValueError, RecursionError):
-        found = None
-    if not isinstance(found, dict):
-        raise _Closed(_GARBAGE, f"found the message {_short(text)}, wanted a JSON object")
-    return found
-
-
-def read_start(message: str | bytes) -> StreamStart:
-    """Raises _Closed for what is no first message."""
-    if isinstance(message, bytes):
-        raise _Closed(_WRONG_DATA, 'found sound, wanted {"type": "start"} before it')
-    found = read_json(message)
-    known = {field.name for field in fields(StreamStart)}
-    if found.pop("type", None) != "start" or found.keys() - known:
-        raise _Closed(
-            _WRONG_DATA, f'found {_short(message)}, wanted {{"type": "start"}} with {", ".join(sorted(known))}'
-        )
-    start = StreamStart(**found)
-    if start.encoding not in ("pcm_s16le", "opus"):
-        raise _Closed(_WRONG_DATA, f"encoding: found {_short(start.encoding)}, wanted pcm_s16le or opus")
-    if type(start.rate) is not int or not MIN_STREAM_RATE <= start.rate <= MAX_STREAM_RATE:
-        raise _Closed(
-            _WRONG_DATA,
-            f"rate: found {_short(start.rate)}, wanted a whole number from {MIN_STREAM_RATE} to {MAX_STREAM_RATE}",
-        )
-    for name in ("commands", "grammar"):
-        if not isinstance(getattr(start, name), str | None):
-            raise _Closed(_WRONG_DATA, f"{name}: found {_short(getattr(start, name))}, wanted a text or null")
-    if start.commands is not None and start.grammar is not None:
-        raise _Closed(_WRONG_DATA, "found commands and grammar, wanted one of them")
-    if not isinstance(start.partials, bool):
-        raise _Closed(_WRONG_DATA, f"partials: found {_short(start.partials)}, wanted true or false")
-    return start
-
-
-def _short(value: object) -> str:
-    """A value of a client's, for a message."""
-    text = value if isinstance(value, str) else json.dumps(value)
-    return ascii(text[:60])
 
 
 @router.websocket("/v1/stream")
@@ -177,7 +80,7 @@ async def stream(socket: WebSocket) -> None:
     heard = _Stream(service, grammars_of(socket), connection)
     try:
         await _run(heard, connection)
-    except _Closed as closed:
+    except StreamClosed as closed:
         service.metrics.refusals.labels(f"stream_{closed.code}").inc()
         await connection.fail(closed.code, str(closed))
     finally:
@@ -185,26 +88,26 @@ async def stream(socket: WebSocket) -> None:
 
 
 async def _run(heard: "_Stream", connection: "_Connection") -> None:
-    """Raises _Closed for whatever ends the stream before its time, but that the client has gone."""
+    """Raises StreamClosed for whatever ends the stream before its time, but that the client has gone."""
     try:
         await heard.run()
         await connection.close(1000)
     except _Gone:
         pass
-    except _Closed:
+    except StreamClosed:
         raise
     except Busy as error:
-        raise _Closed(_LATER, str(error)) from error
+        raise StreamClosed(LATER, str(error)) from error
     except AudioError as error:
-        raise _Closed(_GARBAGE, str(error)) from error
+        raise StreamClosed(GARBAGE, str(error)) from error
     except BundleError as error:
         LOG.error("the bundle cannot be used", extra={"keys": {"reason": str(error)}})
-        raise _Closed(_INTERNAL, "the model of this service cannot do it, and its log says why") from error
+        raise StreamClosed(INTERNAL, "the model of this service cannot do it, and its log says why") from error
     except AsrError as error:
-        raise _Closed(_POLICY, str(error)) from error
+        raise StreamClosed(POLICY, str(error)) from error
     except Exception as error:
         LOG.exception("a fault of asr", extra={"keys": {"kind": type(error).__name__}})
-        raise _Closed(_INTERNAL, "this is a fault of the service, and its log says more") from error
+        raise StreamClosed(INTERNAL, "this is a fault of the service, and its log says more") from error
 
 
 class _Connection:
@@ -221,17 +124,17 @@ class _Connection:
             raise _Gone from error
 
     async def receive(self, seconds: float) -> str | bytes:
-        """The next message. Raises _Gone, and _Closed where none comes for so many seconds or it is too large."""
+        """The next message. Raises _Gone, and StreamClosed where none comes for so many seconds or it is too large."""
         try:
             message = await asyncio.wait_for(self._socket.receive(), seconds)
         except TimeoutError:
-            raise _Closed(_POLICY, f"nothing came for {seconds:g} s; wanted sound, or the end") from None
+            raise StreamClosed(POLICY, f"nothing came for {seconds:g} s; wanted sound, or the end") from None
         if message["type"] == "websocket.disconnect":
             raise _Gone
         text, data = message.get("text"), message.get("bytes")
         found: str | bytes = (data or b"") if text is None else text
         if len(found) > LARGEST_MESSAGE:
-            raise _Closed(_TOO_BIG, f"found a message of {len(found)} bytes, wanted at most {LARGEST_MESSAGE}")
+            raise StreamClosed(TOO_BIG, f"found a message of {len(found)} bytes, wanted at most {LARGEST_MESSAGE}")
         return found
 
     async def fail(self, code: int, reason: str) -> None:
@@ -309,9 +212,8 @@ class _Stream:
 
         session = await self._service.pool.run(begin)
         await self._connection.send({"type": "ready"})
-        decoder: _Decoder = OpusReader(_LONGEST_SECONDS) if start.encoding == "opus" else PcmReader(start.rate)
         reading = asyncio.create_task(self._read())
-        hearing = asyncio.create_task(self._hear(session, decoder))
+        hearing = asyncio.create_task(self._hear(session, reader_of(start)))
         try:
             await asyncio.wait((reading, hearing), return_when=asyncio.FIRST_EXCEPTION)
             for task in (hearing, reading):
@@ -333,17 +235,17 @@ class _Stream:
             message = await self._connection.receive(IDLE_SECONDS)
             if isinstance(message, str):
                 if read_json(message) != {"type": "end"}:
-                    raise _Closed(
-                        _WRONG_DATA, f'found the message {_short(message)}, wanted sound or {{"type": "end"}}'
+                    raise StreamClosed(
+                        WRONG_DATA, f'found the message {short(message)}, wanted sound or {{"type": "end"}}'
                     )
                 await self._buffer.put(None)
                 return
             await self._buffer.put(message)
 
-    async def _hear(self, session: LiveSession, decoder: _Decoder) -> None:
+    async def _hear(self, session: LiveSession, reader: SoundReader) -> None:
         while True:
             data, came = await self._buffer.take()
-            blocks = decoder.flush() if data is None else decoder.feed(data)
+            blocks = reader.flush() if data is None else reader.feed(data)
             more = True
             while more:
                 partials = time.monotonic() - came < _BEHIND_SECONDS
@@ -351,7 +253,7 @@ class _Stream:
                 for event in events:
                     await self._connection.send(self._message(event))
                 if self._seconds - self._spoken > SILENCE_SECONDS:
-                    raise _Closed(_POLICY, f"nobody spoke for {SILENCE_SECONDS:g} s; begin another stream")
+                    raise StreamClosed(POLICY, f"nobody spoke for {SILENCE_SECONDS:g} s; begin another stream")
             if data is None:
                 for event in await self._run(lambda _: session.flush()):
                     await self._connection.send(self._message(event))
@@ -387,24 +289,16 @@ class _Stream:
                 await asyncio.sleep(_RETRY_SECONDS)
 
     def _message(self, event: Event) -> dict[str, Any]:
-        self._spoken = max(self._spoken, event.start if isinstance(event, Started | Partial) else event.end)
-        if isinstance(event, Partial):
+        if isinstance(event, Started | Partial):
             self._spoken = self._seconds
-            return {"type": "partial", "start": round(event.start, 3), "text": event.text, "stable": event.stable}
-        if isinstance(event, Started):
-            return {"type": "started", "start": round(event.start, 3)}
-        times = {"start": round(event.start, 3), "end": round(event.end, 3)}
+            return event_keys(event)
+        self._spoken = max(self._spoken, event.end)
         if isinstance(event, Dropped):
-            return {"type": "dropped", **times}
+            return event_keys(event)
         self._utterances += 1
         if self._service.settings.log_transcripts:
             self._texts.append(event.transcript.text)
-        return {
-            "type": "final",
-            **heard_keys(event.transcript, event.understanding),
-            **times,
-            "milliseconds": round(1000 * (time.monotonic() - self._came(event.end))),
-        }
+        return event_keys(event, 1000 * (time.monotonic() - self._came(event.end)))
 
     def _came(self, seconds: float) -> float:
         """When the sound of a time of the stream came."""

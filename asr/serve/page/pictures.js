@@ -150,7 +150,6 @@ function drawCtc(canvas, pictures) {
   context.fillStyle = colour("--quiet");
   context.fillText("1", labels - 8, lift(1));
   context.fillText("0", labels - 8, lift(0) - 4);
-  return steps;
 }
 
 function drawAttention(canvas, pictures) {
