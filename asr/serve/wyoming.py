@@ -16,6 +16,7 @@ import threading
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
+from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Final, TypeVar
 from weakref import WeakSet
 
@@ -26,7 +27,6 @@ from wyoming.event import Event, Eventable, async_read_event, async_write_event
 from wyoming.info import AsrModel, AsrProgram, Attribution, Describe, Info
 from wyoming.ping import Ping, Pong
 
-import asr
 from asr.commands.reading import Reading
 from asr.errors import AsrError, AudioError
 from asr.printable import printable
@@ -86,7 +86,7 @@ class WyomingServer:
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One client, until it ends, or the server does, or something is wrong: then it is told so in a line."""
         name = (writer.get_extra_info("peername") or ("",))[0]
-        connection = _Connection(reader, writer, self._settings.stall_seconds)
+        connection = _Client(reader, writer, self._settings.stall_seconds)
         try:
             self._check(name)
             await self._converse(connection, name)
@@ -115,7 +115,7 @@ class WyomingServer:
         if len(self._clients) > self._settings.max_streams:
             raise Busy("too many streams are open; try again later", "too_many_streams")
 
-    async def _converse(self, connection: "_Connection", name: str) -> None:
+    async def _converse(self, connection: "_Client", name: str) -> None:
         sound = self._sound()
         while not self._ending and (event := await connection.read()) is not None:
             if Describe.is_type(event.type):
@@ -142,7 +142,7 @@ class WyomingServer:
         self._sounds.add(sound)
         return sound
 
-    async def _answer(self, sound: Pcm, connection: "_Connection", name: str) -> None:
+    async def _answer(self, sound: Pcm, connection: "_Client", name: str) -> None:
         """Write what is said in a recording, as it is heard."""
         task, loop = asyncio.current_task(), asyncio.get_running_loop()
         assert task is not None
@@ -215,12 +215,19 @@ def describe(pool: Pool) -> Info:
         attribution=attribution,
         installed=True,
         description="Offline speech recognition",
-        version=asr.__version__,
+        version=_version(),
         models=[model],
         supports_transcript_streaming=True,
         requires_external_vad=True,  # the transcript waits for audio-stop
     )
     return Info(asr=[program])
+
+
+def _version() -> str | None:
+    try:
+        return version("asr")
+    except PackageNotFoundError:  # a checkout that is not installed
+        return None
 
 
 class _BoundedReader(asyncio.StreamReader):
@@ -232,7 +239,7 @@ class _BoundedReader(asyncio.StreamReader):
         return await super().readexactly(n)
 
 
-class _Connection:
+class _Client:
     """Reads and writes events; ``seconds`` is how long a client may take for either."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, seconds: float) -> None:

@@ -320,6 +320,7 @@ def main() -> None:
                 count = min(given.requests, 4 * streams) if way == "spoken" else given.requests
                 found = asyncio.run(load(server, WAYS[way], recordings, streams, count))
                 rows.append(found.row(f"asr, {way}", streams))
+                print(rows[-1], file=sys.stderr, flush=True)
         used = server.megabytes()
     if given.peer:
         port = free_port()
@@ -328,6 +329,7 @@ def main() -> None:
                 count = min(given.requests, max(given.peer_requests, streams))
                 found = asyncio.run(load(peer, ask_wyoming, recordings, streams, count))
                 rows.append(found.row("peer, wyoming", streams))
+                print(rows[-1], file=sys.stderr, flush=True)
             rows_memory = f"Memory after that: asr {used:.0f} MB, peer {peer.megabytes():.0f} MB."
     print(table(COLUMNS, rows))
     if given.peer:
