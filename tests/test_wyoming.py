@@ -21,6 +21,8 @@ from wyoming.info import Describe, Info
 from wyoming.ping import Ping, Pong
 
 import asr
+from asr.apps.cli import app
+from asr.apps.cli import run as run_command
 from asr.serve.pcm import PcmFormat
 from asr.serve.pool import Pool
 from asr.serve.server import listening
@@ -370,3 +372,19 @@ def test_what_is_asked_is_answered_before_the_end() -> None:
         await client.disconnect()
 
     asyncio.run(asyncio.wait_for(all_of_it(), 120))
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (["--host", "0.0.0.0", "--wyoming", "0"], "--wyoming 0: knows no tokens"),
+        (["--wyoming-allow", "my-house"], "--wyoming-allow 'my-house': wanted an address"),
+    ],
+)
+def test_wyoming_is_for_this_computer_unless_others_are_named(
+    options: list[str], told: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ASR_TOKEN", "long enough for a token".replace(" ", "-"))
+    assert run_command(app, ["serve", "--port", "0", *options], "asr") == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert told in line
