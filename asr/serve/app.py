@@ -12,12 +12,15 @@ from starlette.middleware.cors import CORSMiddleware
 
 from asr.errors import AsrError, AudioError, BundleError
 from asr.serve.errors import Refusal, error_response
+from asr.serve.grammars import Grammars
 from asr.serve.guard import Guard
 from asr.serve.metrics import CONTENT_TYPE
+from asr.serve.page import router as page_router
 from asr.serve.pool import Pool
 from asr.serve.records import LOG, Records
 from asr.serve.service import Service, service_of
 from asr.serve.settings import ServeSettings
+from asr.serve.stream import router as stream_router
 from asr.serve.transcriptions import router as transcriptions_router
 
 _CODES: Final = {404: "not_found", 405: "method_not_allowed", 408: "stalled", 413: "too_large"}
@@ -51,7 +54,8 @@ def create_app(settings: ServeSettings, pool: Pool) -> FastAPI:
         telemetry=_SILENT,
     )
     app.state.service = service
-    for router in (_router, transcriptions_router):
+    app.state.grammars = Grammars()
+    for router in (_router, transcriptions_router, stream_router, page_router):
         app.include_router(router)
     app.add_exception_handler(Refusal, _refused)
     app.add_exception_handler(AsrError, _unusable)
