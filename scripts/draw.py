@@ -16,14 +16,12 @@ from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
-from torch import Tensor
 
 from asr.audio.load import SAMPLE_RATE, load_audio
 from asr.audio.mfcc import Mfcc
 from asr.bundle import DEFAULT_BUNDLE, Bundle, read_bundle
 from asr.errors import AsrError
 from asr.model.saved import load_model
-from asr.model.seq2seq import Encoded, Seq2Seq
 from asr.model.torch_stepper import TorchStepper
 from asr.runtime.timing import token_spans
 from asr.runtime.transcript import Transcript, transcript_of
@@ -31,6 +29,7 @@ from asr.runtime.utterances import LONGEST_SECONDS, SpeechPart, find_utterance
 from asr.search.beam import beam
 from asr.search.limits import MINIMUM_TOKENS, TOKENS_PER_SECOND, max_tokens
 from asr.text.tokenizer import BOS, PAD, WORD_START
+from asr.training.attention import cross_attention
 from asr.training.curves import ABOVE, COLOURS, DOTS_PER_INCH, STYLE, WIDTH_INCHES, draw_training, read_metrics
 
 Floats = NDArray[np.float32]
@@ -85,30 +84,6 @@ def look(bundle: Bundle, utterance: SpeechPart) -> Look:
 def written(piece: str) -> str:
     """A piece in signs that every font draws well; an underscore says that it begins a word."""
     return piece.replace(WORD_START, "_")
-
-
-def cross_attention(model: Seq2Seq, encoded: Encoded, tokens: Tensor) -> Tensor:
-    """How much of its attention each head of the last decoder layer gives each step: tokens (1, U) → (H, U, S).
-
-    The fused attention of torch keeps its weights to itself, so they are made again from its queries and keys.
-    """
-    cross = model.decoder.layers[-1].cross
-    caught: dict[str, Tensor] = {}
-
-    def catch(name: str) -> Any:
-        def hook(_module: torch.nn.Module, _inputs: Any, output: Tensor) -> None:
-            caught[name] = output.unflatten(-1, (cross.heads, -1)).transpose(1, 2)[0]  # (H, U or S, D/H)
-
-        return getattr(cross, name).register_forward_hook(hook)
-
-    hooks = [catch("query"), catch("key")]
-    try:
-        model.decode(encoded, tokens)
-    finally:
-        for hook in hooks:
-            hook.remove()
-    scale = 1 / math.sqrt(caught["query"].shape[-1])
-    return (caught["query"] @ caught["key"].transpose(1, 2) * scale).softmax(dim=-1)
 
 
 def draw_look(seen: Look, bundle: Bundle, name: str) -> Figure:

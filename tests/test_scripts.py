@@ -28,6 +28,7 @@ from asr.model.torch_stepper import TorchStepper
 from asr.runtime.graphs import Graphs
 from asr.runtime.transcriber import Transcriber
 from asr.text.tokenizer import BOS
+from asr.training.attention import cross_attention
 
 
 def script(name: str) -> Any:
@@ -120,14 +121,14 @@ def test_weights_that_do_not_fit_are_refused(tiny: TinyModel, tmp_path: Path) ->
 # Pictures
 
 
-def test_the_attention_drawn_is_the_one_used(tiny: TinyModel, draw: ModuleType) -> None:
+def test_the_attention_drawn_is_the_one_used(tiny: TinyModel) -> None:
     """It mixes the memory's values into what the layer goes on with."""
     encoded = encode(tiny, tiny.model, noise(1.0))
     cross = tiny.model.decoder.layers[-1].cross
     mixed: list[torch.Tensor] = []
     hook = cross.output.register_forward_pre_hook(lambda _module, inputs: mixed.append(inputs[0]))
     with torch.inference_mode():
-        weights = draw.cross_attention(tiny.model, encoded, torch.tensor([[BOS, 7, 5, 9]]))
+        weights = cross_attention(tiny.model, encoded, torch.tensor([[BOS, 7, 5, 9]]))
         values = cross.keys_values(encoded.memory)[1][0]
     hook.remove()
     assert weights.shape == (2, 4, encoded.memory.shape[1])

@@ -1,6 +1,7 @@
 """What the service takes, and for how long it waits for the rest."""
 
 import asyncio
+import http.client
 import io
 import socket
 import threading
@@ -95,6 +96,13 @@ def test_openais_client_reads_why_its_upload_was_refused(served: Served) -> None
     with pytest.raises(openai.APIStatusError, match="found more than 1000000 bytes") as refused:
         served.client().audio.transcriptions.create(model="x", file=("a.wav", bytes(20_000_000)))
     assert refused.value.status_code == 413
+
+
+def test_a_client_that_sends_all_of_it_before_it_reads_is_told_too(served: Served) -> None:
+    connection = http.client.HTTPConnection("127.0.0.1", served.port, timeout=20)
+    connection.request("POST", "/v1/audio/transcriptions", bytes(20_000_000))
+    assert connection.getresponse().status == 413
+    connection.close()
 
 
 def test_hours_of_compressed_silence_are_refused_quickly(served: Served) -> None:
@@ -206,9 +214,10 @@ def test_whoever_goes_leaves_the_queue() -> None:
         assert b'status="499"} 1.0' in pool.metrics.text()
         go.set()
         await first
+        await pool.run(lambda _: None)  # after whatever was in the queue
 
     asyncio.run(vanish())
-    assert b"asr_audio_seconds_total{" not in pool.metrics.text()
+    assert b"asr_queue_seconds_count 2.0" in pool.metrics.text()  # the first and the last
     pool.close()
 
 

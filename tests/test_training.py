@@ -19,6 +19,7 @@ import soundfile
 import torch
 import yaml
 from lightning import Trainer
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 import asr
 from asr.audio.load import SAMPLE_RATE
@@ -29,6 +30,7 @@ from asr.errors import AsrError, BundleError, ManifestError, SettingsError
 from asr.model.settings import ModelSettings
 from asr.text.tokenizer import Tokenizer
 from asr.training import command, module
+from asr.training.attention import ATTENTION, READ
 from asr.training.checkpoints import CHECKPOINTS
 from asr.training.command import best_precision, train
 from asr.training.data_module import SpeechData, TrainingSource
@@ -178,6 +180,19 @@ def test_the_run_folder_holds_checkpoints_logs_and_config(straight: Path) -> Non
     assert kept["data"]["batches"]["join_most"] == BatchSettings().join_most, "defaults are written out"
     for column in ("loss", "train/decoder", "train/ctc", "dev/decoder", "dev/ctc", "dev/wer", "dev/ctc_wer"):
         assert logged(straight, column), column
+
+
+def test_tensorboard_shows_attention_to_the_same_utterance_after_every_epoch(straight: Path) -> None:
+    events = EventAccumulator(str(straight / "tensorboard" / "version_0")).Reload()
+    pictures, texts = events.Images(ATTENTION), events.Tensors(f"{READ}/text_summary")
+    updates = sorted(logged(straight, "dev/wer"))
+    assert [event.step for event in pictures] == [event.step for event in texts] == [step + 1 for step in updates]
+    assert len(updates) == EPOCHS
+    assert {(picture.width, picture.height) for picture in pictures} == {(700, pictures[0].height)}
+    assert len({picture.encoded_image_string for picture in pictures}) == EPOCHS, "it learns"
+    said = {event.tensor_proto.string_val[0].decode().partition(" → ")[0].strip() for event in texts}
+    assert len(said) == 1
+    assert said <= set(WORDS)
 
 
 def test_a_damaged_recording_is_left_out_and_listed(

@@ -20,6 +20,7 @@ from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 
 from asr.errors import SettingsError
+from asr.training.attention import AttentionPicture
 from asr.training.checkpoints import (
     AtomicCheckpoints,
     EpochCheckpoints,
@@ -123,7 +124,7 @@ class TrainCommand(LightningCLI):
         )
         if chosen["enable_checkpointing"] is not False and not chosen["fast_dev_run"]:
             callbacks += [EpochCheckpoints(run), rescue]
-        callbacks += [Throughput(), Curves(run), LeftOut(run)]
+        callbacks += [Throughput(), Curves(run), LeftOut(run), AttentionPicture()]
         if chosen["enable_progress_bar"] is not False:
             callbacks += [Remaining(), TQDMProgressBar(refresh_rate=1 if sys.stderr.isatty() else 50)]
         return super().instantiate_trainer(
