@@ -39,7 +39,12 @@ def evaluate(
     ] = None,
     out: Annotated[
         Path | None,
-        typer.Option("--out", metavar="FOLDER", help="For the results. [default: reports/<folder>-<name of the list>]"),
+        typer.Option(
+            "--out",
+            "--report",
+            metavar="FOLDER",
+            help="For the results. [default: reports/<folder>-<name of the list>]",
+        ),
     ] = None,
     record: Annotated[
         str | None, typer.Option(metavar="NAME", help="Keep the rates in the bundle too, under this name.")
@@ -50,7 +55,9 @@ def evaluate(
     """Measure on a list of recordings how often a model is right.
 
     Prints word error rate, character error rate and sentence accuracy with their intervals, and the worst utterances
-    aligned. Writes them as report.txt, with all transcripts and confidences as report.json, and drawn as report.png.
+    aligned. Writes them as report.txt, with all transcripts and confidences as report.json, drawn as report.png, and as
+    report.html, a page with rates by speaker and length, confusions, reliability, and the sound of the worst
+    utterances in it.
 
     With --commands, a grammar file or the name of a ready one, it says how well commands are understood: how many are
     accepted with all slots right, how surely other speech is refused (texts that the grammar does not have) and noise
@@ -63,11 +70,12 @@ def evaluate(
     A recording that cannot be read is named and left out of the rates, and the exit status is 1.
     """
     # An hour of transcribing should not end with the news that something is not installed.
-    for package in ("jiwer", "matplotlib"):
+    for package in ("jiwer", "matplotlib", "jinja2"):
         import_module(package)
     from asr.api import Commands, load
     from asr.bundle import record_score
     from asr.evaluation.evaluate import evaluate as measure
+    from asr.evaluation.page.render import page_of
 
     if record is not None and bundle is not None:
         check_own_folder(bundle)
@@ -86,13 +94,13 @@ def evaluate(
 
     folder, decoding = model.transcriber.bundle.folder, model.transcriber.decoding
     total = len(measured.transcripts) + len(measured.left_out)
-    lines = [
-        f"{manifest}, heard by {folder} (beam {decoding.width}){shown.heading}",
-        *shown.lines,
+    heard_by = f"heard by {folder} (beam {decoding.width}){shown.heading}"
+    about = [
         how_fast(measured.seconds, measured.seconds_taken, measured.jobs),
         *left_out(measured.left_out, total),
         *left_out(measured.left_out_noises, measured.noises, " recordings of noise"),
     ]
+    lines = [f"{manifest}, {heard_by}", *shown.lines, *about]
     say(*lines)
     values = {
         "manifest": str(manifest),
@@ -104,7 +112,8 @@ def evaluate(
         "failed_noises": measured.left_out_noises,
         **shown.values,
     }
-    write_results(out or default_folder(manifest), "\n".join(map(printable, lines)), values, shown.draw)
+    page = page_of(measured, str(manifest), [heard_by, *about])
+    write_results(out or default_folder(manifest), "\n".join(map(printable, lines)), values, shown.draw, page)
     if record is not None:
         kept = {"manifest": to_record(manifest), "beam": decoding.width, **shown.kept}
         record_score(folder, record, kept)

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from asr.errors import ManifestError, SettingsError
 from asr.evaluation.outcome import Outcome
 from asr.evaluation.reliability import ReliabilityBin, calibration_error, reliability
-from asr.evaluation.scoring import Rate, Resampled, poisson_interval, resample
+from asr.evaluation.scoring import Rate, Report, Resampled, poisson_interval, resample, score
 
 
 @dataclass(frozen=True)
@@ -184,6 +184,21 @@ def score_commands(outcomes: Sequence[Outcome], bootstrap: int = 1000, seed: int
         groups=0 if sums is None else sums.groups,
         by_speaker=sums is not None and sums.by_speaker,
     )
+
+
+def score_words(report: CommandReport) -> dict[str, Report]:
+    """Word error rates of what is in the grammar, by the names of the conditions."""
+    scored = {}
+    for condition in report.conditions:
+        said = [each for each in report.outcomes if each.kind == "command" and each.snr == condition.snr]
+        if said:
+            scored[condition.name] = score(
+                {each.id: each.text for each in said},
+                {each.id: each.transcript for each in said},
+                normaliser=str,
+                speakers={each.id: each.speaker for each in said},
+            )
+    return scored
 
 
 def _rates(name: str, snr: float | None, outcomes: Sequence[Outcome], bootstrap: int, seed: int) -> CommandRates:

@@ -42,14 +42,15 @@ class Evaluation(Generic[Found]):
 
     ``report`` has the rates with their intervals and counts, and every utterance; with commands those in noise too,
     without them ``in_noise`` has a report for each ratio in dB. ``transcripts`` are what was heard in the recordings as
-    they are, by utterance id. ``left_out`` says what was wrong with the recordings that could not be read, by utterance
-    id, and ``left_out_noises`` with those of the ``noises`` recordings of noise; they are in no rate. ``seconds`` of
-    sound were heard, by ``jobs`` processes in ``seconds_taken``.
+    they are, by utterance id, and ``utterances`` the list that they are from. ``left_out`` says what was wrong with the
+    recordings that could not be read, by utterance id, and ``left_out_noises`` with those of the ``noises`` recordings
+    of noise; they are in no rate. ``seconds`` of sound were heard, by ``jobs`` processes in ``seconds_taken``.
     """
 
     report: Found
     in_noise: Mapping[float, Report]
     transcripts: Mapping[str, Transcript]
+    utterances: tuple[Utterance, ...]
     left_out: Mapping[str, str]
     left_out_noises: Mapping[str, str]
     noises: int
@@ -140,7 +141,7 @@ def evaluate(
     recordings, bad_noises = ([], {}) if noise is None else usable_noises(Path(noise), gather)
     noises, count = Noises(recordings) if recordings else None, len(recordings) + len(bad_noises)
     processes = chosen_jobs(jobs, len(utterances))
-    begun = time.perf_counter()
+    begun, listed = time.perf_counter(), tuple(utterances)
 
     def heard_by(hear: Callable[[NDArray[np.float32]], Heard]) -> tuple[dict[str, _ByRatio[Heard]], dict[str, str]]:
         things = [(each, tuple(snr) if noises is not None and normal[each.id] else ()) for each in utterances]
@@ -168,7 +169,8 @@ def evaluate(
         }
         sound = sum(each.seconds for transcripts in by_ratio.values() for each in transcripts.values())
         in_noise = {ratio: report for ratio, report in reports.items() if ratio is not None}
-        return Evaluation(reports[None], in_noise, by_ratio[None], left_out, bad_noises, count, sound, taken, processes)
+        about = left_out, bad_noises, count, sound, taken, processes
+        return Evaluation(reports[None], in_noise, by_ratio[None], listed, *about)
     understood, left_out = heard_by(commander.understand)
     network = commander.network
     found = [
@@ -183,7 +185,8 @@ def evaluate(
     transcripts = {id: by_ratio[None].transcript for id, by_ratio in understood.items()}
     sound = sum(each.seconds for each in found)
     bad_noises |= more_bad
-    return Evaluation(score_commands(found), {}, transcripts, left_out, bad_noises, count, sound, taken, processes)
+    about = left_out, bad_noises, count, sound, taken, processes
+    return Evaluation(score_commands(found), {}, transcripts, listed, *about)
 
 
 def _begin(
