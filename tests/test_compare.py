@@ -14,7 +14,7 @@ from asr.commands.reading import Reading
 from asr.errors import AsrError, SettingsError
 from asr.evaluation.command_report import commands_to_dict
 from asr.evaluation.command_scoring import score_commands
-from asr.evaluation.comparison import Comparison, Run, compare, read_run, run_of
+from asr.evaluation.comparison import Run, RunComparison, compare, read_run, run_of
 from asr.evaluation.outcome import Outcome
 from asr.evaluation.report import report_to_dict
 from asr.evaluation.scoring import score
@@ -37,7 +37,7 @@ def run(heard: dict[str, str], speakers: dict[str, str] | None = SPEAKERS) -> Ru
     return run_of(report(heard, speakers))
 
 
-def wer(found: Comparison) -> tuple[float, float, float]:
+def wer(found: RunComparison) -> tuple[float, float, float]:
     gap = found.differences[0].difference
     assert found.differences[0].measure == "word error rate"
     return gap.value, gap.low, gap.high

@@ -65,7 +65,7 @@ def evaluation(folder: Path, said: dict[str, tuple[str, str, str]], **more: obje
         transcripts={
             id: transcript(heard, 0.05 + 0.9 * n / len(said)) for n, (id, (_, _, heard)) in enumerate(said.items())
         },
-        utterances=tuple(recorded(folder, id, speaker, text) for id, (speaker, text, _) in said.items()),
+        lists={"dev.tsv": [recorded(folder, id, speaker, text) for id, (speaker, text, _) in said.items()]},
         left_out={},
         left_out_noises={},
         noises=0,
@@ -105,6 +105,16 @@ def test_the_rates_of_words_are_the_librarys(tmp_path: Path) -> None:
     assert list(by_length) == ["1", "2", "3"]
     threes = report_on({id: row for id, row in SAID.items() if len(row[1].split()) == 3})
     assert by_length["3"] == ["2", "6", per_cent(threes.wer), per_cent(threes.sentence_accuracy)]
+
+
+def test_several_lists_have_a_row_each(tmp_path: Path) -> None:
+    measured = evaluation(tmp_path, SAID)
+    assert not list(read(measured).all("table", id="list"))
+    listed = measured.lists["dev.tsv"]
+    by_list = rows(read(replace(measured, lists={"one.tsv": listed[:2], "two.tsv": listed[2:]})), "list")
+    for name, ids in (("one.tsv", "ab"), ("two.tsv", "cde")):
+        alone = report_on({id: SAID[id] for id in ids})
+        assert by_list[name][2:] == [per_cent(alone.wer), per_cent(alone.sentence_accuracy)]
 
 
 def test_confusions_and_silence_are_counted(tmp_path: Path) -> None:
@@ -164,15 +174,15 @@ def test_the_worst_can_be_heard_and_read(tmp_path: Path) -> None:
 
 def test_sound_is_bounded_and_may_be_gone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     measured = evaluation(tmp_path, SAID)
-    size = len(content_of(parts.Sounds(measured.utterances).of("a") or "", "audio/ogg"))
+    size = len(content_of(parts.Sounds(measured.lists["dev.tsv"]).of("a") or "", "audio/ogg"))
     monkeypatch.setattr(parts, "SOUND_BYTES", 2 * size + size // 2)
-    sounds = parts.Sounds(measured.utterances)
+    sounds = parts.Sounds(measured.lists["dev.tsv"])
     assert [sounds.of(id) is None for id in "abcd"] == [False, False, True, True]
     assert len(list(read(measured).all("audio"))) == 2
     monkeypatch.undo()
-    measured.utterances[0].path.unlink()
+    measured.lists["dev.tsv"][0].path.unlink()
     assert len(list(read(measured).all("audio"))) == 4, "all that are wrong but a"
-    assert parts.Sounds(measured.utterances).of("unknown") is None
+    assert parts.Sounds(measured.lists["dev.tsv"]).of("unknown") is None
     long = recorded(tmp_path, "long", "ann", "", seconds=parts.PLAYED_SECONDS + 5)
     uri = parts.Sounds([long]).of("long") or ""
     wave, _ = soundfile.read(io.BytesIO(content_of(uri, "audio/ogg")))

@@ -11,7 +11,7 @@ import typer
 from asr.apps.output import say
 
 if TYPE_CHECKING:
-    from asr.evaluation.comparison import Change, Comparison
+    from asr.evaluation.comparison import Change, RunComparison
 
 Results = Annotated[Path, typer.Argument(help="What `asr evaluate --out` wrote: the folder, or its report.json.")]
 
@@ -37,7 +37,7 @@ def compare(
     say(f"first:  {first}", f"second: {second}", "", *_lines(found, show))
 
 
-def _lines(found: "Comparison", show: int) -> list[str]:
+def _lines(found: "RunComparison", show: int) -> list[str]:
     rows = [("", "first", "second", "difference", "p")]
     for each in found.differences:
         at = "" if each.snr is None else f", {each.snr:g} dB"
@@ -80,7 +80,7 @@ def _change_lines(change: "Change") -> Sequence[str]:
     )
 
 
-def _to_dict(found: "Comparison") -> dict[str, object]:
+def _to_dict(found: "RunComparison") -> dict[str, object]:
     return {
         "differences": [asdict(each) for each in found.differences],
         "attempts": found.attempts,

@@ -84,7 +84,7 @@ class Change:
 
 
 @dataclass(frozen=True)
-class Comparison:
+class RunComparison:
     """What ``compare`` found; of ``attempts`` attempts in each run those in ``changes`` differ, by their keys."""
 
     differences: tuple[Difference, ...]
@@ -102,7 +102,7 @@ class Comparison:
         return tuple(sorted((each for each in self.changes if each.gain < 0), key=lambda each: each.gain))
 
 
-def compare(first: Run, second: Run, *, bootstrap: int = DRAWS, seed: int = 0) -> Comparison:
+def compare(first: Run, second: Run, *, bootstrap: int = DRAWS, seed: int = 0) -> RunComparison:
     """How the second run differs from the first.
 
     Whole speakers are drawn where more than one is named, as ``asr.evaluation.scoring.resample`` does.
@@ -121,7 +121,7 @@ def compare(first: Run, second: Run, *, bootstrap: int = DRAWS, seed: int = 0) -
         for measure in dict.fromkeys(name for key in keys if key.snr == snr for name in first[key].counts)
     ]
     changes = [Change(key, first[key], second[key]) for key in keys if first[key].heard != second[key].heard]
-    return Comparison(tuple(each for each in differences if each is not None), tuple(changes), len(keys))
+    return RunComparison(tuple(each for each in differences if each is not None), tuple(changes), len(keys))
 
 
 def read_run(path: Path) -> Run:
@@ -148,7 +148,7 @@ def run_of(report: Mapping[str, Any]) -> Run:
     rows = report["utterances"]
     said = {row["id"]: str(row["reference"]) for row in rows}
     speakers = {row["id"]: str(row["speaker"]) for row in rows}
-    conditions = {None: {row["id"]: str(row["hypothesis"]) for row in rows}}
+    conditions: dict[float | None, dict[str, str]] = {None: {row["id"]: str(row["hypothesis"]) for row in rows}}
     conditions |= {float(each["snr"]): each["hypotheses"] for each in report.get("in_noise", ())}
     return {
         Key(one.id, snr): Attempt(

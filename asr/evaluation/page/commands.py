@@ -11,12 +11,13 @@ from asr.evaluation.page.charts import acceptance_chart, reliability_chart
 from asr.evaluation.page.parts import (
     RELIABILITY,
     ROWS,
-    Heard,
-    Row,
+    HeardUtterance,
     Section,
     Sounds,
     Table,
+    TableRow,
     Tile,
+    by_list,
     grouped,
     rate_tile,
     reliability_row,
@@ -38,8 +39,8 @@ def command_tiles(measured: Evaluation[CommandReport]) -> list[Tile]:
     shares = (
         ("accepted exactly", first.exactly_accepted),
         ("accepted wrongly", first.wrongly_accepted),
-        ("other speech refused", first.speech and first.speech.refused),
-        ("noise refused", first.noise and first.noise.refused),
+        ("other speech refused", first.speech.refused if first.speech else None),
+        ("noise refused", first.noise.refused if first.noise else None),
     )
     return [
         Tile("commands", f"{first.commands:,}"),
@@ -50,7 +51,7 @@ def command_tiles(measured: Evaluation[CommandReport]) -> list[Tile]:
 def command_sections(measured: Evaluation[CommandReport], sounds: Sounds) -> list[Section]:
     """The sections of the page; those of which there is nothing to show are left out."""
     report = measured.report
-    sections = [_rates(report), *_others(report), *_confusions(report)]
+    sections = [_rates(measured), *_others(report), *_confusions(report)]
     table = report.overall.reliability
     if table:
         title = f"Of readings: expected calibration error {100 * report.overall.calibration_error:.1f} %"
@@ -71,7 +72,8 @@ def command_sections(measured: Evaluation[CommandReport], sounds: Sounds) -> lis
     return sections
 
 
-def _rates(report: CommandReport) -> Section:
+def _rates(measured: Evaluation[CommandReport]) -> Section:
+    report = measured.report
     clean = [each for each in report.outcomes if each.kind == "command" and each.snr is None]
     words = score_words(report)
     tables = [
@@ -80,7 +82,7 @@ def _rates(report: CommandReport) -> Section:
             "In noise" if len(report.conditions) > 1 else "The whole list",
             ("", *_RATES, "word error rate, heard freely"),
             tuple(
-                Row(
+                TableRow(
                     "as recorded" if each.snr is None else each.name,
                     (each.commands,),
                     (*_shares(each), words[each.name].wer if each.name in words else None),
@@ -91,17 +93,18 @@ def _rates(report: CommandReport) -> Section:
     ]
     by_command, by_speaker = grouped(clean, _command), grouped(clean, lambda each: speaker_name(each.speaker))
     by_length = grouped(sorted(clean, key=_length), lambda each: length_name(_length(each)))
-    for id, title, groups in (
+    lists = by_list(clean, measured)
+    tables_of: tuple[tuple[str, str, Sequence[tuple[str, Sequence[Outcome]]]], ...] = (
+        ("list", "By list", list(lists.items())),
         ("command", "By command, the worst first", _worst_first(by_command)),
-        (
-            "speaker",
-            "By speaker, the worst first",
-            _worst_first(by_speaker),
-        ),
+        ("speaker", "By speaker, the worst first", _worst_first(by_speaker)),
         ("length", "By length, in words", list(by_length.items())),
-    ):
+    )
+    for id, title, groups in tables_of:
+        if not groups:
+            continue
         rates = [(name, score_commands(members).overall) for name, members in groups[:ROWS]]
-        rows = tuple(Row(name, (each.commands,), _shares(each)) for name, each in rates)
+        rows = tuple(TableRow(name, (each.commands,), _shares(each)) for name, each in rates)
         tables.append(Table(id, title, (id, *_RATES), rows, max(0, len(groups) - ROWS)))
     drawn = "speakers" if report.by_speaker else "utterances"
     note = f"Intervals are of 95 %, from {report.bootstrap} bootstrap resamplings of {report.groups} {drawn}."
@@ -117,7 +120,7 @@ def _others(report: CommandReport) -> list[Section]:
                 hour = sound.per_hour
                 counts = (sound.count, f"{sound.seconds:.0f}", sound.accepted)
                 an_hour = f"{hour.value:.1f} ({hour.low:.1f} to {hour.high:.1f})"
-                rows.append(Row(f"{name}{at}", (*counts, an_hour), (sound.refused,)))
+                rows.append(TableRow(f"{name}{at}", (*counts, an_hour), (sound.refused,)))
     if not rows:
         return []
     note = "Speech that the grammar does not have, and recordings in which nobody speaks: all of it is to be refused."
@@ -128,7 +131,7 @@ def _others(report: CommandReport) -> list[Section]:
 def _confusions(report: CommandReport) -> list[Section]:
     if not report.confusions:
         return []
-    rows = [Row(f"{one.expected} → {one.heard or '(none)'}", (one.count,)) for one in report.confusions]
+    rows = [TableRow(f"{one.expected} → {one.heard or '(none)'}", (one.count,)) for one in report.confusions]
     columns = ("said → best reading", "times")
     table = Table("confusions", "Mistaken for another", columns, tuple(rows[:ROWS]), max(0, len(rows) - ROWS))
     note = "Commands whose best reading is of another command, refused ones too; slots do not matter here."
@@ -154,7 +157,7 @@ def _shares(rates: CommandRates) -> tuple[Rate | None, ...]:
     return rates.exactly_accepted, rates.wrongly_accepted, rates.command_accuracy
 
 
-def _heard(outcome: Outcome, sounds: Sounds) -> Heard:
+def _heard(outcome: Outcome, sounds: Sounds) -> HeardUtterance:
     at = "" if outcome.snr is None else f", in noise at {outcome.snr:g} dB"
     facts = f"confidence {outcome.confidence:.3f}, speaker {speaker_name(outcome.speaker)}, {outcome.seconds:.1f} s{at}"
     lines = (
@@ -163,7 +166,7 @@ def _heard(outcome: Outcome, sounds: Sounds) -> Heard:
         ("best reading", _reading(outcome.heard)),
         ("heard freely", outcome.transcript or "(nothing)"),
     )
-    return Heard(outcome.id, facts, lines=lines, sound=sounds.of(outcome.id))
+    return HeardUtterance(outcome.id, facts, lines=lines, sound=sounds.of(outcome.id))
 
 
 def _reading(reading: Reading | None) -> str:

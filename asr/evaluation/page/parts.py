@@ -3,15 +3,17 @@
 import base64
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 from asr.audio.encoding import encode
 from asr.audio.load import SAMPLE_RATE
 from asr.data.manifests.manifest import read_utterance
 from asr.data.manifests.utterance import NOBODY, Utterance
 from asr.errors import AsrError
+from asr.evaluation.evaluate import Evaluation
+from asr.evaluation.outcome import Outcome
 from asr.evaluation.reliability import ReliabilityBin
-from asr.evaluation.scoring import Rate
+from asr.evaluation.scoring import Rate, ScoredUtterance
 
 PLAYED_SECONDS: Final = 20
 """Of a longer utterance only the first part can be played."""
@@ -32,10 +34,11 @@ RELIABILITY: Final = ("confidence", "count", "mean", "right")
 """The columns of a table of reliability."""
 
 Member = TypeVar("Member")
+Identified = TypeVar("Identified", Outcome, ScoredUtterance)
 
 
 @dataclass(frozen=True)
-class Row:
+class TableRow:
     """A row of a table: what it is about, how many of what, and rates, None where there is none."""
 
     name: str
@@ -50,7 +53,7 @@ class Table:
     id: str
     title: str
     columns: tuple[str, ...]
-    rows: tuple[Row, ...]
+    rows: tuple[TableRow, ...]
     left_out: int = 0
     note: str = ""
 
@@ -61,7 +64,7 @@ class Table:
 
 
 @dataclass(frozen=True)
-class Heard:
+class HeardUtterance:
     """An utterance to hear and read: ``facts`` about it, words that were said beside words that were heard, an empty
     one where words are missing or too many, other lines with their names, and the data URI of its sound.
     """
@@ -99,7 +102,7 @@ class Section:
     note: str = ""
     tables: tuple[Table, ...] = ()
     charts: tuple[str, ...] = ()
-    utterances: tuple[Heard, ...] = field(default=(), repr=False)
+    utterances: tuple[HeardUtterance, ...] = field(default=(), repr=False)
 
 
 @dataclass(frozen=True)
@@ -149,9 +152,18 @@ def grouped(members: Iterable[Member], name: Callable[[Member], str]) -> dict[st
     return groups
 
 
-def reliability_row(each: ReliabilityBin) -> Row:
+def by_list(members: Iterable[Identified], measured: Evaluation[Any]) -> dict[str, list[Identified]]:
+    """The members of each list by its path, in the order of the lists; none where there is only one list."""
+    if len(measured.lists) < 2:
+        return {}
+    places = {each.id: name for name, listed in measured.lists.items() for each in listed}
+    groups = grouped(members, lambda member: places[member.id])
+    return {name: groups[name] for name in measured.lists if name in groups}
+
+
+def reliability_row(each: ReliabilityBin) -> TableRow:
     """A row of ``RELIABILITY``."""
-    return Row(f"{each.low:.1f} to {each.high:.1f}", (each.count, f"{100 * each.confidence:.1f} %"), (each.right,))
+    return TableRow(f"{each.low:.1f} to {each.high:.1f}", (each.count, f"{100 * each.confidence:.1f} %"), (each.right,))
 
 
 def speaker_name(speaker: str) -> str:

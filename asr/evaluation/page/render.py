@@ -37,7 +37,7 @@ def page_of(measured: Evaluation[Any], title: str, notes: Sequence[str] = ()) ->
     environment.filters["per_cent"] = lambda rate: per_cent(rate, "–")
     environment.globals["bar"] = lambda rate, limit: markupsafe.Markup(interval_bar(rate, limit))
     template = environment.from_string(Path(__file__).with_name("page.html").read_text(encoding="utf-8"))
-    sounds = Sounds(measured.utterances)
+    sounds = Sounds(each for members in measured.lists.values() for each in members)
     if isinstance(measured.report, CommandReport):
         tiles, sections = command_tiles(measured), command_sections(measured, sounds)
     else:

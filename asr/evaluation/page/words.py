@@ -8,12 +8,13 @@ from asr.evaluation.page.charts import reliability_chart
 from asr.evaluation.page.parts import (
     RELIABILITY,
     ROWS,
-    Heard,
-    Row,
+    HeardUtterance,
     Section,
     Sounds,
     Table,
+    TableRow,
     Tile,
+    by_list,
     grouped,
     rate_tile,
     reliability_row,
@@ -59,7 +60,7 @@ def word_sections(measured: Evaluation[Report], sounds: Sounds) -> list[Section]
     if silent:
         sections.append(_silence(silent, measured.transcripts, sounds))
     sections.append(_confidence(report, measured.transcripts))
-    if worst := [one for one in report.worst(WORST) if one.words]:
+    if worst := [one for one in report.worst(len(report.utterances)) if one.words][:WORST]:
         heard = tuple(_heard(one, measured.transcripts, sounds) for one in worst)
         note = f"The {len(worst)} utterances with the most wrong words. S substituted, D deleted, I inserted."
         sections.append(Section("worst", "Worst utterances", note, utterances=heard))
@@ -88,12 +89,16 @@ def confident_words(
 def confident_utterances(
     utterances: Sequence[ScoredUtterance], transcripts: Mapping[str, Transcript]
 ) -> tuple[ReliabilityBin, ...]:
-    """How far the confidences of transcripts can be trusted; one is right where all of its words are."""
+    """How far the confidences of transcripts can be trusted; one is right where all of its words are.
+
+    Those in which nothing was heard are left out: where nobody speaks, none of it was searched.
+    """
+    heard = [one for one in utterances if one.hypothesis]
     return reliability(
-        [one.id for one in utterances],
-        [one.speaker for one in utterances],
-        [transcripts[one.id].confidence for one in utterances],
-        [not one.errors for one in utterances],
+        [one.id for one in heard],
+        [one.speaker for one in heard],
+        [transcripts[one.id].confidence for one in heard],
+        [not one.errors for one in heard],
     )
 
 
@@ -105,10 +110,14 @@ def _rates(measured: Evaluation[Report]) -> Section:
     lengths = grouped(sorted(spoken, key=lambda one: one.words), lambda one: length_name(one.words))
     whole = [_row("as recorded", report), *(_row(f"{ratio:g} dB", each) for ratio, each in measured.in_noise.items())]
     tables = [Table("noise", "In noise" if measured.in_noise else "The whole list", ("", *_RATES), tuple(whole))]
+    lists = by_list(spoken, measured)
     for id, title, groups in (
+        ("list", "By list", list(lists.items())),
         ("speaker", "By speaker, the worst first", worst_first),
         ("length", "By length, in words", list(lengths.items())),
     ):
+        if not groups:
+            continue
         rows = tuple(_row(name, report_of(members)) for name, members in groups[:ROWS])
         tables.append(Table(id, title, (id, *_RATES), rows, max(0, len(groups) - ROWS)))
     drawn = "speakers" if report.by_speaker else "utterances"
@@ -116,8 +125,8 @@ def _rates(measured: Evaluation[Report]) -> Section:
     return Section("rates", "Error rates", note, tuple(tables))
 
 
-def _row(name: str, report: Report) -> Row:
-    return Row(name, (len(report.utterances), report.words), (report.wer, report.sentence_accuracy))
+def _row(name: str, report: Report) -> TableRow:
+    return TableRow(name, (len(report.utterances), report.words), (report.wer, report.sentence_accuracy))
 
 
 def _words(utterances: Sequence[ScoredUtterance]) -> int:
@@ -128,11 +137,11 @@ def _confusions(report: Report) -> Section:
     substitutions, deletions, insertions = [], [], []
     for one in report.confusions:
         if not one.hypothesis:
-            deletions.append(Row(one.reference, (one.count,)))
+            deletions.append(TableRow(one.reference, (one.count,)))
         elif not one.reference:
-            insertions.append(Row(one.hypothesis, (one.count,)))
+            insertions.append(TableRow(one.hypothesis, (one.count,)))
         else:
-            substitutions.append(Row(f"{one.reference} → {one.hypothesis}", (one.count,)))
+            substitutions.append(TableRow(f"{one.reference} → {one.hypothesis}", (one.count,)))
     kinds = (
         ("substitutions", "Heard as another word", ("said → heard", "times"), substitutions),
         ("deletions", "Not heard", ("said", "times"), deletions),
@@ -148,7 +157,7 @@ def _confusions(report: Report) -> Section:
 
 def _silence(silent: Sequence[ScoredUtterance], transcripts: Mapping[str, Transcript], sounds: Sounds) -> Section:
     report, seconds = report_of(silent), sum(transcripts[one.id].seconds for one in silent)
-    rows = (Row("", (len(silent), f"{seconds:.0f}", report.insertions), (report.sentence_accuracy,)),)
+    rows = (TableRow("", (len(silent), f"{seconds:.0f}", report.insertions), (report.sentence_accuracy,)),)
     columns = ("", "utterances", "seconds", "words inserted", "stayed empty")
     heard = tuple(_heard(one, transcripts, sounds) for one in report.worst(WORST))
     return Section(
@@ -174,10 +183,10 @@ def _confidence(report: Report, transcripts: Mapping[str, Transcript]) -> Sectio
     return Section("confidence", "Reliability of confidence", note, tuple(tables), tuple(charts))
 
 
-def _heard(one: ScoredUtterance, transcripts: Mapping[str, Transcript], sounds: Sounds) -> Heard:
+def _heard(one: ScoredUtterance, transcripts: Mapping[str, Transcript], sounds: Sounds) -> HeardUtterance:
     transcript = transcripts[one.id]
     facts = (
         f"{one.errors} wrong of {one.words} words, speaker {speaker_name(one.speaker)}, {transcript.seconds:.1f} s, "
         f"confidence {transcript.confidence:.2f}"
     )
-    return Heard(one.id, facts, one.pairs, sound=sounds.of(one.id))
+    return HeardUtterance(one.id, facts, one.pairs, sound=sounds.of(one.id))
