@@ -108,10 +108,10 @@ def test_noise_is_compared_at_each_ratio() -> None:
 def test_other_utterances_are_refused() -> None:
     one = spoilt(0.3, 1)
     all_but_two = {id: text for id, text in run(one).items() if id.id not in ("u00", "u01")}
-    with pytest.raises(AsrError, match=r"2 only in the first \(u00, u01\)") as error:
+    with pytest.raises(AsrError, match=r"2 utterances only in the first \(u00, u01\)") as error:
         compare(run(one), all_but_two)
     assert "\n" not in str(error.value)
-    with pytest.raises(AsrError, match="2 only in the second"):
+    with pytest.raises(AsrError, match="2 utterances only in the second"):
         compare(all_but_two, run(one))
     other = report(one)
     other["utterances"][3]["reference"] = "six"  # type: ignore[index]

@@ -188,7 +188,7 @@ def _ratio(value: Any) -> float | None:
 def _check_alike(first: Run, second: Run) -> None:
     """Raises AsrError where a comparison would not be of the same things."""
     found = [
-        f"{len(keys)} only in the {name} ({some(sorted(map(_named, keys)))})"
+        f"{len(keys)} utterances only in the {name} ({some(sorted(map(_named, keys)))})"
         for name, keys in (("first", first.keys() - second.keys()), ("second", second.keys() - first.keys()))
         if keys
     ]
