@@ -189,6 +189,15 @@ def test_sound_is_bounded_and_may_be_gone(tmp_path: Path, monkeypatch: pytest.Mo
     assert len(wave) / SAMPLE_RATE / 3 <= parts.PLAYED_SECONDS <= len(wave) / SAMPLE_RATE
 
 
+def test_a_list_of_which_nothing_was_heard_has_a_page(tmp_path: Path) -> None:
+    said = {"a": ("ann", "one", ""), "silent": ("-", "", "")}
+    parts_of = (said, ["rates", "confusions", "silence", "worst"]), ({"silent": said["silent"]}, ["rates", "silence"])
+    for kept, wanted in parts_of:
+        page = read(evaluation(tmp_path, kept))
+        assert [each.attributes["aria-labelledby"] for each in page.all("section")] == [f"{id}-part" for id in wanted]
+    assert rows(page, "noise") == {"as recorded": ["1", "0", "–", "100.0 % (100.0 to 100.0)"]}
+
+
 def test_what_strangers_wrote_stays_text(tmp_path: Path) -> None:
     said = {**SAID, HOSTILE: (HOSTILE, f"{HOSTILE} two", f"one {HOSTILE}"), "x": ("ann", "one", HOSTILE)}
     measured = evaluation(tmp_path, said)

@@ -55,7 +55,6 @@ class Table:
     columns: tuple[str, ...]
     rows: tuple[TableRow, ...]
     left_out: int = 0
-    note: str = ""
 
     def limit(self, place: int) -> float:
         """What the bars of a column of rates go up to: a round share, or the highest interval where that is above 1."""
@@ -79,11 +78,7 @@ class HeardUtterance:
     def shown(self) -> list[tuple[str, str, str]]:
         """Said, heard, and which kind of error that is, "" for none, of no more words than a page should hold."""
         return [
-            (
-                _short(said),
-                _short(heard),
-                "" if said == heard else "D" if not heard else "I" if not said else "S",
-            )
+            (_short(said), _short(heard), "" if said == heard else "D" if not heard else "I" if not said else "S")
             for said, heard in self.pairs[:SHOWN_WORDS]
         ]
 

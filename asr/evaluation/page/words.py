@@ -59,7 +59,8 @@ def word_sections(measured: Evaluation[Report], sounds: Sounds) -> list[Section]
         sections.append(_confusions(report))
     if silent:
         sections.append(_silence(silent, measured.transcripts, sounds))
-    sections.append(_confidence(report, measured.transcripts))
+    if any(one.hypothesis for one in report.utterances):
+        sections.append(_confidence(report, measured.transcripts))
     if worst := [one for one in report.worst(len(report.utterances)) if one.words][:WORST]:
         heard = tuple(_heard(one, measured.transcripts, sounds) for one in worst)
         note = f"The {len(worst)} utterances with the most wrong words. S substituted, D deleted, I inserted."
