@@ -426,7 +426,7 @@ def test_evaluate_reports_and_writes(asr: Asr, folder: Path, tiny_bundle: Path, 
     assert ended.status == 0, ended.error
     for heading in ("word error rate", "character error rate", "sentence accuracy", "real-time factor", "REF:"):
         assert heading in ended.out
-    assert sorted(path.name for path in out.iterdir()) == ["report.json", "report.png", "report.txt"]
+    assert sorted(path.name for path in out.iterdir()) == ["report.html", "report.json", "report.png", "report.txt"]
     report = json.loads((out / "report.json").read_text())
     heard = [
         json.loads(line) for line in asr("transcribe", folder, "--json", "--greedy", "--bundle", tiny_bundle).lines
@@ -438,6 +438,25 @@ def test_evaluate_reports_and_writes(asr: Asr, folder: Path, tiny_bundle: Path, 
     assert report["failed"] == {}
     assert (out / "report.txt").read_text().splitlines() == ended.lines[:-1]
     assert (out / "report.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_evaluate_takes_several_lists_whose_ids_differ(
+    asr: Asr, folder: Path, tiny_bundle: Path, tmp_path: Path
+) -> None:
+    (folder / "more.tsv").write_text("path\tspeaker\ttext\nd.wav\tann\tfour\n")
+    shutil.copy(folder / "a.wav", folder / "d.wav")
+    lists, options = (write_list(folder), folder / "more.tsv"), ("--bundle", tiny_bundle, "--greedy")
+    ended = asr("evaluate", *lists, *options, "--report", tmp_path / "out")
+    assert ended.status == 0, ended.error
+    report = json.loads((tmp_path / "out" / "report.json").read_text())
+    assert [row["id"] for row in report["utterances"]] == ["a.wav", "b.flac", "below/c.ogg", "d.wav"]
+    assert "By list" in (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+    ended = asr("compare", tmp_path / "out", tmp_path / "out")
+    assert (ended.status, "0 of 4 are heard differently" in ended.out) == (0, True)
+    for again, complaint in ((lists[0], "is named twice"), (write_list(folder, "again.tsv"), "'a.wav' stands in")):
+        ended = asr("evaluate", lists[0], again, *options)
+        assert (ended.status, ended.out, len(ended.complaints)) == (1, "", 1)
+        assert complaint in ended.error
 
 
 def test_evaluate_records_the_rates_in_the_bundle(asr: Asr, folder: Path, tiny_bundle: Path, tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ import typer
 from asr.apps.adapt import adapt
 from asr.apps.calibrate import calibrate
 from asr.apps.check import check
+from asr.apps.compare import compare
 from asr.apps.corpus import language_model, sentences, tokenizer
 from asr.apps.data import data_app
 from asr.apps.evaluate import evaluate
@@ -81,6 +82,7 @@ for _command in (
     transcribe,
     demo,
     evaluate,
+    compare,
     calibrate,
     adapt,
     push,

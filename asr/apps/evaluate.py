@@ -1,4 +1,4 @@
-"""`asr evaluate`: how often a model is right, measured on a list of recordings."""
+"""`asr evaluate`: how often a model is right, measured on lists of recordings."""
 
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -21,7 +21,10 @@ if TYPE_CHECKING:
 
 
 def evaluate(
-    manifest: Annotated[Path, typer.Argument(help="A .tsv with the header path, speaker, text, or a Lhotse cut set.")],
+    lists: Annotated[
+        list[Path],
+        typer.Argument(metavar="LIST...", help="A .tsv with the header path, speaker, text, or a Lhotse cut set."),
+    ],
     bundle: BundleFolder = None,
     beam: Beam = None,
     greedy: Greedy = False,
@@ -39,7 +42,12 @@ def evaluate(
     ] = None,
     out: Annotated[
         Path | None,
-        typer.Option("--out", metavar="FOLDER", help="For the results. [default: reports/<folder>-<name of the list>]"),
+        typer.Option(
+            "--out",
+            "--report",
+            metavar="FOLDER",
+            help="For the results. [default: reports/<folder>-<name of the first list>]",
+        ),
     ] = None,
     record: Annotated[
         str | None, typer.Option(metavar="NAME", help="Keep the rates in the bundle too, under this name.")
@@ -47,10 +55,12 @@ def evaluate(
     jobs: Jobs = None,
     threads: Threads = 1,
 ) -> None:
-    """Measure on a list of recordings how often a model is right.
+    """Measure on lists of recordings how often a model is right.
 
     Prints word error rate, character error rate and sentence accuracy with their intervals, and the worst utterances
-    aligned. Writes them as report.txt, with all transcripts and confidences as report.json, and drawn as report.png.
+    aligned. Writes them as report.txt, with all transcripts and confidences as report.json, drawn as report.png, and as
+    report.html, a page with rates by list, speaker and length, confusions, reliability, and the sound of the worst
+    utterances in it.
 
     With --commands, a grammar file or the name of a ready one, it says how well commands are understood: how many are
     accepted with all slots right, how surely other speech is refused (texts that the grammar does not have) and noise
@@ -63,11 +73,12 @@ def evaluate(
     A recording that cannot be read is named and left out of the rates, and the exit status is 1.
     """
     # An hour of transcribing should not end with the news that something is not installed.
-    for package in ("jiwer", "matplotlib"):
+    for package in ("jiwer", "matplotlib", "jinja2"):
         import_module(package)
     from asr.api import Commands, load
     from asr.bundle import record_score
     from asr.evaluation.evaluate import evaluate as measure
+    from asr.evaluation.page.render import page_of
 
     if record is not None and bundle is not None:
         check_own_folder(bundle)
@@ -78,24 +89,25 @@ def evaluate(
         from asr.apps.evaluate_commands import show_commands
 
         grammars = Commands.load(*commands)
-        measured = measure(manifest, model, grammars, noise=noise, snr=ratios, jobs=jobs, gather=gather)
+        measured = measure(lists, model, grammars, noise=noise, snr=ratios, jobs=jobs, gather=gather)
         shown = show_commands(measured.report, commands, model.commander(grammars).rejection.threshold)
     else:
-        measured = measure(manifest, model, noise=noise, snr=ratios, jobs=jobs, gather=gather)
+        measured = measure(lists, model, noise=noise, snr=ratios, jobs=jobs, gather=gather)
         shown = _show_words(measured)
 
     folder, decoding = model.transcriber.bundle.folder, model.transcriber.decoding
     total = len(measured.transcripts) + len(measured.left_out)
-    lines = [
-        f"{manifest}, heard by {folder} (beam {decoding.width}){shown.heading}",
-        *shown.lines,
+    heard_by = f"heard by {folder} (beam {decoding.width}){shown.heading}"
+    about = [
         how_fast(measured.seconds, measured.seconds_taken, measured.jobs),
         *left_out(measured.left_out, total),
         *left_out(measured.left_out_noises, measured.noises, " recordings of noise"),
     ]
+    named = ", ".join(map(str, lists))
+    lines = [f"{named}, {heard_by}", *shown.lines, *about]
     say(*lines)
     values = {
-        "manifest": str(manifest),
+        "manifest": named,
         "bundle": str(folder),
         "decoding": asdict(decoding),
         "seconds": round(measured.seconds, 3),
@@ -104,18 +116,20 @@ def evaluate(
         "failed_noises": measured.left_out_noises,
         **shown.values,
     }
-    write_results(out or default_folder(manifest), "\n".join(map(printable, lines)), values, shown.draw)
+    page = page_of(measured, named, [heard_by, *about])
+    write_results(out or default_folder(*lists), "\n".join(map(printable, lines)), values, shown.draw, page)
     if record is not None:
-        kept = {"manifest": to_record(manifest), "beam": decoding.width, **shown.kept}
+        kept = {"manifest": ", ".join(map(to_record, lists)), "beam": decoding.width, **shown.kept}
         record_score(folder, record, kept)
         say(f"recorded: {record} in {folder}")
     if measured.left_out or measured.left_out_noises:
         raise typer.Exit(1)
 
 
-def default_folder(manifest: Path) -> Path:
+def default_folder(manifest: Path, *others: Path) -> Path:
     """Where results go: lists are often called test.tsv, so the folder they lie in is part of the name."""
-    return Path("reports", f"{manifest.absolute().parent.name}-{manifest.name.partition('.')[0]}")
+    more = f"+{len(others)}" if others else ""
+    return Path("reports", f"{manifest.absolute().parent.name}-{manifest.name.partition('.')[0]}{more}")
 
 
 def _show_words(measured: "Evaluation[Report]") -> Shown:

@@ -9,14 +9,13 @@ from typing import Any
 from asr.apps.listening import Shown, to_record
 from asr.data.manifests.utterance import some
 from asr.evaluation.command_report import commands_to_dict, draw_commands, format_commands
-from asr.evaluation.command_scoring import CommandReport
+from asr.evaluation.command_scoring import CommandReport, score_words
 from asr.evaluation.report import per_cent
-from asr.evaluation.scoring import Report, score
 
 
 def show_commands(report: CommandReport, commands: Sequence[str], threshold: float) -> Shown:
     """What `asr evaluate --commands` says, of grammars as they were named."""
-    words = _score_words(report)
+    words = score_words(report)
     others = list(dict.fromkeys(each.text for each in report.outcomes if each.kind == "speech"))
     lines = [
         *format_commands(report).split("\n"),
@@ -36,21 +35,6 @@ def show_commands(report: CommandReport, commands: Sequence[str], threshold: flo
     heading = f" with the commands of {', '.join(commands)}, taken from a confidence of {threshold:.3f}"
     kept = {"commands": [to_record(Path(each)) for each in commands], **_main_rates(report)}
     return Shown(heading, lines, values, partial(draw_commands, report), kept)
-
-
-def _score_words(report: CommandReport) -> dict[str, Report]:
-    """Word error rates of what is in the grammar, by the names of the conditions."""
-    scored = {}
-    for condition in report.conditions:
-        said = [each for each in report.outcomes if each.kind == "command" and each.snr == condition.snr]
-        if said:
-            scored[condition.name] = score(
-                {each.id: each.text for each in said},
-                {each.id: each.transcript for each in said},
-                normaliser=str,
-                speakers={each.id: each.speaker for each in said},
-            )
-    return scored
 
 
 def _main_rates(report: CommandReport) -> dict[str, Any]:

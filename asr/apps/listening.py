@@ -118,12 +118,15 @@ def gather(
     return results, failures
 
 
-def write_results(folder: Path, text: str, values: Mapping[str, object], draw: Callable[[Path], None]) -> None:
-    """Keep a report as text, as JSON and as a picture, and say where."""
+def write_results(
+    folder: Path, text: str, values: Mapping[str, object], draw: Callable[[Path], None], page: str
+) -> None:
+    """Keep a report as text, as JSON, as a picture and as a page, and say where."""
     write_whole(folder / "report.json", f"{json.dumps(values, indent=1, allow_nan=False)}\n".encode())
     write_whole(folder / "report.txt", f"{text}\n".encode())
     draw(folder / "report.png")
-    say(f"written: report.json, report.txt and report.png in {folder}")
+    write_whole(folder / "report.html", page.encode())
+    say(f"written: report.html, report.json, report.png and report.txt in {folder}")
 
 
 def to_record(path: Path) -> str:

@@ -1,7 +1,6 @@
 """How recordings are gone through: each is tried, and what cannot be read is reported and left out."""
 
 from collections.abc import Callable, Generator, Iterable, Sequence
-from pathlib import Path
 from typing import Protocol, TypeVar
 
 from asr.data.manifests.utterance import Utterance
@@ -63,7 +62,7 @@ def outcomes_of(things: Iterable[Thing], attempt: Callable[[Thing], Result]) -> 
         yield outcome
 
 
-def check_any_read(manifest: Path, count: int, read: int) -> None:
-    """Raises ManifestError where of ``count`` recordings of a list none was read."""
+def check_any_read(lists: str, count: int, read: int) -> None:
+    """Raises ManifestError where of the ``count`` recordings of ``lists``, as they are named, none was read."""
     if not read:
-        raise ManifestError(f"{manifest}: none of its {count} recordings could be read; nothing to score")
+        raise ManifestError(f"{lists}: none of its {count} recordings could be read; nothing to score")

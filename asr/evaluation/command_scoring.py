@@ -2,23 +2,22 @@
 
 Shares of commands get the bootstrap of ``asr.evaluation.scoring``. False accepts are often few or none, and a bootstrap
 of no event is sure that there is never one; so their rate an hour gets the wider of that bootstrap and of Poisson's
-interval. The reliability table, whose bins may be small, gets the wider of Wilson's interval and the bootstrap.
+interval.
 """
 
 import itertools
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from asr.errors import ManifestError, SettingsError
 from asr.evaluation.outcome import Outcome
-from asr.evaluation.scoring import Rate, Resampled, poisson_interval, resample, wilson_interval
-
-_BINS: Final = 10
+from asr.evaluation.reliability import ReliabilityBin, calibration_error, reliability
+from asr.evaluation.scoring import Rate, Report, Resampled, poisson_interval, resample, score
 
 
 @dataclass(frozen=True)
@@ -54,23 +53,6 @@ class CurvePoint:
 
 
 @dataclass(frozen=True)
-class ReliabilityBin:
-    """The ``count`` readings with a confidence from ``low`` to below ``high`` (1 included in the last), the mean of
-    their confidences, and the share of them that was right. What is no command is never right.
-
-    ``balanced`` is that share if right readings and others were equally many in all: a confidence is made for one mix
-    of commands and other sounds, and a list of recordings may hold another.
-    """
-
-    low: float
-    high: float
-    count: int
-    confidence: float
-    right: Rate
-    balanced: float
-
-
-@dataclass(frozen=True)
 class CommandRates:
     """The rates under one condition: in noise at ``snr`` dB, None as recorded; or of all conditions together.
 
@@ -99,11 +81,8 @@ class CommandRates:
 
     @property
     def calibration_error(self) -> float:
-        """How far confidence and share right are apart, over the bins, by their counts: the expected calibration error
-        (Naeini, Cooper and Hauskrecht, "Obtaining well calibrated probabilities using Bayesian binning", AAAI 2015).
-        """
-        gaps = [each.count * abs(each.confidence - each.right.value) for each in self.reliability]
-        return sum(gaps) / max(1, sum(each.count for each in self.reliability))
+        """How far confidence and share right are apart; see ``reliability.calibration_error``."""
+        return calibration_error(self.reliability)
 
     @property
     def false_accepts_per_hour(self) -> float | None:
@@ -207,6 +186,21 @@ def score_commands(outcomes: Sequence[Outcome], bootstrap: int = 1000, seed: int
     )
 
 
+def score_words(report: CommandReport) -> dict[str, Report]:
+    """Word error rates of what is in the grammar, by the names of the conditions."""
+    scored = {}
+    for condition in report.conditions:
+        said = [each for each in report.outcomes if each.kind == "command" and each.snr == condition.snr]
+        if said:
+            scored[condition.name] = score(
+                {each.id: each.text for each in said},
+                {each.id: each.transcript for each in said},
+                normaliser=str,
+                speakers={each.id: each.speaker for each in said},
+            )
+    return scored
+
+
 def _rates(name: str, snr: float | None, outcomes: Sequence[Outcome], bootstrap: int, seed: int) -> CommandRates:
     commands = [each for each in outcomes if each.kind == "command"]
     rows = [
@@ -235,7 +229,7 @@ def _rates(name: str, snr: float | None, outcomes: Sequence[Outcome], bootstrap:
         speech=_other_sound([each for each in outcomes if each.kind == "speech"], bootstrap, seed),
         noise=_other_sound([each for each in outcomes if each.kind == "noise"], bootstrap, seed),
         curve=tuple(_curve(outcomes)),
-        reliability=tuple(_reliability(outcomes, bootstrap, seed)),
+        reliability=_reliability(outcomes, bootstrap, seed),
     )
 
 
@@ -299,31 +293,13 @@ def _curve(outcomes: Sequence[Outcome]) -> list[CurvePoint]:
     return points
 
 
-def _reliability(outcomes: Sequence[Outcome], bootstrap: int, seed: int) -> list[ReliabilityBin]:
-    bins: list[list[Outcome]] = [[] for _ in range(_BINS)]
-    for each in outcomes:
-        if each.heard is not None:
-            bins[min(int(each.confidence * _BINS), _BINS - 1)].append(each)
-    rights = [sum(each.right for each in members) for members in bins]
-    total_right = max(1, sum(rights))
-    total_wrong = max(1, sum(map(len, bins)) - sum(rights))
-    table = []
-    for number, members in enumerate(bins):
-        rows = np.array([[1, each.right] for each in members], np.int64)
-        sums = _resampled(members, rows, bootstrap, seed)
-        right = None if sums is None else sums.rate(1, 0)
-        if right is None:
-            continue
-        low, high = wilson_interval(rights[number], len(members))
-        weights = rights[number] / total_right, (len(members) - rights[number]) / total_wrong
-        table.append(
-            ReliabilityBin(
-                low=number / _BINS,
-                high=(number + 1) / _BINS,
-                count=len(members),
-                confidence=sum(each.confidence for each in members) / len(members),
-                right=Rate(right.value, min(low, right.low), max(high, right.high)),
-                balanced=weights[0] / sum(weights),
-            )
-        )
-    return table
+def _reliability(outcomes: Sequence[Outcome], bootstrap: int, seed: int) -> tuple[ReliabilityBin, ...]:
+    read = [each for each in outcomes if each.heard is not None]
+    return reliability(
+        [each.id for each in read],
+        [each.speaker for each in read],
+        [each.confidence for each in read],
+        [each.right for each in read],
+        bootstrap=bootstrap,
+        seed=seed,
+    )

@@ -17,6 +17,7 @@ from asr.commands.grammar.grammar import Grammar
 from asr.commands.network.network import compile_network
 from asr.data.manifests.manifest import read_manifest, read_utterance
 from asr.data.manifests.utterance import Utterance
+from asr.errors import ManifestError
 from asr.evaluation.attempts import Gather, check_any_read, gather_silently, outcomes_of
 from asr.evaluation.command_scoring import CommandReport, score_commands
 from asr.evaluation.noise import RATIOS, Noises, check_ratios, pieces, usable_noises
@@ -35,6 +36,9 @@ Heard = TypeVar("Heard", Transcript, Understanding)
 _ByRatio = dict[float | None, Heard]
 """What is heard in an utterance as it is (None), and with noise at each ratio in dB."""
 
+Lists = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
+"""A list of recordings, or several."""
+
 
 @dataclass(frozen=True)
 class Evaluation(Generic[Found]):
@@ -42,14 +46,16 @@ class Evaluation(Generic[Found]):
 
     ``report`` has the rates with their intervals and counts, and every utterance; with commands those in noise too,
     without them ``in_noise`` has a report for each ratio in dB. ``transcripts`` are what was heard in the recordings as
-    they are, by utterance id. ``left_out`` says what was wrong with the recordings that could not be read, by utterance
-    id, and ``left_out_noises`` with those of the ``noises`` recordings of noise; they are in no rate. ``seconds`` of
-    sound were heard, by ``jobs`` processes in ``seconds_taken``.
+    they are, by utterance id, and ``lists`` the utterances of each list by its path. ``left_out`` says what was wrong
+    with the recordings that could not be read, by utterance id, and ``left_out_noises`` with those of the ``noises``
+    recordings of noise; they are in no rate. ``seconds`` of sound were heard, by ``jobs`` processes in
+    ``seconds_taken``.
     """
 
     report: Found
     in_noise: Mapping[float, Report]
     transcripts: Mapping[str, Transcript]
+    lists: Mapping[str, Sequence[Utterance]]
     left_out: Mapping[str, str]
     left_out_noises: Mapping[str, str]
     noises: int
@@ -60,7 +66,7 @@ class Evaluation(Generic[Found]):
 
 @overload
 def evaluate(
-    manifest: str | os.PathLike[str],
+    manifest: Lists,
     model: Model,
     commands: None = None,
     *,
@@ -71,7 +77,7 @@ def evaluate(
 ) -> Evaluation[Report]: ...
 @overload
 def evaluate(
-    manifest: str | os.PathLike[str],
+    manifest: Lists,
     model: Model,
     commands: Commands,
     *,
@@ -81,7 +87,7 @@ def evaluate(
     gather: Gather = gather_silently,
 ) -> Evaluation[CommandReport]: ...
 def evaluate(
-    manifest: str | os.PathLike[str],
+    manifest: Lists,
     model: Model,
     commands: Commands | None = None,
     *,
@@ -106,7 +112,8 @@ def evaluate(
         1.0
 
     Args:
-        manifest: a .tsv with the header path, speaker, text, or a Lhotse cut set.
+        manifest: a .tsv with the header path, speaker, text, or a Lhotse cut set; or several, whose ids all differ, and
+            in which a speaker's name stands for the same person.
         model: what hears them.
         commands: measure how many commands of these are understood, and how surely all else is rejected (texts that
             they do not have, and empty texts, which are noise), instead of words.
@@ -133,8 +140,9 @@ def evaluate(
         import jiwer  # noqa: F401  # an hour of transcribing should not end with the news
     if noise is not None:
         check_ratios(snr)
-    path, transcriber, normaliser = Path(manifest), model.transcriber, model.transcriber.bundle.normaliser
-    utterances = read_manifest(path, lenient=True)
+    transcriber, normaliser = model.transcriber, model.transcriber.bundle.normaliser
+    lists = _read_lists([manifest] if isinstance(manifest, str | os.PathLike) else manifest)
+    utterances = [each for members in lists.values() for each in members]
     normal = {each.id: normaliser(each.text) for each in utterances}
     commander = None if commands is None else model.commander(commands)
     recordings, bad_noises = ([], {}) if noise is None else usable_noises(Path(noise), gather)
@@ -153,7 +161,7 @@ def evaluate(
             outcomes = outcomes_of(things, lambda thing: _in_noises(*thing, hear, noises))
         with closing(outcomes):
             heard, left_out = gather(utterances, outcomes, "Transcribing")
-        check_any_read(path, len(utterances), len(heard))
+        check_any_read(", ".join(lists), len(utterances), len(heard))
         return heard, left_out
 
     if commander is None:
@@ -168,7 +176,8 @@ def evaluate(
         }
         sound = sum(each.seconds for transcripts in by_ratio.values() for each in transcripts.values())
         in_noise = {ratio: report for ratio, report in reports.items() if ratio is not None}
-        return Evaluation(reports[None], in_noise, by_ratio[None], left_out, bad_noises, count, sound, taken, processes)
+        about = left_out, bad_noises, count, sound, taken, processes
+        return Evaluation(reports[None], in_noise, by_ratio[None], lists, *about)
     understood, left_out = heard_by(commander.understand)
     network = commander.network
     found = [
@@ -183,7 +192,25 @@ def evaluate(
     transcripts = {id: by_ratio[None].transcript for id, by_ratio in understood.items()}
     sound = sum(each.seconds for each in found)
     bad_noises |= more_bad
-    return Evaluation(score_commands(found), {}, transcripts, left_out, bad_noises, count, sound, taken, processes)
+    about = left_out, bad_noises, count, sound, taken, processes
+    return Evaluation(score_commands(found), {}, transcripts, lists, *about)
+
+
+def _read_lists(manifests: Sequence[str | os.PathLike[str]]) -> dict[str, list[Utterance]]:
+    """The utterances of each list by its path. Raises ManifestError where an id stands in two of them."""
+    lists: dict[str, list[Utterance]] = {}
+    found: dict[str, str] = {}
+    for each in map(str, map(Path, manifests)):
+        if each in lists:
+            raise ManifestError(f"{each}: is named twice; give each list once")
+        lists[each] = read_manifest(Path(each), lenient=True)
+        for utterance in lists[each]:
+            other = found.setdefault(utterance.id, each)
+            if other != each:
+                raise ManifestError(f"{each}: its id {utterance.id!r} stands in {other} too; wanted ids that differ")
+    if not lists:
+        raise ManifestError("found no list to measure on, wanted one or more")
+    return lists
 
 
 def _begin(

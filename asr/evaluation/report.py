@@ -101,7 +101,7 @@ def draw_report(report: Report, path: Path) -> None:
     by_kind.set(title=f"errors in {report.words} words", ylabel="words")
     by_kind.margins(y=0.1)
 
-    bins = [(name, group) for name, group in _by_length(report) if group]
+    bins = _by_length(report)
     heights = [0.0] * len(bins)
     for (_, colour), count in zip(
         _KINDS,
@@ -142,14 +142,17 @@ def save_figure(figure: Any, path: Path) -> None:
     write_whole(path, picture.getvalue())
 
 
+def length_name(words: int) -> str:
+    """The name of the group of lengths that an utterance of so many words belongs to."""
+    low, high = next((low, high) for low, high in _LENGTHS if high is None or words <= high)
+    return f"{low}+" if high is None else str(low) if low == high else f"{low}-{high}"
+
+
 def _by_length(report: Report) -> list[tuple[str, list[ScoredUtterance]]]:
-    return [
-        (
-            str(low) if low == high else f"{low}-{high}" if high else f"{low}+",
-            [one for one in report.utterances if low <= one.words and (high is None or one.words <= high)],
-        )
-        for low, high in _LENGTHS
-    ]
+    groups: dict[str, list[ScoredUtterance]] = {}
+    for one in sorted(report.utterances, key=lambda one: one.words):
+        groups.setdefault(length_name(one.words), []).append(one)
+    return list(groups.items())
 
 
 def _rate_line(name: str, rate: Rate | None) -> str:

@@ -145,20 +145,46 @@ def score(
         SettingsError: ``bootstrap`` is below 1.
         AsrError: jiwer is not installed.
     """
+    return report_of(
+        align(references, hypotheses, normaliser=normaliser, speakers=speakers), bootstrap=bootstrap, seed=seed
+    )
+
+
+def align(
+    references: Mapping[str, str],
+    hypotheses: Mapping[str, str],
+    *,
+    normaliser: Callable[[str], str],
+    speakers: Mapping[str, str] | None = None,
+) -> list[ScoredUtterance]:
+    """The utterances in the order of their ids, each word that was said beside what was heard; see ``score``.
+
+    Raises:
+        ManifestError: there is nothing to align, or ids are missing or too many.
+        AsrError: jiwer is not installed.
+    """
     if not references:
         raise ManifestError("scoring: there are no references; wanted at least one utterance")
     _check_ids("hypotheses", references, hypotheses)
     if speakers is not None:
         _check_ids("speakers", references, speakers)
     ids = sorted(references)
-    utterances = _align(
+    return _align(
         ids,
         [normaliser(references[id]) for id in ids],
         [normaliser(hypotheses[id]) for id in ids],
         [NOBODY if speakers is None else speakers[id] for id in ids],
     )
+
+
+def report_of(utterances: Sequence[ScoredUtterance], *, bootstrap: int = 1000, seed: int = 0) -> Report:
+    """The report on one utterance or more, as on some of those of another report; see ``score``."""
     sums = resample(
-        ids, [utterance.speaker for utterance in utterances], _counts(utterances), bootstrap=bootstrap, seed=seed
+        [utterance.id for utterance in utterances],
+        [utterance.speaker for utterance in utterances],
+        _counts(utterances),
+        bootstrap=bootstrap,
+        seed=seed,
     )
     sentence_accuracy = sums.rate(4, 5)
     assert sentence_accuracy is not None, "there is an utterance"
@@ -227,7 +253,7 @@ def _pairs(reference: list[str], hypothesis: list[str], alignment: Sequence[Any]
     return pairs
 
 
-def _counts(utterances: list[ScoredUtterance]) -> NDArray[np.int64]:
+def _counts(utterances: Sequence[ScoredUtterance]) -> NDArray[np.int64]:
     """Numerator and denominator (N, 6) of WER, CER and sentence accuracy."""
     return np.array(
         [
