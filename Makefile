@@ -23,13 +23,15 @@ PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto
 LOCKED := requirements/build.txt requirements/core.txt requirements/all.txt
 
 # The tests speak with the first two lines, decode with the third, hear through a microphone of the fourth, open pages
-# with the fifth and watch what commands ask of the system with the last. Where they are missing and cannot be
+# with the fifth, ask the service as README does with curl, make it certificates with openssl, and watch what commands ask
+# of the system with the last. Where they are missing and cannot be
 # installed, the tests that want them are skipped and say so.
 DEBIAN_PACKAGES := espeak-ng flite \
   festival festvox-kallpc16k festvox-kdlpc16k festvox-us-slt-hts \
   ffmpeg \
   libportaudio2 libasound2-plugins pulseaudio pulseaudio-utils \
   chromium \
+  curl openssl \
   strace
 
 # Where Python is told to keep nothing that it has compiled, each program that a test starts compiles torch again.

@@ -22,7 +22,7 @@ from asr.commands.grammar.ready import find_grammar
 from asr.commands.network.network import compile_network
 from asr.errors import AudioError, SettingsError
 from asr.runtime.commander import Commander, Understanding
-from asr.runtime.endpoint import Endpointer, Segment
+from asr.runtime.live import Event, LiveSession
 from asr.runtime.transcriber import Transcriber
 from asr.runtime.transcript import Transcript, join
 
@@ -130,29 +130,37 @@ class Model:
         """
         return self.commander(commands).understand(read_source(source))
 
-    def stream(self, blocks: Iterable[NDArray[np.float32]]) -> Iterator[Transcript]:
-        """What is said in a stream, a transcript for each utterance as soon as the pause after it has been heard.
+    def stream(
+        self, blocks: Iterable[NDArray[np.float32]], commands: Commands | None = None, *, partials: bool = False
+    ) -> Iterator[Event]:
+        """What is said in a stream, as it is said.
 
-        Utterances end as for `asr mic`; times count from the beginning of the stream, and ``seconds`` is the length of
-        the utterance. What somebody may still be saying is not guessed at.
+        Of each utterance come ``Started`` and, as soon as the pause after it is long enough, ``Final`` with its
+        transcript, and with commands its understanding; or ``Dropped`` where there were no words in it. ``partials``
+        come between, about twice a second: the text so far, the beginning of which, ``stable``, stays as it is. Times
+        count from the beginning of the stream, and the transcript's ``seconds`` is the length of the utterance.
 
         Examples:
             >>> import asr
             >>> wave = asr.read_source("recipes/commands/samples/find_my_files.flac")
-            >>> [heard.text for heard in asr.load().stream(wave[at : at + 1600] for at in range(0, len(wave), 1600))]
-            ['find my files']
+            >>> blocks = [wave[at : at + 1600] for at in range(0, len(wave), 1600)]
+            >>> model = asr.load()
+            >>> for event in model.stream(blocks, asr.Commands.load("computer")):
+            ...     if isinstance(event, asr.Final):
+            ...         print(event.transcript.text, event.understanding.reading.command)
+            find my files find
 
         Args:
             blocks: the sound, samples (n,) of float32 in [-1, 1] at 16 kHz, of any n.
+            commands: what to understand, and refuse the rest; without, everything is transcribed.
+            partials: whether to give the text so far while somebody speaks.
 
-        Raises AudioError for other blocks.
+        Raises AudioError for other blocks, and as ``understand`` for the commands.
         """
-        endpointer = Endpointer()
+        session = LiveSession(self.transcriber, None if commands is None else self.commander(commands))
         for block in blocks:
-            if not isinstance(block, np.ndarray) or block.ndim != 1 or block.dtype != np.float32:
-                raise AudioError("stream: found a block that is no array (n,) of float32; wanted mono sound at 16 kHz")
-            yield from self._said(endpointer.feed(block))
-        yield from self._said(endpointer.flush())
+            yield from session.feed(block, partials=partials)
+        yield from session.flush()
 
     def commander(self, commands: Commands) -> Commander:
         """What understands these commands by this model, made at the first call; raises as ``understand``."""
@@ -161,12 +169,6 @@ class Model:
                 network = compile_network(commands.grammars, self.transcriber.bundle.normaliser)
                 self._commanders[commands] = Commander(self.transcriber, network)
             return self._commanders[commands]
-
-    def _said(self, segments: Iterable[Segment]) -> Iterator[Transcript]:
-        for segment in segments:
-            heard = self.transcriber.transcribe(segment.wave)
-            if heard.words:  # not of a door, or a dog
-                yield heard.after(segment.start / SAMPLE_RATE)
 
 
 def load(bundle: str | os.PathLike[str] | None = None, *, width: int | None = None, threads: int = 1) -> Model:

@@ -175,24 +175,24 @@ def test_mistakes_raise_the_errors_of_the_command_line(model: asr.Model) -> None
         list(model.stream([np.zeros((10, 2), np.float32)]))
 
 
-def test_a_stream_is_heard_utterance_by_utterance(model: asr.Model) -> None:
+def test_a_stream_is_heard_as_it_is_spoken(model: asr.Model) -> None:
     pause = np.zeros(2 * SAMPLE_RATE, np.float32)
     names = ("find_my_files", "five_five")
     parts = [load_audio(SAMPLES / f"{name}.flac") for name in names]
     wave = np.concatenate([pause, parts[0], pause, parts[1], pause])
-    found = []
-    for length in (333, 1_600, len(wave)):
-        heard = list(model.stream(wave[at : at + length] for at in range(0, len(wave), length)))
-        found.append(heard)
-        assert len(heard) == len(parts)
-        assert all(each.words for each in heard)
-        edges = [edge for each in heard for word in each.words for edge in (word.start, word.end)]
-        assert edges == sorted(edges)
-        begins = 2 * SAMPLE_RATE, 4 * SAMPLE_RATE + len(parts[0])
-        for each, begin, part in zip(heard, begins, parts, strict=True):
-            assert begin / SAMPLE_RATE <= each.words[0].start
-            assert each.segments[-1].end <= (begin + len(part)) / SAMPLE_RATE + 0.3
-    assert found[0] == found[1] == found[2]
+    blocks = [wave[at : at + 1_600] for at in range(0, len(wave), 1_600)]
+    heard = list(model.stream(blocks))
+    assert [type(event) for event in heard] == [asr.Started, asr.Final] * 2
+    finals = [event for event in heard if isinstance(event, asr.Final)]
+    begins = 2 * SAMPLE_RATE, 4 * SAMPLE_RATE + len(parts[0])
+    for final, begin, part in zip(finals, begins, parts, strict=True):
+        assert final.transcript.text == model.transcribe((part, SAMPLE_RATE)).text
+        assert begin / SAMPLE_RATE <= final.transcript.words[0].start
+        assert final.transcript.segments[-1].end <= (begin + len(part)) / SAMPLE_RATE + 0.3
+    spoken = list(model.stream(blocks, asr.Commands.load("computer"), partials=True))
+    assert any(isinstance(event, asr.Partial) for event in spoken)
+    understood = [event.understanding for event in spoken if isinstance(event, asr.Final)]
+    assert [each is not None and each.understood for each in understood] == [True, False]
 
 
 def test_threads_may_share_a_model_and_commands(model: asr.Model) -> None:

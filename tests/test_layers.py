@@ -30,6 +30,7 @@ LAYERS = (
     ("asr.data.batches",),
     ("asr.runtime",),
     ("asr.api",),
+    ("asr.serve",),
     ("asr.evaluation",),
     ("asr.training",),
     ("asr.adaptation",),
@@ -45,6 +46,7 @@ TRAINING_ONLY = {
     *("onnx", "onnxscript", "safetensors", "matplotlib", "jinja2", "sounddevice", "huggingface_hub"),
     *("scipy", "pandas", "sklearn", "railroad"),
 }
+SERVICE_ONLY = {"fastapi", "starlette", "uvicorn", "websockets", "prometheus_client", "wyoming", "h11"}
 CORE = (
     "asr.errors",
     "asr.extras",
@@ -146,7 +148,13 @@ def test_each_class_name_stands_for_one_thing() -> None:
 
 
 @pytest.mark.parametrize("module", [m for m in MODULES if within(m, CORE) and m not in NOT_CORE])
-def test_the_core_never_mentions_a_package_of_training(module: str) -> None:
+def test_the_core_never_mentions_a_package_of_training_or_of_the_service(module: str) -> None:
+    packages = {name.partition(".")[0] for name in imported(MODULES[module])}
+    assert not packages & (TRAINING_ONLY | SERVICE_ONLY)
+
+
+@pytest.mark.parametrize("module", [m for m in MODULES if within(m, ("asr.serve",))])
+def test_the_service_never_mentions_a_package_of_training(module: str) -> None:
     packages = {name.partition(".")[0] for name in imported(MODULES[module])}
     assert not packages & TRAINING_ONLY
 
@@ -154,7 +162,8 @@ def test_the_core_never_mentions_a_package_of_training(module: str) -> None:
 @pytest.mark.parametrize("module", [m for m in MODULES if within(m, ("asr.apps",))])
 def test_commands_import_what_they_need_when_they_run(module: str) -> None:
     packages = {name.partition(".")[0] for name in imported(MODULES[module], at_once=True)}
-    assert not packages & TRAINING_ONLY
+    assert not packages & (TRAINING_ONLY | SERVICE_ONLY)
+    assert not any(within(name, ("asr.serve",)) for name in imported(MODULES[module], at_once=True))
 
 
 def test_only_training_knows_lightning() -> None:
@@ -176,7 +185,7 @@ def test_nothing_is_imported_from_recipes() -> None:
 
 WITHOUT_TRAINING = f"""
 import sys
-for package in {sorted(TRAINING_ONLY)!r}:
+for package in {sorted(TRAINING_ONLY | SERVICE_ONLY)!r}:
     sys.modules[package] = None  # importing it raises ImportError
 from asr.apps.main import main
 main()
@@ -204,6 +213,7 @@ def test_transcription_needs_no_package_of_training(tiny_bundle: Path, tmp_path:
         (["export", "run", "out"], "pip install 'asr[train]'"),
         (["evaluate", "list.tsv"], "pip install 'asr[train]'"),
         (["tokenizer", "out", "cuts.jsonl"], "pip install 'asr[train]'"),
+        (["serve"], "pip install 'asr[serve]'"),
         (["commands", "check", "yes-no", "--draw", "out.svg"], "pip install 'asr[check]'"),
     ],
 )

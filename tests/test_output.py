@@ -21,7 +21,7 @@ from conftest import ROOT
 from asr.apps import hearing
 from asr.apps.cli import app, run
 from asr.apps.failures import describe
-from asr.apps.mic import command_line, text_line
+from asr.apps.mic_views import final_line
 from asr.apps.output import json_text
 from asr.commands.reading import Reading
 from asr.errors import AsrError, SourceError
@@ -29,6 +29,7 @@ from asr.evaluation.report import format_report
 from asr.evaluation.scoring import score
 from asr.printable import printable
 from asr.runtime.commander import Understanding
+from asr.runtime.live import Final
 from asr.runtime.transcript import Transcript, TranscriptSegment, Word
 
 ASR = [sys.executable, "-m", "asr"]
@@ -85,12 +86,8 @@ def test_a_recording_has_one_line_whatever_is_heard(heard: list, capsys: pytest.
 
 
 def test_a_microphone_has_one_line_whatever_is_heard() -> None:
-    for line in (
-        text_line(SAID, 1),
-        command_line(UNDERSTOOD, 1),
-        command_line(replace(UNDERSTOOD, understood=False), 1),
-    ):
-        check_lines(line.replace("\x1b[2m", "").replace("\x1b[0m", ""), 0)
+    for understood in (None, UNDERSTOOD, replace(UNDERSTOOD, understood=False)):
+        check_lines(final_line(Final(0.0, 1.0, SAID, understood), 1).plain, 0)
 
 
 def test_a_report_has_no_line_of_a_strangers() -> None:

@@ -20,8 +20,7 @@ SETTLING: Final = 0.25
 """Seconds of background before the speaker is asked to begin, to tell speech from it."""
 
 QUIET_DB: Final = -42.0
-"""Level in dBFS that the loudest tenth of a second should reach; most recordings of people come to -30 to -15, and
-from about -45 down the end-pointer misses words."""
+"""Level in dBFS that the loudest tenth of a second should reach; most recordings of people come to -30 to -15."""
 
 # Whoever reads a sentence from a screen pauses for longer than who means it.
 _SETTINGS: Final = EndpointSettings(hangover_seconds=0.9)
@@ -94,7 +93,7 @@ def _faults(stream: Floats, wave: Floats, text: str) -> list[str]:
     if loud(levels[: round(SETTLING * SAMPLE_RATE) * 100 // SAMPLE_RATE]):
         found.append("the beginning is cut off: wait for the sign before you speak")
     if not len(wave):
-        heard = "nothing stood out from the background: speak up or come closer, or choose another with --device"
+        heard = "no voice stood out from the background: speak up or come closer, or choose another with --device"
         return found or [heard]
     if loud(frame_levels(wave)[-_END:]):
         found.append("the end is cut off: say the sentence and nothing more, in a quiet place")

@@ -11,7 +11,6 @@ import os
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
-from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from io import StringIO
 from pathlib import Path
@@ -26,26 +25,17 @@ from asr.apps.corpus import language_model, sentences, tokenizer
 from asr.apps.data import data_app
 from asr.apps.evaluate import evaluate
 from asr.apps.failures import complain, show_tracebacks
-from asr.apps.options import (
-    Beam,
-    BundleFolder,
-    Commands,
-    Device,
-    FalseAccepts,
-    Greedy,
-    Threads,
-    check_false_accepts,
-    chosen_width,
-)
-from asr.apps.output import flush, need_output, open_standard_streams, say
+from asr.apps.mic import mic
+from asr.apps.output import flush, open_standard_streams, say
 from asr.apps.prepare import prepare
 from asr.apps.push import push
 from asr.apps.record import record
+from asr.apps.serve import serve
 from asr.apps.synthesize import synthesize
 from asr.apps.transcribe import demo, transcribe
 from asr.apps.voices import voices_app
 
-__all__ = ["app", "run", "transcribe_app"]
+__all__ = ["app", "mic_app", "run", "transcribe_app"]
 
 _DEBUG = "--debug"
 
@@ -53,6 +43,8 @@ _DEBUG = "--debug"
 app = typer.Typer(name="asr", no_args_is_help=True, rich_markup_mode=None, pretty_exceptions_enable=False)
 transcribe_app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False, add_completion=False)
 transcribe_app.command()(transcribe)
+mic_app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False, add_completion=False)
+mic_app.command()(mic)
 commands_app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Check and record grammars of commands.")
 
 
@@ -92,10 +84,12 @@ for _command in (
     adapt,
     push,
     prepare,
+    serve,
     tokenizer,
     language_model,
     sentences,
     synthesize,
+    mic,
 ):
     app.command()(_command)
 
@@ -134,42 +128,6 @@ def export(
 
     decoding = DecodingSettings(beam, ctc_weight, length_penalty)
     say(f"written: {export_run(run, out, average=average, half=not single_precision, decoding=decoding)}")
-
-
-@app.command()
-def mic(
-    device: Device = None,
-    commands: Commands = None,
-    false_accepts: FalseAccepts = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object a line, and all else aside.")] = False,
-    beam: Beam = None,
-    greedy: Greedy = False,
-    bundle: BundleFolder = None,
-    threads: Threads = 1,
-) -> None:
-    """Print what a microphone hears, or the commands in it; ctrl-C ends.
-
-    With --json an utterance has the keys that transcribing a recording gives, without file, and milliseconds: how long
-    after the end of speech it was printed. start and end are seconds from the beginning of the utterance, whose length
-    is seconds.
-    """
-    from asr.apps.mic import command_line, json_line, listen, show, text_line
-    from asr.audio.microphone import device_named, microphone_blocks
-
-    need_output()
-    check_false_accepts(false_accepts, commands)
-    width, report = chosen_width(beam, greedy), partial(show, stderr=as_json)
-    blocks = microphone_blocks(device_named(device), report=report)
-    if commands:
-        from asr.runtime.commander import Commander
-
-        commander = Commander.from_bundle(bundle, commands, width=width, threads=threads, false_accepts=false_accepts)
-        listen(blocks, commander.understand, show, line=json_line if as_json else command_line, report=report)
-    else:
-        from asr.runtime.transcriber import Transcriber
-
-        transcriber = Transcriber.from_bundle(bundle, width=width, threads=threads)
-        listen(blocks, transcriber.transcribe, show, line=json_line if as_json else text_line, report=report)
 
 
 def run(application: typer.Typer, arguments: Sequence[str], name: str) -> int:

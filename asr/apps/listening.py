@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
     from asr.data.manifests.utterance import Utterance
     from asr.evaluation.noise import Noises
-    from asr.runtime.commander import Understanding
+    from asr.runtime.commander import Commander, Understanding
+    from asr.runtime.live import LiveSession
     from asr.runtime.transcriber import Transcriber
     from asr.runtime.transcript import Transcript
 
@@ -52,17 +53,29 @@ class Listening:
         if not self.commands:
             transcriber = self.transcriber()
             return lambda wave: (transcriber.transcribe(wave), None)
-        from asr.runtime.commander import Commander
-
-        commander = Commander.from_bundle(
-            self.bundle, self.commands, width=self.width, threads=self.threads, false_accepts=self.false_accepts
-        )
+        commander = self._commander()
 
         def understand(wave: "NDArray[np.float32]") -> "tuple[Transcript, Understanding | None]":
             understanding = commander.understand(wave)
             return understanding.transcript, understanding
 
         return understand
+
+    def session(self) -> "LiveSession":
+        """What hears a stream."""
+        from asr.runtime.live import LiveSession
+
+        if not self.commands:
+            return LiveSession(self.transcriber())
+        commander = self._commander()
+        return LiveSession(commander.transcriber, commander)
+
+    def _commander(self) -> "Commander":
+        from asr.runtime.commander import Commander
+
+        return Commander.from_bundle(
+            self.bundle, self.commands, width=self.width, threads=self.threads, false_accepts=self.false_accepts
+        )
 
 
 def chosen_ratios(noise: Path | None, snr: str | None) -> tuple[float, ...]:

@@ -22,6 +22,11 @@ def transcribe_main() -> None:
     _process("transcribe_app", "transcribe")
 
 
+def mic_main() -> None:
+    """`asr mic` by itself, for a checkout."""
+    _process("mic_app", "microphone")
+
+
 def _process(application: str, name: str) -> None:
     deaf = signal.getsignal(signal.SIGINT) is not signal.default_int_handler  # as what a shell runs in the background
     if not deaf:

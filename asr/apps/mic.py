@@ -1,108 +1,223 @@
-"""Speech from a microphone to text or commands in the terminal, one line an utterance."""
+"""Speech from a microphone to text or commands in the terminal, as it is spoken."""
 
+import os
 import time
 from collections import deque
-from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
-import numpy as np
-from numpy.typing import NDArray
-from rich.console import Console
-from rich.text import Text
+import typer
 
-from asr.apps.output import command_text, heard_keys, json_text
-from asr.audio.load import SAMPLE_RATE
-from asr.audio.microphone import BLOCKS_A_SECOND
-from asr.audio.speech import find_speech
+from asr.apps.options import (
+    Beam,
+    BundleFolder,
+    Commands,
+    Device,
+    FalseAccepts,
+    Greedy,
+    Threads,
+    check_false_accepts,
+    chosen_width,
+)
+from asr.apps.output import need_output, say
 from asr.printable import printable
-from asr.runtime.endpoint import Endpointer, EndpointSettings, Segment
 
 if TYPE_CHECKING:
-    from asr.runtime.commander import Understanding
-    from asr.runtime.transcript import Transcript
+    import numpy as np
+    from numpy.typing import NDArray
 
-_DIM, _PLAIN = "\x1b[2m", "\x1b[0m"
+    from asr.runtime.live import Event, LiveSession
 
+    Blocks = Generator[NDArray[np.float32], None, None]
 
-def text_line(transcript: "Transcript", milliseconds: float) -> str:
-    """The text of an utterance and how long it took; "dim" is an ANSI code."""
-    shown = printable(transcript.text) or f"{_DIM}(nothing understood){_PLAIN}"
-    return f"{shown}  {_DIM}{milliseconds:.0f} ms{_PLAIN}"
+_BEHIND_SECONDS = 0.5  # of sound that waits, from which on there are no partial results
 
 
-def command_line(understanding: "Understanding", milliseconds: float) -> str:
-    """The command in an utterance with its slots and confidence, or what was heard instead, and how long it took."""
-    shown = printable(command_text(understanding))
-    shown = shown if understanding.understood else f"{_DIM}{shown}{_PLAIN}"
-    return f"{shown}  {_DIM}{milliseconds:.0f} ms{_PLAIN}"
+def mic(
+    device: Device = None,
+    list_devices: Annotated[bool, typer.Option("--list-devices", help="Name the microphones and end.")] = False,
+    commands: Commands = None,
+    on_command: Annotated[
+        str | None,
+        typer.Option(
+            "--on-command",
+            metavar="CMD",
+            help="Run this program, with arguments but without a shell, for each command that is understood; in its "
+            "environment are ASR_COMMAND, ASR_TEXT, ASR_CONFIDENCE, ASR_SLOTS (JSON) and ASR_SLOT_NAME for each slot.",
+        ),
+    ] = None,
+    wav_out: Annotated[
+        Path | None, typer.Option("--wav-out", metavar="FILE", help="Keep what is heard in this WAV file.")
+    ] = None,
+    false_accepts: FalseAccepts = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print each event as a JSON object a line, and all else aside.")
+    ] = False,
+    beam: Beam = None,
+    greedy: Greedy = False,
+    bundle: BundleFolder = None,
+    threads: Threads = 1,
+) -> None:
+    """Print what a microphone hears while it is said, or the commands in it; ctrl-C ends.
 
-
-def json_line(heard: "Transcript | Understanding", milliseconds: float) -> str:
-    """An utterance as a JSON object: the keys of `asr transcribe --json`, without the file, and the milliseconds.
-
-    The times of words and segments count from the beginning of the utterance, as ``seconds`` does.
+    Each line says how many milliseconds after the end of speech it came. With --json the events are of the types
+    started, partial (text, of which stable stays), final (the keys that transcribing a recording gives, without file,
+    and milliseconds) and dropped (no words after all); start, end and the times of words are seconds since listening
+    began, and so places in the file of --wav-out. A microphone that is lost is waited for.
     """
-    from asr.runtime.transcript import Transcript
+    need_output()
+    if list_devices:
+        say(*device_lines())
+        return
+    if on_command is not None and not commands:
+        raise typer.BadParameter("--on-command runs a program for commands; give some with --commands")
+    check_false_accepts(false_accepts, commands)
+    from asr.apps.listening import Listening
+    from asr.apps.mic_views import view_for
+    from asr.apps.on_command import CommandRunner
+    from asr.audio.microphone import device_named, lasting_blocks
+    from asr.runtime.live import Final
 
-    keys = heard_keys(heard) if isinstance(heard, Transcript) else heard_keys(heard.transcript, heard)
-    return json_text({**keys, "milliseconds": round(milliseconds)})
+    runner = None if on_command is None else CommandRunner(on_command)
+    session = Listening(bundle, tuple(commands or ()), chosen_width(beam, greedy), threads, false_accepts).session()
+    with view_for(as_json=as_json) as view:
+
+        def tell(event: "Event", milliseconds: float) -> None:
+            view.event(event, milliseconds)
+            if runner is not None and isinstance(event, Final) and event.understanding is not None:
+                runner.run(event.understanding)
+
+        def seen(block: "NDArray[np.float32]") -> None:
+            view.block(block)
+            for line in runner.failures() if runner is not None else ():
+                view.note(line)
+
+        blocks = lasting_blocks(device_named(device), report=view.note)
+        try:
+            summary = listen(blocks if wav_out is None else kept(blocks, wav_out), session, tell, seen)
+            for line in runner.close() if runner is not None else ():
+                view.note(line)
+        finally:
+            if wav_out is not None and wav_out.is_file():
+                view.note(f"written: {wav_out}")
+    view.note(summary.line(commands=bool(commands)))
+
+
+@dataclass
+class Summary:
+    """What came of listening."""
+
+    seconds: float = 0.0
+    utterances: int = 0
+    """With words in them."""
+    understood: int = 0
+
+    def line(self, *, commands: bool) -> str:
+        """For the end."""
+        heard = f"{self.utterances} utterance{'' if self.utterances == 1 else 's'}"
+        understood = f", {self.understood} of them understood" if commands else ""
+        return f"stopped after {self.seconds:.0f} s: {heard}{understood}"
 
 
 def listen(
-    blocks: Iterable[NDArray[np.float32]],
-    hear: Callable[[NDArray[np.float32]], Any],
-    write: Callable[[str], None],
-    settings: EndpointSettings | None = None,
-    *,
-    line: Callable[[Any, float], str] = text_line,
-    report: Callable[[str], None] | None = None,
+    blocks: "Iterable[NDArray[np.float32]]",
+    session: "LiveSession",
+    tell: "Callable[[Event, float], None]",
+    seen: "Callable[[NDArray[np.float32]], None]" = lambda block: None,
     clock: Callable[[], float] = time.perf_counter,
-) -> None:
-    """Write a line for each utterance in which somebody speaks, until the blocks end or the user presses ctrl-C.
+) -> Summary:
+    """Tell what happens in a stream until its blocks end or the user presses ctrl-C.
 
     Args:
         blocks: the sound, samples (n,) at 16 kHz; closed at the end if it can be.
-        hear: wave (N,) to what is in it.
-        write: takes one line.
-        settings: when a sound counts as speech.
-        line: makes the line of what is heard and the time from the end of the speech to its text, in milliseconds, the
-            wait for the end of the utterance included.
-        report: takes the line that says that it has stopped; ``write`` when left out.
+        session: hears it.
+        tell: takes each event, and the milliseconds from the end of the sound it is about to now: for a final result
+            from the end of speech, the wait for the end of the utterance included.
+        seen: takes each block before it is heard.
         clock: seconds.
 
     Raises:
-        AsrError: from the blocks or the transcriber.
+        AsrError: from the blocks or the session.
     """
-    endpointer = Endpointer(settings)
-    heard = 0
+    from asr.audio.load import SAMPLE_RATE
+    from asr.audio.microphone import BLOCKS_A_SECOND
+    from asr.runtime.live import Dropped, Final
+
+    summary = Summary()
     # When the stream would have begun by the arrival of each block. The earliest is the true one, the others waited
     # in the queue; only the latest few count, because the clocks of device and computer drift apart.
     beginnings: deque[float] = deque(maxlen=60 * BLOCKS_A_SECOND)
 
-    def answer(segment: Segment) -> None:
-        if find_speech(segment.wave) is None:  # a door, a dog
-            return
-        heard_in_it = hear(segment.wave)
-        write(line(heard_in_it, 1000 * (clock() - min(beginnings) - segment.speech_end / SAMPLE_RATE)))
+    def told(events: "Iterable[Event]") -> None:
+        for event in events:
+            if isinstance(event, Final):
+                summary.utterances += 1
+                summary.understood += event.understanding is not None and event.understanding.understood
+            about = event.end if isinstance(event, Final | Dropped) else summary.seconds
+            tell(event, 1000 * (clock() - min(beginnings) - about))
 
     stream = iter(blocks)
+    heard = 0
     try:
         for block in stream:
+            seen(block)
             heard += len(block)
-            beginnings.append(clock() - heard / SAMPLE_RATE)
-            for segment in endpointer.feed(block):
-                answer(segment)
-        for segment in endpointer.flush():
-            answer(segment)
+            summary.seconds = heard / SAMPLE_RATE
+            beginnings.append(clock() - summary.seconds)
+            behind = beginnings[-1] - min(beginnings) > _BEHIND_SECONDS
+            told(session.feed(block, partials=not behind))
+        told(session.flush())
     except KeyboardInterrupt:
         pass
     finally:
         close = getattr(stream, "close", None)
         if close is not None:
             close()
-    (report or write)("stopped")
+    return summary
 
 
-def show(line: str, *, stderr: bool = False) -> None:
-    """Print a line of ``listen`` at once, without ANSI codes where the output is no terminal."""
-    Console(highlight=False, soft_wrap=True, stderr=stderr).print(Text.from_ansi(line))
+def kept(blocks: "Blocks", path: Path) -> "Blocks":
+    """The same blocks, which are also written into a WAV file; it has its name when the iterator has been closed.
+
+    Where no block comes there is no file. Raises OSError for what cannot be written.
+    """
+    import soundfile
+
+    from asr.audio.encoding import to_int16
+    from asr.audio.load import SAMPLE_RATE
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_name(f"{path.name}.{os.getpid()}")
+    heard = False
+    try:
+        with (
+            closing(blocks),
+            unfinished.open("wb") as file,
+            soundfile.SoundFile(file, "w", SAMPLE_RATE, 1, format="WAV", subtype="PCM_16") as writer,
+        ):
+            for block in blocks:
+                writer.write(to_int16(block))
+                heard = True
+                yield block
+    finally:
+        if heard:
+            unfinished.replace(path)
+        else:
+            unfinished.unlink(missing_ok=True)
+
+
+def device_lines() -> Iterator[str]:
+    """A line for each microphone; its number or a part of its name is what --device takes."""
+    from asr.audio.microphone import microphones
+    from asr.errors import AudioError
+
+    found = microphones()
+    if not found:
+        raise AudioError("found no microphone, wanted one; plug it in")
+    for each in found:
+        channels = f"{each.channels} channel{'' if each.channels == 1 else 's'}"
+        default = ", the default" if each.default else ""
+        yield f"{each.number:>3}  {printable(each.name)} ({channels}, {each.rate} Hz{default})"

@@ -1,7 +1,4 @@
-"""What the commands print: lines for people, in which nothing that a file holds can be more than text, and JSON.
-
-The keys of what was heard are made here and nowhere else: ``transcript_keys`` and ``command_keys``.
-"""
+"""What the commands print: lines for people, in which nothing that a file holds can be more than text, and JSON."""
 
 import json
 import os
@@ -17,7 +14,6 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from asr.runtime.commander import Understanding
-    from asr.runtime.transcript import Transcript, TranscriptSegment, Word
 
 _closed: set[str] = set()
 
@@ -58,50 +54,6 @@ def json_text(values: Mapping[str, Any]) -> str:
         ) from error
 
 
-def heard_keys(transcript: "Transcript", understanding: "Understanding | None" = None) -> dict[str, Any]:
-    """What JSON says of a recording or an utterance: ``transcript_keys``, and with commands ``command_keys`` too."""
-    return {**transcript_keys(transcript), **({} if understanding is None else command_keys(understanding))}
-
-
-def transcript_keys(transcript: "Transcript") -> dict[str, Any]:
-    """``text``, ``confidence`` (0 to 1), ``seconds`` of sound, ``tokens``, ``words`` and ``segments``.
-
-    Times are in seconds from the beginning of the sound that was heard: of a recording, of a microphone's utterance.
-    """
-    return {
-        "text": transcript.text,
-        "confidence": round(transcript.confidence, 4),
-        "seconds": round(transcript.seconds, 3),
-        "tokens": list(transcript.tokens),
-        "words": [_part_keys("word", word) for word in transcript.words],
-        "segments": [_part_keys("text", segment) for segment in transcript.segments],
-    }
-
-
-def _part_keys(name: str, part: "Word | TranscriptSegment") -> dict[str, Any]:
-    return {
-        name: part.text,
-        "confidence": round(part.confidence, 4),
-        "start": round(part.start, 3),
-        "end": round(part.end, 3),
-    }
-
-
-def command_keys(understanding: "Understanding") -> dict[str, Any]:
-    """The keys that --json adds with --commands.
-
-    ``understood``; ``command`` (None) and ``slots`` ({}), which hold nothing of a reading that was refused, so that no
-    program acts on it by mistake; and ``command_confidence``, that of the best reading also where it was refused.
-    """
-    reading = understanding.reading if understanding.understood else None
-    return {
-        "understood": understanding.understood,
-        "command": None if reading is None else reading.command,
-        "slots": {} if reading is None else dict(reading.slots),
-        "command_confidence": round(understanding.confidence, 4),
-    }
-
-
 def command_text(understanding: "Understanding") -> str:
     """The command and its slots, or that it was not understood and what was heard instead, with the confidence."""
     if understanding.understood and understanding.reading is not None:
@@ -112,11 +64,13 @@ def command_text(understanding: "Understanding") -> str:
 
 
 def slot_texts(slots: Mapping[str, Any]) -> list[str]:
-    """Each slot as ``name=value``; the value as JSON, but plain text without quotes."""
-    return [
-        f"{name}={value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, allow_nan=False)}"
-        for name, value in slots.items()
-    ]
+    """Each slot as ``name=value``."""
+    return [f"{name}={slot_text(value)}" for name, value in slots.items()]
+
+
+def slot_text(value: Any) -> str:
+    """What a slot holds as JSON, but plain text without quotes."""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, allow_nan=False)
 
 
 def show(drawn: "RenderableType", *, soft_wrap: bool = False, width: int | None = None) -> None:

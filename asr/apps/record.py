@@ -1,6 +1,5 @@
 """`asr commands record`: a person's own voice, saying a grammar's sentences, as a corpus."""
 
-import math
 import random
 import sys
 from collections import Counter
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
+from asr.apps.mic_views import level_bar
 from asr.apps.options import Device
 from asr.apps.output import say
 from asr.errors import SettingsError
@@ -31,8 +31,6 @@ OpenMicrophone = Callable[[Callable[[str], None]], Generator["NDArray[np.float32
 """Opens the microphone: given where its reports go, gives its blocks."""
 
 _TRIES: Final = 300  # sentences drawn to find one that is not recorded yet
-_METER_DB: Final = 60
-_METER_WIDTH: Final = 30
 _KEEP, _AGAIN, _SKIP, _QUIT = "k", "r", "s", "q"
 
 
@@ -187,19 +185,9 @@ def meter(peak: float, text: str | None) -> "Text":
     """The line that is shown while recording: a bar for a peak from 0 to 1, and the sign to speak with what to say."""
     from rich.text import Text
 
-    level = 20 * math.log10(max(peak, 1e-6))
-    filled = round(_METER_WIDTH * min(max(1 + level / _METER_DB, 0.0), 1.0))
-    style = "red" if level > -1 else "yellow" if level > -6 else "green"
     sign = ("wait …  ", "dim") if text is None else ("● speak ", "bold red")
-    return Text.assemble(
-        sign,
-        ("█" * filled, style),
-        ("░" * (_METER_WIDTH - filled), "dim"),
-        f" {max(level, -99):4.0f} dBFS  ",
-        (printable(text or ""), "bold"),
-        no_wrap=True,
-        overflow="ellipsis",
-    )
+    said = (printable(text or ""), "bold")
+    return Text.assemble(sign, *level_bar(peak), said, no_wrap=True, overflow="ellipsis")
 
 
 def answer(console: "Console", question: str, letters: str) -> str:

@@ -24,7 +24,7 @@ from asr.apps.options import (
     check_false_accepts,
     chosen_width,
 )
-from asr.apps.output import command_text, heard_keys, json_text, need_output, put_part, say, show
+from asr.apps.output import command_text, json_text, need_output, put_part, say, show
 from asr.apps.workers import chosen_jobs
 from asr.errors import AsrError, SettingsError
 from asr.files import write_whole
@@ -155,6 +155,7 @@ def _targets(files: Sequence[str], out: Path, form: TranscriptFormat) -> dict[st
 def _content(file: str, heard: Heard, form: TranscriptFormat) -> str:
     """What a file holds of a recording, in UTF-8."""
     from asr.runtime.formats import content
+    from asr.runtime.keys import heard_keys
 
     transcript, understanding = heard.whole()
     if form is TranscriptFormat.json:

@@ -105,8 +105,8 @@ class FeatureSettings:
     @property
     def narrowest_band_hz(self) -> float:
         """Width in Hz of the lowest triangle, which is the narrowest on the mel scale."""
-        low, high = _mel(self.low_hz), _mel(self.high_hz)
-        return _hertz(low + 2 * (high - low) / (self.mel_bands + 1)) - self.low_hz
+        low, high = mel(self.low_hz), mel(self.high_hz)
+        return hertz(low + 2 * (high - low) / (self.mel_bands + 1)) - self.low_hz
 
     def frames(self, samples: int) -> int:
         """T for a wave of that many samples: a frame is centred on every hop, the first on sample 0."""
@@ -122,9 +122,11 @@ class FeatureSettings:
         return settings_from(cls, "features", values)
 
 
-def _mel(hertz: float) -> float:
-    return 2595.0 * math.log10(1.0 + hertz / 700.0)
+def mel(frequency: float) -> float:
+    """A frequency in Hz on the mel scale of HTK."""
+    return 2595.0 * math.log10(1.0 + frequency / 700.0)
 
 
-def _hertz(mel: float) -> float:
-    return float(700.0 * (10.0 ** (mel / 2595.0) - 1.0))
+def hertz(pitch: float) -> float:
+    """The frequency in Hz of a place on the mel scale."""
+    return float(700.0 * (10.0 ** (pitch / 2595.0) - 1.0))

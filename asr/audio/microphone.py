@@ -3,7 +3,10 @@
 import queue
 import re
 import threading
+import time
 from collections.abc import Callable, Generator
+from contextlib import closing, suppress
+from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
 
@@ -21,11 +24,82 @@ BLOCKS_A_SECOND = 20
 _NUMBER = re.compile(r"[0-9]{1,9}")
 _QUEUE_SECONDS = 60  # of sound that may wait while an utterance is transcribed
 _STALL_SECONDS = 3.0  # without a block, after which the device is taken to be gone
+_RETRY_SECONDS = 1.0  # between two looks for a device that is gone
+_LONGEST_GAP = 60  # seconds of silence at a time for sound that was lost
+
+
+@dataclass(frozen=True)
+class Microphone:
+    """An input device as PortAudio lists it."""
+
+    number: int
+    name: str
+    channels: int
+    rate: int
+    """Its own, in Hz."""
+    default: bool
+    """Whether it is what the system takes where none is named."""
 
 
 def device_named(name: str | None) -> int | str | None:
     """A device as PortAudio takes it: a few digits are its number, all else is part of its name."""
     return int(name) if name is not None and _NUMBER.fullmatch(name) else name
+
+
+def microphones() -> list[Microphone]:
+    """The input devices that there are. Raises AudioError where sounddevice or PortAudio is missing."""
+    sounddevice = _import_sounddevice()
+    try:
+        default = sounddevice.query_devices(None, "input")["index"]
+    except (ValueError, sounddevice.PortAudioError):  # there is none
+        default = -1
+    return [
+        Microphone(
+            number, each["name"], each["max_input_channels"], round(each["default_samplerate"]), number == default
+        )
+        for number, each in enumerate(sounddevice.query_devices())
+        if each["max_input_channels"] > 0
+    ]
+
+
+def lasting_blocks(
+    device: int | str | None = None, *, report: Callable[[str], None]
+) -> Generator[NDArray[np.float32], None, None]:
+    """The same as ``microphone_blocks`` without an end: where the device is lost once it was heard, it is waited for.
+
+    That is said, and silence comes for as long as the device is gone, so that times count on.
+
+    Raises AudioError as ``microphone_blocks``, until something was heard.
+    """
+    heard_until: float | None = None
+    held: list[str] = []
+    reports = report
+    while True:
+        held.clear()
+        try:
+            with closing(microphone_blocks(device, report=reports)) as blocks:
+                for block in blocks:
+                    for line in held:
+                        report(line)
+                    held.clear()
+                    reports = report
+                    heard_until = time.monotonic()
+                    yield block
+        except AudioError as error:
+            if heard_until is None:
+                raise
+            if reports is report:
+                report(f"{error}; waiting for it")
+        else:
+            return
+        # What is said of a device that gives nothing yet would come again and again.
+        reports = held.append
+        time.sleep(_RETRY_SECONDS)
+        now = time.monotonic()
+        assert heard_until is not None
+        yield np.zeros(round(min(now - heard_until, _LONGEST_GAP) * SAMPLE_RATE), np.float32)
+        heard_until = now
+        _look_again(_import_sounddevice())
 
 
 def microphone_blocks(
@@ -89,7 +163,8 @@ def microphone_blocks(
         ) from error
     finally:
         if stream is not None:
-            stream.close()
+            with suppress(sounddevice.PortAudioError):  # of a device that is gone
+                stream.close()
 
 
 def check_microphone(device: int | str | None = None) -> None:
@@ -108,8 +183,15 @@ def _find(sounddevice: ModuleType, device: int | str | None) -> Any:
     except (ValueError, sounddevice.PortAudioError) as error:
         raise AudioError(
             f"{_wanted(device)}: found no such input device ({_one_line(error)}), wanted a microphone; plug one in, "
-            "or choose one that `python -m sounddevice` lists"
+            "or choose one that `asr mic --list-devices` names"
         ) from error
+
+
+def _look_again(sounddevice: ModuleType) -> None:
+    """Let PortAudio find the devices that there are now; it does so only when it begins."""
+    with suppress(sounddevice.PortAudioError):
+        sounddevice._terminate()
+        sounddevice._initialize()
 
 
 def _wanted(device: int | str | None) -> str:

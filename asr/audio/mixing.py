@@ -19,10 +19,12 @@ Decode: TypeAlias = Callable[[], Iterator[Block]]
 MIN_RATE, MAX_RATE = 4_000, 768_000
 """Sampling rates outside this range are taken for a damaged header."""
 
-MAX_SAMPLES = 4 * 3600 * 48_000 * 8
+_MOST_A_SECOND = 48_000 * 8
+MAX_SAMPLES = 4 * 3600 * _MOST_A_SECOND
 """The most samples, of all channels together, that are decoded: 4 hours of 8 channels at 48 kHz, some 40 s of work.
 
-A few kilobytes can hold hours of 8 channels at 768 kHz, which would keep a processor busy for ten minutes.
+A few kilobytes can hold hours of 8 channels at 768 kHz, which would keep a processor busy for ten minutes. Where less
+than 4 hours are wanted, it is less in proportion.
 """
 
 _LOUDEST = 2.0**32
@@ -132,12 +134,14 @@ def check_length(seconds: float, samples: int, most_seconds: float, name: str) -
     ``samples`` are those of all channels.
     """
     if seconds > most_seconds:
+        found, wanted = f"{seconds / 3600:.1f} hours", f"{most_seconds / 3600:g} hours"
+        if most_seconds < 3600:
+            found, wanted = f"{seconds:.1f} s", f"{most_seconds:g} s"
+        raise AudioError(f"{name}: found {found} of sound, wanted at most {wanted}; split it")
+    most_samples = min(MAX_SAMPLES, most_seconds * _MOST_A_SECOND)
+    if samples > most_samples:
         raise AudioError(
-            f"{name}: found {seconds / 3600:.1f} hours of sound, wanted at most {most_seconds / 3600:g} hours; split it"
-        )
-    if samples > MAX_SAMPLES:
-        raise AudioError(
-            f"{name}: found {samples} samples of all channels, wanted at most {MAX_SAMPLES}; "
+            f"{name}: found {samples} samples of all channels, wanted at most {most_samples:.0f}; "
             "convert it to one channel at 16000 Hz, or split it"
         )
 

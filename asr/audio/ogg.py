@@ -16,7 +16,7 @@ SERIAL, SEQUENCE, CHECKSUM, SEGMENTS, HEADER = 14, 18, 22, 26, 27  # where they 
 
 _FIRST_OF_STREAM, _LAST_OF_STREAM = 2, 4
 _NO_PACKET_ENDS = 2**64 - 1
-_LARGEST = HEADER + 255 + 255 * 255
+LARGEST_PAGE = HEADER + 255 + 255 * 255
 _CHUNK = 2**20
 _SOUND = (b"\x01vorbis", b"OpusHead", b"\x7fFLAC", b"Speex   ")
 _PADDING = 4_096  # bytes behind the last page that are no loss: tags, zeros
@@ -111,7 +111,7 @@ def links_of(file: BinaryIO, size: int) -> tuple[list[Link], int]:
     serial: int | None = None
     known: set[int] = set()  # the streams of this link
     lost = place = 0
-    for page in _pages(file, size):
+    for page in pages_of(file, size):
         lost += page.start - place
         place = page.end
         if page.begins_stream:
@@ -148,12 +148,12 @@ def seal(page: bytearray) -> bytearray:
     return page
 
 
-def _pages(file: BinaryIO, size: int) -> Iterator[Page]:
+def pages_of(file: BinaryIO, size: int) -> Iterator[Page]:
     """The pages that are whole and undamaged."""
     start, data = 0, b""
     place = 0
     while place < size:
-        if place + _LARGEST > start + len(data) and start + len(data) < size:
+        if place + LARGEST_PAGE > start + len(data) and start + len(data) < size:
             file.seek(place)
             start, data = place, file.read(_CHUNK)
             if not data:
@@ -162,7 +162,7 @@ def _pages(file: BinaryIO, size: int) -> Iterator[Page]:
         if at < 0:
             place = start + len(data) - 3 if start + len(data) < size else size
             continue
-        if at + _LARGEST > len(data) and start + len(data) < size:
+        if at + LARGEST_PAGE > len(data) and start + len(data) < size:
             place = start + at
             continue
         body = at + HEADER + (data[at + SEGMENTS] if len(data) >= at + HEADER else 0)

@@ -23,6 +23,7 @@ the MIT licence beside it), which hears many chunks at a time.
 """
 
 import functools
+from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
@@ -56,6 +57,8 @@ PAUSE_SECONDS: Final = 0.8
 """From this length on a pause parts two phrases, which are heard each by itself."""
 LEVEL_SECONDS: Final = 1.5
 """From how far away a sample counts for how loud a phrase is."""
+BACKGROUND_SECONDS: Final = 3.0
+"""Of a stream whose quiet quarter is what lies behind the speech in it."""
 FARTHEST_DB: Final = 30.0
 """Decibels below the loudest that is said near it at which a phrase is left out."""
 MARGIN_SECONDS: Final = 0.3
@@ -63,6 +66,7 @@ MARGIN_SECONDS: Final = 0.3
 
 _RATE = 16_000  # at which every recording is read: asr.audio.load.SAMPLE_RATE
 _LEVEL = np.float32(0.7)  # of the loudest sample, at which the model misses fewest words that were recorded quietly
+_BACKGROUND = np.float32(0.02)
 _BEFORE = 64  # samples of the chunk before that the model sees too
 _AROUND = 16  # chunks of silence before and after: words that are cut close are missed without
 _AT_ONCE = 512  # chunks, so that hours of sound need no memory
@@ -171,6 +175,35 @@ def speech_likelihoods(
         found.append(likelihoods.reshape(-1))
         place += len(chunks)
     return np.concatenate(found)
+
+
+class SpeechStream:
+    """How likely somebody speaks in each chunk of a stream as it comes; one for each stream.
+
+    What comes later cannot be known, so a chunk is brought to a level by what lately came: so loud that the background,
+    the quiet quarter of ``BACKGROUND_SECONDS``, has peaks of ``_BACKGROUND``, unless the loudest sample of
+    ``LEVEL_SECONDS`` would pass ``_LEVEL`` then. Made as loud as speech, the background hides words that follow it.
+    """
+
+    def __init__(self) -> None:
+        self._state = {name: np.zeros((1, 1, 128), np.float32) for name in ("h", "c")}
+        self._before = np.zeros(_BEFORE, np.float32)
+        self._peaks: deque[np.float32] = deque(maxlen=round(BACKGROUND_SECONDS * _RATE / CHUNK))
+
+    def __call__(self, chunk: NDArray[np.float32]) -> float:
+        """The likelihood (0 to 1) for the next chunk (512,) of samples in [-1, 1] at 16 kHz."""
+        self._peaks.append(np.abs(chunk).max())
+        samples = np.concatenate([self._before, chunk])[None]
+        self._before = chunk[-_BEFORE:]
+        louder = samples * np.float32(self._gain())
+        likelihood, self._state["h"], self._state["c"] = _session().run(None, {"input": louder, **self._state})
+        return float(likelihood.reshape(-1)[0])
+
+    def _gain(self) -> float:
+        peaks = np.array(self._peaks)
+        background = np.partition(peaks, len(peaks) // 4)[len(peaks) // 4]
+        loudest = peaks[-round(LEVEL_SECONDS * _RATE / CHUNK) :].max()
+        return float(min(_BACKGROUND / max(background, SOUND), _LEVEL / max(loudest, SOUND)))
 
 
 def _sound(wave: NDArray[np.float32]) -> tuple[int, int, int] | None:

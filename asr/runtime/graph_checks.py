@@ -94,7 +94,7 @@ def _port(name: str, ports: _Ports) -> str:
 def _problems(message: bytes, kind: str) -> Iterator[str]:
     """What is refused in a message and in those within it."""
     place: dict[int, bytes] = {}
-    for number, content in _fields(message):
+    for number, content in fields_of(message):
         if number in _REFUSED.get(kind, ()):
             yield _REFUSED[kind][number]
         elif number in _WITHIN.get(kind, ()):
@@ -105,7 +105,7 @@ def _problems(message: bytes, kind: str) -> Iterator[str]:
         yield f"weights in the file {place.get(2, b'')[:60].decode(errors='replace')!a}"
 
 
-def _fields(message: bytes) -> Iterator[tuple[int, bytes]]:
+def fields_of(message: bytes) -> Iterator[tuple[int, bytes]]:
     """The fields of a protobuf message that are messages, texts or bytes; numbers are passed over."""
     at = 0
     while at < len(message):

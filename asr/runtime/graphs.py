@@ -26,6 +26,17 @@ class EncoderOutput:
     ctc_log_probs: Floats  # (S, V)
 
 
+def session_options(threads: int) -> onnxruntime.SessionOptions:
+    """How every graph is run: on so many threads, and saying nothing of its own accord."""
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    # Threads that wait would keep their cores busy all the time.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options.log_severity_level = 4  # it raises what it would write, coloured, to standard error
+    return options
+
+
 class Graphs:
     """Sessions for the encoder (wave → memory and CTC) and for one step of the decoder."""
 
@@ -38,12 +49,7 @@ class Graphs:
             raise SettingsError(f"threads is {threads}; wanted 1 or more")
         for name in (ENCODER, DECODER):
             check_graph(bundle, name)
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads
-        options.inter_op_num_threads = 1
-        # Threads that wait would keep their cores busy all the time.
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        options.log_severity_level = 4  # it raises what it would write, coloured, to standard error
+        options = session_options(threads)
         try:
             self._encoder, self._decoder = (
                 onnxruntime.InferenceSession(

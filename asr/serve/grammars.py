@@ -1,0 +1,145 @@
+"""Grammars that clients bring: checked by a process with limits first, and only then used here.
+
+A grammar is data, but a small one can stand for very much. What takes longer to check than ``CHECK_SECONDS`` is
+refused, and one is checked at a time. A client gives the text, never a path.
+"""
+
+import asyncio
+import importlib.util
+import json
+import sys
+import tempfile
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from starlette.requests import HTTPConnection
+
+from asr.api import Commands
+from asr.errors import SettingsError
+from asr.serve.errors import Busy, Refusal
+
+GRAMMAR_BYTES: Final = 65_536
+"""The longest text of a grammar."""
+CHECK_SECONDS: Final = 10
+"""Of a processor's time, that checking may take, and six times as long on the clock, as others may be at work."""
+
+_CHECK_BYTES: Final = 2 << 30  # of memory; mostly addresses that nothing stands at
+_DRAWING_BYTES: Final = 4 << 20
+_MOST_WAITING: Final = 4
+_KEPT: Final = 16
+_FILE: Final = "grammar.yaml"
+_TOO_LONG: Final = "the grammar takes more than the service spends on a check; wanted one that stands for less"
+
+
+@dataclass
+class _Checked:
+    """What `asr commands check` says of a text, and the commands once somebody speaks them."""
+
+    found: Mapping[str, Any]
+    commands: Commands | None = None
+
+
+class Grammars:
+    """The grammars that clients brought last."""
+
+    def __init__(self) -> None:
+        self._kept: OrderedDict[str, _Checked] = OrderedDict()
+        self._turn = asyncio.Lock()
+        self._waiting = 0
+
+    async def check(self, text: str, bundle: Path) -> Mapping[str, Any]:
+        """What `asr commands check --json` prints of a grammar, and ``drawing``, its diagrams as an HTML page.
+
+        ``drawing`` is None where they cannot be drawn, and ``drawing_note`` says why.
+
+        Raises Refusal for a grammar that cannot be used or is too large, Busy where many are being checked.
+        """
+        return (await self._checked(text, bundle)).found
+
+    async def commands(self, text: str, bundle: Path) -> Commands:
+        """The commands of a grammar. Raises as ``check``."""
+        checked = await self._checked(text, bundle)
+        if checked.commands is None:
+            checked.commands = await asyncio.to_thread(_read, text)
+        return checked.commands
+
+    async def _checked(self, text: str, bundle: Path) -> _Checked:
+        if len(text.encode(errors="replace")) > GRAMMAR_BYTES:
+            raise _refusal(f"found a grammar of more than {GRAMMAR_BYTES} bytes, wanted less")
+        if text not in self._kept:
+            if self._waiting >= _MOST_WAITING:
+                raise Busy("too many grammars are being checked; try again in a moment")
+            self._waiting += 1
+            try:
+                async with self._turn:
+                    if text not in self._kept:
+                        self._kept[text] = _Checked(await _check(text, bundle))
+            finally:
+                self._waiting -= 1
+        self._kept.move_to_end(text)
+        while len(self._kept) > _KEPT:
+            self._kept.popitem(last=False)
+        return self._kept[text]
+
+
+def grammars_of(connection: HTTPConnection) -> Grammars:
+    """The grammars that the clients of a service brought."""
+    found = connection.app.state.grammars
+    assert isinstance(found, Grammars)
+    return found
+
+
+async def _check(text: str, bundle: Path) -> dict[str, Any]:
+    drawn = importlib.util.find_spec("railroad") is not None
+    with tempfile.TemporaryDirectory(prefix="asr-grammar-") as folder:
+        drawing = Path(folder, "grammar.html")
+        _write(text, Path(folder))
+        limits = map(str, (CHECK_SECONDS, _CHECK_BYTES))
+        check = ("commands", "check", _FILE, "--json", "--bundle", str(bundle.resolve()))
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            *("-m", "asr.serve.limited", *limits, *check, *(("--draw", drawing.name) if drawn else ())),
+            cwd=folder,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        try:
+            printed, complained = await asyncio.wait_for(process.communicate(), 6 * CHECK_SECONDS)
+        except TimeoutError:
+            raise _refusal(_TOO_LONG) from None
+        finally:
+            if process.returncode is None:
+                process.kill()
+                await process.wait()
+        if not printed:
+            said = complained.decode(errors="replace").strip()
+            raise _refusal(said if process.returncode == 1 and said else _TOO_LONG)
+        found: dict[str, Any] = json.loads(printed)
+        found |= {"drawing": None, "drawing_note": "diagrams want railroad-diagrams: pip install 'asr[check]'"}
+        if drawn and drawing.is_file():
+            small = drawing.stat().st_size <= _DRAWING_BYTES
+            found["drawing"] = drawing.read_text(encoding="utf-8") if small else None
+            found["drawing_note"] = "" if small else "the diagrams are too large to be shown"
+    return found
+
+
+def _read(text: str) -> Commands:
+    with tempfile.TemporaryDirectory(prefix="asr-grammar-") as folder:
+        try:
+            return Commands.load(_write(text, Path(folder)))
+        except SettingsError as error:
+            raise _refusal(str(error).replace(f"{folder}/", "")) from error
+
+
+def _write(text: str, folder: Path) -> Path:
+    path = folder / _FILE
+    path.write_bytes(text.encode(errors="replace"))
+    return path
+
+
+def _refusal(message: str) -> Refusal:
+    return Refusal(400, message, "bad_grammar", parameter="grammar")

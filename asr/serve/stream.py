@@ -1,0 +1,315 @@
+"""``/v1/stream``: sound in by WebSocket as it is spoken, and what is said out as it is heard.
+
+The first message is JSON, ``{"type": "start", ...}`` (``StreamStart`` has its keys), then come binary messages of
+sound, and ``{"type": "end"}`` behind the last. Out go JSON messages: ``ready``, ``started``, ``partial``, ``final``,
+``dropped`` and ``closed``; or ``error``, behind which the socket is closed with a code of RFC 6455.
+
+Of a client that sends faster than it is heard no more than ``BUFFER_BYTES`` are held: then the socket is not read, and
+the client's own sending stops. A client that is silent, slow to read or gone is given up after a while.
+"""
+
+import asyncio
+import json
+import time
+from collections import deque
+from collections.abc import Iterator
+from contextlib import suppress
+from typing import Any, Final
+
+import numpy as np
+from fastapi import APIRouter, WebSocket, WebSocketDisconnect
+from numpy.typing import NDArray
+
+from asr.api import Commands
+from asr.audio.load import SAMPLE_RATE
+from asr.errors import AsrError, AudioError, BundleError
+from asr.runtime.keys import heard_keys
+from asr.runtime.live import Dropped, Event, LiveSession, Partial, Started
+from asr.serve.errors import Busy
+from asr.serve.grammars import Grammars, grammars_of
+from asr.serve.pool import Engine
+from asr.serve.records import LOG
+from asr.serve.service import Service, service_of
+from asr.serve.stream_input import (
+    GARBAGE,
+    INTERNAL,
+    LATER,
+    POLICY,
+    TOO_BIG,
+    WRONG_DATA,
+    SoundReader,
+    StreamClosed,
+    StreamStart,
+    read_json,
+    read_start,
+    reader_of,
+    short,
+)
+
+START_SECONDS: Final = 10.0
+"""Within which a client has to say what it will send."""
+IDLE_SECONDS: Final = 30.0
+"""Without a message, after which a client is taken for stalled."""
+SEND_SECONDS: Final = 10.0
+"""Within which a client has to take what it is sent."""
+SILENCE_SECONDS: Final = 600.0
+"""Of sound in which nobody speaks, after which a stream ends."""
+BUFFER_BYTES: Final = 2**18
+"""That wait to be heard: 8 s of 16-bit sound at 16 kHz."""
+LARGEST_MESSAGE: Final = 2**18
+"""In bytes."""
+
+_STEP_SAMPLES: Final = SAMPLE_RATE // 2  # that a worker hears before others have their turn
+_BEHIND_SECONDS: Final = 0.5  # behind what was sent, from where on there are no partial results
+_RETRY_SECONDS: Final = 0.05  # until the queue is asked again, by a stream that has begun
+
+
+router = APIRouter()
+
+
+class _Gone(Exception):
+    """The client is there no more."""
+
+
+@router.websocket("/v1/stream")
+async def stream(socket: WebSocket) -> None:
+    """Speech recognition of one stream of sound; see the documentation for the messages."""
+    service = service_of(socket)
+    await socket.accept()
+    connection = _Connection(socket)
+    heard = _Stream(service, grammars_of(socket), connection)
+    try:
+        await _run(heard, connection)
+    except StreamClosed as closed:
+        service.metrics.refusals.labels(f"stream_{closed.code}").inc()
+        await connection.fail(closed.code, str(closed))
+    finally:
+        socket.state.record |= heard.record
+
+
+async def _run(heard: "_Stream", connection: "_Connection") -> None:
+    """Raises StreamClosed for whatever ends the stream before its time, but that the client has gone."""
+    try:
+        await heard.run()
+        await connection.close(1000)
+    except _Gone:
+        pass
+    except StreamClosed:
+        raise
+    except Busy as error:
+        raise StreamClosed(LATER, str(error)) from error
+    except AudioError as error:
+        raise StreamClosed(GARBAGE, str(error)) from error
+    except BundleError as error:
+        LOG.error("the bundle cannot be used", extra={"keys": {"reason": str(error)}})
+        raise StreamClosed(INTERNAL, "the model of this service cannot do it, and its log says why") from error
+    except AsrError as error:
+        raise StreamClosed(POLICY, str(error)) from error
+    except Exception as error:
+        LOG.exception("a fault of asr", extra={"keys": {"kind": type(error).__name__}})
+        raise StreamClosed(INTERNAL, "this is a fault of the service, and its log says more") from error
+
+
+class _Connection:
+    """A socket on which nothing waits for ever."""
+
+    def __init__(self, socket: WebSocket) -> None:
+        self._socket = socket
+
+    async def send(self, message: dict[str, Any]) -> None:
+        """Raises _Gone where the client takes it no more."""
+        try:
+            await asyncio.wait_for(self._socket.send_text(json.dumps(message, allow_nan=False)), SEND_SECONDS)
+        except (TimeoutError, RuntimeError, WebSocketDisconnect) as error:
+            raise _Gone from error
+
+    async def receive(self, seconds: float) -> str | bytes:
+        """The next message. Raises _Gone, and StreamClosed where none comes for so many seconds or it is too large."""
+        try:
+            message = await asyncio.wait_for(self._socket.receive(), seconds)
+        except TimeoutError:
+            raise StreamClosed(POLICY, f"nothing came for {seconds:g} s; wanted sound, or the end") from None
+        if message["type"] == "websocket.disconnect":
+            raise _Gone
+        text, data = message.get("text"), message.get("bytes")
+        found: str | bytes = (data or b"") if text is None else text
+        if len(found) > LARGEST_MESSAGE:
+            raise StreamClosed(TOO_BIG, f"found a message of {len(found)} bytes, wanted at most {LARGEST_MESSAGE}")
+        return found
+
+    async def fail(self, code: int, reason: str) -> None:
+        """Say what is wrong, and close."""
+        with suppress(_Gone):
+            await self.send({"type": "error", "message": reason})
+            await self.close(code)
+
+    async def close(self, code: int) -> None:
+        """Close with a code of RFC 6455."""
+        with suppress(TimeoutError, RuntimeError, WebSocketDisconnect):
+            await asyncio.wait_for(self._socket.close(code), SEND_SECONDS)
+
+
+class _Buffer:
+    """Sound that waits to be heard, with when it came; whoever puts waits while it is full."""
+
+    def __init__(self) -> None:
+        self._messages: deque[tuple[bytes | None, float]] = deque()
+        self._bytes = 0
+        self._changed = asyncio.Condition()
+
+    async def put(self, data: bytes | None) -> None:
+        """None is the end."""
+        async with self._changed:
+            self._messages.append((data, time.monotonic()))
+            self._bytes += _size(data)
+            self._changed.notify_all()
+            await self._changed.wait_for(lambda: self._bytes <= BUFFER_BYTES)
+
+    async def take(self) -> tuple[bytes | None, float]:
+        async with self._changed:
+            await self._changed.wait_for(lambda: bool(self._messages))
+            data, came = self._messages.popleft()
+            self._bytes -= _size(data)
+            self._changed.notify_all()
+            return data, came
+
+
+def _size(data: bytes | None) -> int:
+    """What a message takes: an empty one too has its place."""
+    return 128 + len(data or b"")
+
+
+class _Stream:
+    """One client from its first message to its last event."""
+
+    def __init__(self, service: Service, grammars: Grammars, connection: _Connection) -> None:
+        self._service = service
+        self._grammars = grammars
+        self._connection = connection
+        self._buffer = _Buffer()
+        self._clock: deque[tuple[float, float]] = deque()  # seconds of the stream, and when they came
+        self._seconds = 0.0
+        self._spoken = 0.0  # seconds of the stream, when somebody last spoke
+        self._utterances = 0
+        self._texts: list[str] = []  # for the log, where it wants them
+
+    @property
+    def record(self) -> dict[str, Any]:
+        """What the log says of it."""
+        record: dict[str, Any] = {"audio_seconds": round(self._seconds, 3), "utterances": self._utterances}
+        if self._service.settings.log_transcripts:
+            record["text"] = " ".join(self._texts)
+        return record
+
+    async def run(self) -> None:
+        """Raises what ends the stream before its time."""
+        start = read_start(await self._connection.receive(START_SECONDS))
+        commands = await self._commands(start)
+        partial_seconds = 0.4 if start.partials else None
+
+        def begin(engine: Engine) -> LiveSession:
+            return LiveSession(engine.model.transcriber, engine.commander(commands), partial_seconds=partial_seconds)
+
+        session = await self._service.pool.run(begin)
+        await self._connection.send({"type": "ready"})
+        reading = asyncio.create_task(self._read())
+        hearing = asyncio.create_task(self._hear(session, reader_of(start)))
+        try:
+            await asyncio.wait((reading, hearing), return_when=asyncio.FIRST_EXCEPTION)
+            for task in (hearing, reading):
+                if task.done():
+                    task.result()
+        finally:
+            for task in (reading, hearing):
+                task.cancel()
+            await asyncio.gather(reading, hearing, return_exceptions=True)
+        await self._connection.send({"type": "closed"})
+
+    async def _commands(self, start: StreamStart) -> Commands | None:
+        if start.grammar is not None:
+            return await self._grammars.commands(start.grammar, self._service.pool.bundle.folder)
+        return None if start.commands is None else self._service.pool.grammar(start.commands)
+
+    async def _read(self) -> None:
+        while True:
+            message = await self._connection.receive(IDLE_SECONDS)
+            if isinstance(message, str):
+                if read_json(message) != {"type": "end"}:
+                    raise StreamClosed(
+                        WRONG_DATA, f'found the message {short(message)}, wanted sound or {{"type": "end"}}'
+                    )
+                await self._buffer.put(None)
+                return
+            await self._buffer.put(message)
+
+    async def _hear(self, session: LiveSession, reader: SoundReader) -> None:
+        while True:
+            data, came = await self._buffer.take()
+            blocks = reader.flush() if data is None else reader.feed(data)
+            more = True
+            while more:
+                partials = time.monotonic() - came < _BEHIND_SECONDS
+                events, more = await self._work(session, blocks, came, partials)
+                for event in events:
+                    await self._connection.send(self._message(event))
+                if self._seconds - self._spoken > SILENCE_SECONDS:
+                    raise StreamClosed(POLICY, f"nobody spoke for {SILENCE_SECONDS:g} s; begin another stream")
+            if data is None:
+                for event in await self._run(lambda _: session.flush()):
+                    await self._connection.send(self._message(event))
+                return
+
+    async def _work(
+        self, session: LiveSession, blocks: Iterator[NDArray[np.float32]], came: float, partials: bool
+    ) -> tuple[list[Event], bool]:
+        """The events of the next ``_STEP_SAMPLES``, and whether there are more blocks."""
+
+        def step(_: Engine) -> tuple[list[Event], int, bool, float]:
+            begun, samples, events = time.perf_counter(), 0, list[Event]()
+            for block in blocks:
+                samples += len(block)
+                events += session.feed(block, partials=partials)
+                if samples >= _STEP_SAMPLES:
+                    return events, samples, True, time.perf_counter() - begun
+            return events, samples, False, time.perf_counter() - begun
+
+        events, samples, more, taken = await self._run(step)
+        if samples:
+            self._seconds += samples / SAMPLE_RATE
+            self._clock.append((self._seconds, came))
+            self._service.metrics.heard("stream", samples / SAMPLE_RATE, taken)
+        return events, more
+
+    async def _run(self, work: Any) -> Any:
+        """A stream that has begun waits its turn."""
+        while True:
+            try:
+                return await self._service.pool.run(work)
+            except Busy:
+                await asyncio.sleep(_RETRY_SECONDS)
+
+    def _message(self, event: Event) -> dict[str, Any]:
+        self._spoken = max(self._spoken, event.start if isinstance(event, Started | Partial) else event.end)
+        if isinstance(event, Partial):
+            self._spoken = self._seconds
+            return {"type": "partial", "start": round(event.start, 3), "text": event.text, "stable": event.stable}
+        if isinstance(event, Started):
+            return {"type": "started", "start": round(event.start, 3)}
+        times = {"start": round(event.start, 3), "end": round(event.end, 3)}
+        if isinstance(event, Dropped):
+            return {"type": "dropped", **times}
+        self._utterances += 1
+        if self._service.settings.log_transcripts:
+            self._texts.append(event.transcript.text)
+        return {
+            "type": "final",
+            **heard_keys(event.transcript, event.understanding),
+            **times,
+            "milliseconds": round(1000 * (time.monotonic() - self._came(event.end))),
+        }
+
+    def _came(self, seconds: float) -> float:
+        """When the sound of a time of the stream came."""
+        while len(self._clock) > 1 and self._clock[0][0] < seconds:
+            self._clock.popleft()
+        return self._clock[0][1]
