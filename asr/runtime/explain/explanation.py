@@ -1,0 +1,313 @@
+"""How a recording is heard, stage by stage: the numbers that a page shows, each from the part that computes it."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from asr.audio.cepstra import cepstra_of, log_mel
+from asr.audio.load import SAMPLE_RATE
+from asr.commands.evidence import MEASURES
+from asr.errors import AudioError, BundleError
+from asr.runtime.attention import AttentionGraph, SelfAttentionGraph
+from asr.runtime.commander import Commander, Understanding
+from asr.runtime.graphs import EncoderOutput
+from asr.runtime.transcriber import Transcriber, check_wave
+from asr.runtime.transcript import Transcript
+from asr.runtime.utterances import LONGEST_SECONDS, SpeechPart
+from asr.search.constraint import Constraint
+from asr.search.hypothesis import Hypothesis
+from asr.search.tree import TreeRecorder
+from asr.text.special import BOS, EOS
+from asr.text.tokenizer import WORD_START, Tokenizer
+
+Floats = NDArray[np.float32]
+
+LIKELIEST = 5
+"""How many of the decoder's next tokens are told."""
+END = "end"
+"""What the token that ends a text is called."""
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A token that may come next, and how likely the decoder finds it (0 to 1)."""
+
+    token: str
+    probability: float
+
+
+@dataclass(frozen=True, eq=False)
+class DecoderStep:
+    """The decoder as it writes one token of the text, or its end."""
+
+    token: str
+    probability: float
+    likeliest: tuple[Candidate, ...]
+    attention: Floats
+    """(H, S), where each head of the last cross-attention looks; each row sums to 1."""
+
+
+@dataclass(frozen=True)
+class Branch:
+    """A beginning of a text in the tree of a search, or a text that ended.
+
+    ``parent`` is its place among the branches, None at the root; ``step`` counts tokens from 1. ``score`` is the
+    search's, and ``decoder``, ``ctc``, ``language_model`` and ``grammar`` are the log-probabilities that it is made of,
+    None where one had no part in it or the branch was not kept. ``best`` says that the best text goes through it.
+    """
+
+    parent: int | None
+    step: int
+    token: str
+    text: str
+    score: float
+    fate: Literal["kept", "ended", "dropped"]
+    best: bool
+    decoder: float | None
+    ctc: float | None
+    language_model: float | None
+    grammar: float | None
+
+
+@dataclass(frozen=True)
+class Search:
+    """What a search found, how, and how many tokens it might take at each step of the best text."""
+
+    text: str
+    branches: tuple[Branch, ...]
+    options: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Measure:
+    """A measure of evidence: ``points`` is its weight times how it is weighed, log(1 + value)."""
+
+    name: str
+    value: float
+    weight: float
+    points: float
+
+
+@dataclass(frozen=True, eq=False)
+class Stages:
+    """What the parts of the model make of an utterance.
+
+    S steps of the encoder, ``step_seconds`` apart, each of ``stack`` frames of T, ``frame_seconds`` apart; the first
+    frame is centred on the first sample. Attention and ``decoder`` are None where a bundle's graphs do not show them.
+    """
+
+    start: float
+    """Where the wave begins, in seconds of the recording; below 0 where the silence around it reaches out."""
+    wave: Floats
+    """(N,) at 16 kHz, with the silence that stands around speech."""
+    mel: Floats
+    """(T, bands), natural logarithm of the power."""
+    cepstra: Floats
+    """(T, C), normalised, without deltas."""
+    stacked: Floats
+    """(S, stack · C)."""
+    positions: Floats
+    """(S, D)."""
+    self_attention: Floats | None
+    """(L, H, S, S), of the encoder: each row sums to 1."""
+    ctc: Floats
+    """(S, V), probabilities."""
+    pieces: tuple[str, ...]
+    """(V,), the tokens; a leading underscore says that one begins a word."""
+    decoder: tuple[DecoderStep, ...] | None
+    free: Search
+    constrained: Search | None
+    frame_seconds: float
+    step_seconds: float
+
+
+@dataclass(frozen=True, eq=False)
+class Explanation:
+    """How a recording was heard. In a notebook it shows itself as the page that ``html`` gives.
+
+    ``stages`` is None where nobody speaks. ``transcript`` is that of free transcription; with commands there are their
+    names, the ``understanding``, the confidence from which a reading is taken, and where there is a reading its
+    ``evidence``, to whose points ``intercept`` is added.
+    """
+
+    name: str
+    seconds: float
+    wave: Floats
+    transcript: Transcript
+    stages: Stages | None
+    commands: tuple[str, ...] = ()
+    understanding: Understanding | None = None
+    threshold: float | None = None
+    evidence: tuple[Measure, ...] = ()
+    intercept: float = 0.0
+
+    def html(self) -> str:
+        """One page that needs nothing else."""
+        from asr.runtime.explain.page import page
+
+        return page(self)
+
+    def _repr_html_(self) -> str:
+        from asr.runtime.explain.page import frame
+
+        return frame(self)
+
+
+def explain(
+    transcriber: Transcriber,
+    wave: Floats,
+    name: str,
+    commander: Commander | None = None,
+    commands: tuple[str, ...] = (),
+) -> Explanation:
+    """How a wave (N,), float32 in [-1, 1] at 16 kHz, is heard as one utterance.
+
+    Args:
+        transcriber: what hears it.
+        wave: the recording.
+        name: what the recording is called.
+        commander: what understands it, by the same transcriber; without one it is transcribed only.
+        commands: the names of its grammars.
+
+    Raises AudioError for another wave, and for more than 20 s of speech.
+    """
+    utterance = transcriber.find_utterance(check_wave(wave))
+    if utterance is not None and utterance.seconds > LONGEST_SECONDS:
+        raise AudioError(
+            f"{name}: found {utterance.seconds:.1f} s from the first word to the last, wanted at most "
+            f"{LONGEST_SECONDS:.0f} s, one utterance; cut it"
+        )
+    transcript = transcriber.transcribe(wave)
+    stages = None if utterance is None else _stages(transcriber, utterance, commander)
+    told = Explanation(name, len(wave) / SAMPLE_RATE, wave, transcript, stages)
+    return told if commander is None else _with_commands(replace(told, commands=commands), commander)
+
+
+def _with_commands(told: Explanation, commander: Commander) -> Explanation:
+    understanding, rejection = commander.understand(told.wave), commander.rejection
+    evidence: tuple[Measure, ...] = ()
+    if understanding.evidence is not None:
+        weighed = understanding.evidence.measures()
+        evidence = tuple(
+            Measure(
+                name, getattr(understanding.evidence, name), rejection.weights[name], rejection.weights[name] * size
+            )
+            for name, size in zip(MEASURES, weighed.tolist(), strict=True)
+        )
+    return replace(
+        told,
+        understanding=understanding,
+        threshold=rejection.threshold,
+        evidence=evidence,
+        intercept=rejection.intercept,
+    )
+
+
+def _stages(transcriber: Transcriber, utterance: SpeechPart, commander: Commander | None) -> Stages:
+    bundle, wave = transcriber.bundle, utterance.wave
+    heard = transcriber.hear(utterance)
+    mel = log_mel(wave, bundle.features)
+    cepstra = cepstra_of(mel, bundle.features)
+    pieces = tuple(_written(bundle.tokenizer, token) for token in range(bundle.tokenizer.vocabulary))
+    try:
+        self_attention: Floats | None = SelfAttentionGraph(bundle).weights(wave)
+    except BundleError:
+        self_attention = None
+    recorder = TreeRecorder()
+    best = transcriber.decode(heard, utterance.seconds, watch=recorder)[0]
+    constrained = None
+    if commander is not None:
+        watching = TreeRecorder()
+        found = transcriber.decode(heard, utterance.seconds, n_best=2, constraint=commander.constraint, watch=watching)[
+            0
+        ]
+        constrained = _search(bundle.tokenizer, pieces, found, watching, commander.constraint)
+    frame_seconds, stack = bundle.features.hop_length / SAMPLE_RATE, int(bundle.model["stack"])
+    return Stages(
+        utterance.start / SAMPLE_RATE,
+        wave,
+        mel,
+        cepstra,
+        np.pad(cepstra, ((0, -len(cepstra) % stack), (0, 0))).reshape(-1, stack * cepstra.shape[1]),
+        positions(len(heard.ctc_log_probs), int(bundle.model["d_model"])),
+        self_attention,
+        np.exp(heard.ctc_log_probs),
+        pieces,
+        _decoder_steps(transcriber, heard, best, pieces),
+        _search(bundle.tokenizer, pieces, best, recorder, None),
+        constrained,
+        frame_seconds,
+        frame_seconds * stack,
+    )
+
+
+def _decoder_steps(
+    transcriber: Transcriber, heard: EncoderOutput, best: Hypothesis, pieces: Sequence[str]
+) -> tuple[DecoderStep, ...] | None:
+    try:
+        log_probs, attention = AttentionGraph(transcriber.bundle).steps(heard, best.tokens)
+    except BundleError:
+        return None
+    probabilities = np.exp(log_probs)
+    return tuple(
+        DecoderStep(
+            pieces[token],
+            float(row[token]),
+            tuple(Candidate(pieces[each], float(row[each])) for each in np.argsort(-row, kind="stable")[:LIKELIEST]),
+            looks,
+        )
+        for token, row, looks in zip((*best.tokens, EOS), probabilities, attention, strict=True)
+    )
+
+
+def _search(
+    tokenizer: Tokenizer,
+    pieces: Sequence[str],
+    best: Hypothesis,
+    recorder: TreeRecorder,
+    constraint: Constraint | None,
+) -> Search:
+    way = set(recorder.way_to(best))
+    branches: list[Branch] = []
+    texts: list[tuple[int, ...]] = []
+    for place, node in enumerate(recorder.nodes):
+        before = () if node.parent is None else texts[node.parent]
+        texts.append(before if node.token == EOS else (*before, node.token))
+        kept = node.hypothesis
+        branches.append(
+            Branch(
+                node.parent,
+                node.step,
+                pieces[node.token],
+                tokenizer.decode(texts[-1]).strip(),
+                node.score,
+                node.fate,
+                place in way,
+                None if kept is None else kept.log_prob,
+                None if kept is None else kept.ctc_log_prob,
+                None if kept is None else kept.language_model_log_prob,
+                None if kept is None else kept.constraint_log_prob,
+            )
+        )
+    options = []
+    if constraint is not None:
+        place = constraint.start()
+        for token in (BOS, *best.tokens):
+            place = place if token == BOS else constraint.follow(place, token)
+            options.append(len(constraint.options(place).tokens))
+    return Search(tokenizer.decode(best.tokens).strip(), tuple(branches), tuple(options))
+
+
+def positions(length: int, width: int) -> Floats:
+    """What tells the encoder's steps where they are (length, width): sines in even columns, cosines in odd ones."""
+    angles = np.arange(length)[:, np.newaxis] * np.exp(np.arange(0, width, 2) * (-math.log(10_000.0) / width))
+    hands: Floats = np.stack([np.sin(angles), np.cos(angles)], axis=-1).reshape(length, -1).astype(np.float32)
+    return hands
+
+
+def _written(tokenizer: Tokenizer, token: int) -> str:
+    return END if token == EOS else tokenizer.piece(token).replace(WORD_START, "_")
