@@ -275,7 +275,7 @@ async function drawVectors() {
   const number = (line) => (line < half ? 2 * line : 2 * (line - half) + 1);  // the sines above, the cosines below
   const places = { ...mixed, share: (line, column) => mixed.share(number(line), column), value: (line, column) => mixed.value(number(line), column) };
   overTime(part("positions"), places, stages.step, {
-    height: "10rem", names: ["sines", "slow", "cosines", "slow"], label: `${places.rows} numbers for each of ${places.columns} steps`,
+    height: "10rem", names: ["sines", "slow", "cos", "slow"], label: `${places.rows} numbers for each of ${places.columns} steps`,
     row: (line) => `number ${number(line)}, a ${line < half ? "sine" : "cosine"}`,
   });
   const numbers = {

@@ -43,7 +43,7 @@ def page(explanation: Explanation) -> str:
     script = (_FOLDER / "page.js").read_text(encoding="utf-8")
     policy = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     parts = {
-        "title": html.escape(printable(explanation.name)),
+        "title": html.escape(_title(explanation)),
         "policy": f"default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{policy}'",
         "style": (_FOLDER / "page.css").read_text(encoding="utf-8"),
         "script": script,
@@ -67,7 +67,7 @@ def content(explanation: Explanation) -> dict[str, Any]:
     stages = explanation.stages
     shown = explanation.wave[: round(_MOST_SILENCE * SAMPLE_RATE)] if stages is None else stages.wave
     return {
-        "name": printable(explanation.name),
+        "name": _title(explanation),
         "seconds": explanation.seconds,
         "start": 0.0 if stages is None else stages.start,
         "span": len(shown) / SAMPLE_RATE,
@@ -78,6 +78,11 @@ def content(explanation: Explanation) -> dict[str, Any]:
         "command": _command(explanation),
         "stages": None if stages is None else _stages(stages),
     }
+
+
+def _title(explanation: Explanation) -> str:
+    """The recording's name without where it lies, which is nothing to show to others."""
+    return printable(Path(explanation.name).name)
 
 
 def _stages(stages: Stages) -> dict[str, Any]:
