@@ -7,6 +7,7 @@ const VIRIDIS = [[68, 1, 84], [59, 82, 139], [33, 145, 140], [94, 201, 98], [253
 const LINES = ["#0f9d8a", "#d9730d", "#7d6fd6", "#d0486c", "#3b82c4", "#7a8b1f", "#b0643a", "#b5489d"];
 const SVG = "http://www.w3.org/2000/svg";
 const AROUND = 0.25;  // seconds that are played on both sides of a place
+const LANES = 3;  // of marks above a picture; where more would be wanted some are left out
 
 const part = (id) => document.getElementById(id);
 const percent = (share) => `${(100 * share).toFixed(share > 0.99 || share < 0.01 ? 1 : 0)} %`;
@@ -145,10 +146,13 @@ function picture(place, { height, names = [], marks = [], label, tip, axis = tru
 function spread(row) {
   const ends = [];
   for (const mark of row.children) {
+    mark.hidden = false;
     const half = mark.offsetWidth / 2;
     const middle = Math.max(half, Math.min(row.clientWidth - half, mark.dataset.at * row.clientWidth));
     let lane = ends.findIndex((end) => end <= middle - half);
     if (lane < 0) lane = ends.length;
+    mark.hidden = lane >= LANES;
+    if (mark.hidden) continue;
     ends[lane] = middle + half;
     mark.style.left = `${middle}px`;
     mark.style.bottom = `${lane * 1.4}rem`;
@@ -197,12 +201,15 @@ function dots({ rows, columns, share }, colour) {
   return canvas;
 }
 
-/** Where columns of so many seconds lie, the first of which is centred half a frame before its first sample's hop. */
+/** Where columns of so many seconds lie: the first frame is centred on the first sample. */
 function lay(canvas, each) {
   canvas.style.left = `${(-50 * stages.frame) / span}%`;
   canvas.style.width = `${(100 * canvas.width * each) / span}%`;
   return canvas;
 }
+
+/** Seconds from the beginning of the picture to the middle of a step. */
+const middle = (step) => (step + 0.5) * stages.step - stages.frame / 2;
 
 const columnAt = (share, each, columns) => Math.max(0, Math.min(columns - 1, Math.floor((share * span + stages.frame / 2) / each)));
 
@@ -330,25 +337,25 @@ async function drawSelf() {
     });
   });
   // The sharpest head of the middle: one that says something at once.
-  const middle = Math.floor(layers.length / 2);
-  choose(middle, layers[middle].reduce((best, each, head, all) => (each.high > all[best].high ? head : best), 0));
+  const half = Math.floor(layers.length / 2);
+  choose(half, layers[half].reduce((best, each, head, all) => (each.high > all[best].high ? head : best), 0));
 }
 
 function drawCtc() {
   const given = stages.ctc.filter((each) => each.token);
   const top = (each) => each.probabilities.indexOf(Math.max(...each.probabilities));
-  const marks = given.map((each) => ({ text: each.token, middle: (top(each) + 0.5) * stages.step }))
-    .sort((one, other) => one.middle - other.middle)
-    .map(({ text, middle }) => ({ text, from: middle - AROUND, to: middle + AROUND, hint: `${text}\n${at(middle)}` }));
+  const marks = given.map((each) => ({ text: each.token, peak: middle(top(each)) }))
+    .sort((one, other) => one.peak - other.peak)
+    .map(({ text, peak }) => ({ text, from: peak - AROUND, to: peak + AROUND, hint: `${text}\n${at(peak)}` }));
   const field = picture(part("ctc"), {
-    height: "10rem", names: ["1", "0"], marks, label: given.map((each) => `${each.token} at ${at((top(each) + 0.5) * stages.step)}`).join(", ") || "nothing but blank",
+    height: "10rem", names: ["1", "0"], marks, label: given.map((each) => `${each.token} at ${at(middle(top(each)))}`).join(", ") || "nothing but blank",
     tip: (x) => {
       const likeliest = stages.likeliest[columnAt(x, stages.step, stages.likeliest.length)];
       return `${at(x * span)}\n${likeliest.map(([token, probability]) => `${token || "blank"} ${percent(probability)}`).join("\n")}`;
     },
   });
   const steps = stages.likeliest.length;
-  const drawn = draw("svg", { viewBox: `0 0 ${span / stages.step} 1`, preserveAspectRatio: "none", "aria-hidden": "true" });
+  const drawn = draw("svg", { viewBox: `${stages.frame / 2 / stages.step} 0 ${span / stages.step} 1`, preserveAspectRatio: "none", "aria-hidden": "true" });
   const point = (probability, step) => `${step + 0.5},${(1 - 0.97 * probability).toFixed(4)}`;
   for (const each of stages.ctc.filter((one) => !one.token)) {
     drawn.append(draw("polygon", { class: "blank", points: `0.5,1 ${each.probabilities.map(point).join(" ")} ${steps - 0.5},1` }));
@@ -372,7 +379,7 @@ async function drawDecoder() {
       for (let head = 0; head < shown.rows; head++) sum += shown.value(head, column);
       return sum / shown.rows;
     });
-    const most = (looks.indexOf(Math.max(...looks)) + 0.5) * stages.step;
+    const most = middle(looks.indexOf(Math.max(...looks)));
     const token = make("button", "token", step.token);
     token.type = "button";
     token.setAttribute("aria-label", `${step.token}: play where it looks, at ${at(most)}`);
@@ -402,6 +409,7 @@ async function drawDecoder() {
 }
 
 function drawTree(place, search) {
+  if (!search.branches.length) return place.append(make("p", "quiet", "There was no token that it might take."));
   const wide = 104, tall = 42, box = [78, 34];
   const columns = new Map();
   search.branches.forEach((each) => columns.set(each.step, [...(columns.get(each.step) ?? []), each]));
@@ -416,7 +424,6 @@ function drawTree(place, search) {
   const drawn = draw("svg", { class: "tree", width: size[0], height: size[1], viewBox: `0 0 ${size.join(" ")}`, role: "img" });
   drawn.setAttribute("aria-label", `The tree of the search; the best text is ${search.text || "empty"}`);
   const order = [...places].sort(([one], [other]) => one.best - other.best);
-  const root = 8 + tall / 2;
   drawn.append(draw("circle", { cx: 22, cy: 25, r: 5, fill: "currentColor" }));
   for (const [each, [x, y]] of order) {
     const [fromX, fromY] = each.parent === null ? [22, 25] : places.get(search.branches[each.parent]).map((value, at) => value + (at ? box[1] / 2 : box[0]));
@@ -526,11 +533,12 @@ function drawHead() {
   const said = command ? command.transcript : transcript;
   part("name").textContent = content.name;
   part("text").textContent = said.text || (stages ? "(no words)" : "(nobody speaks)");
-  if (!said.text) part("text").className = "none";
+  part("text").className = said.text ? (said.text.length > 60 ? "long" : "") : "none";
   if (command) {
     const inside = command.understood ? meaning() : [make("span", "refused", "refused")];
     part("answer").append(make("div", "meaning", "", ...inside), ...(command.understood ? [] : [make("p", "", verdict())]));
   }
+  if (command?.understood && said.text !== transcript.text) part("answer").append(make("p", "", `Without the grammar: “${transcript.text}”, whose words are those of the pictures.`));
   part("facts").textContent = `${content.seconds.toFixed(2)} s of sound${said.text ? ` · ${percent(said.confidence)} sure of the words` : ""}${command?.understood ? ` · ${percent(command.confidence)} sure of the command` : ""}`;
   part("all").onclick = () => (playing ? stop() : play(0, span));
   for (const word of words) {
