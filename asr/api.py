@@ -117,6 +117,8 @@ class Model:
     def understand(self, source: Source, commands: Commands) -> Understanding:
         """The command in a recording, all of which is one utterance, or that there is none among the commands.
 
+        More than 20 s of speech are never a command; of a long file no more than some minutes of sound are held.
+
         What is made of commands for this model is kept as long as they are, so that only the first time takes long.
 
         Examples:
@@ -129,7 +131,11 @@ class Model:
         Raises AudioError as ``transcribe``, BundleError for a model that was never calibrated, and SettingsError for
         commands whose words it cannot spell.
         """
-        return self.commander(commands).understand(read_source(source))
+        commander = self.commander(commands)
+        if isinstance(source, tuple):
+            return commander.understand(read_source(source))
+        with open_audio(source, name=_name(source)) as sound:
+            return commander.understand_blocks(sound.blocks())
 
     def explain(self, source: Source, commands: Commands | None = None) -> Explanation:
         """How a recording is heard, from its sound to the text, and to the command or why it is refused.

@@ -7,7 +7,7 @@ import re
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +24,7 @@ from asr.errors import BundleError, ManifestError, SettingsError
 
 SAMPLES = ROOT / "recipes" / "commands" / "samples"
 ONE = SAMPLES / "find_my_files.flac"
+NOISES = ROOT / "tests" / "data" / "noise_ccc_maskers"
 
 LIGHT = """
 import sys
@@ -90,6 +91,45 @@ def test_evaluating_gives_what_the_command_prints(model: asr.Model, tmp_path: Pa
             assert words.seconds == pytest.approx(printed["seconds"], abs=0.01)
             assert words.left_out == printed["failed"]
             assert list(words.left_out) == ["absent.flac"]
+
+
+@pytest.mark.parametrize("commands", [None, "computer"])
+def test_evaluating_in_noise_is_the_same_by_however_many_processes(
+    model: asr.Model, tmp_path: Path, commands: str | None
+) -> None:
+    manifest = SAMPLES / "transcripts.tsv"
+    options = ["--noise", str(NOISES), "--snr", "20,-30", *(["--commands", commands] if commands else [])]
+    assert run(app, ["evaluate", str(manifest), "--out", str(tmp_path / "out"), *options], "asr") == 0
+    printed = json.loads((tmp_path / "out" / "report.json").read_text(encoding="utf-8"))
+    chosen = commands and asr.Commands.load(commands)
+    one, two = (asr.evaluate(manifest, model, chosen, noise=NOISES, snr=(20, -30), jobs=jobs) for jobs in (1, 2))
+    assert (one.jobs, two.jobs) == (1, 2)
+    assert replace(one, seconds_taken=0, jobs=1) == replace(two, seconds_taken=0, jobs=1)
+    assert one.noises == len(list(NOISES.glob("*.opus")))
+    assert one.seconds == pytest.approx(printed["seconds"], abs=0.01)
+    if commands:
+        assert [each.snr for each in one.report.conditions] == [None, 20, -30]
+        assert [asdict(each) for each in one.report.conditions][2]["exactly_accepted"] == (
+            printed["conditions"][2]["exactly_accepted"]
+        )
+        assert any(each.id.startswith("noise: ") for each in one.report.outcomes)
+    else:
+        assert {ratio: asdict(each.wer) for ratio, each in one.in_noise.items()} == {
+            each["snr"]: each["wer"] for each in printed["in_noise"]
+        }
+        assert one.in_noise[20].wer.value < one.in_noise[-30].wer.value
+
+
+def test_a_fault_of_asr_is_no_fault_of_a_recording(model: asr.Model, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("asr.evaluation.evaluate.read_utterance", lambda utterance: utterance.wave)
+    with pytest.raises(asr.AsrError, match="unexpected AttributeError"):
+        asr.evaluate(SAMPLES / "transcripts.tsv", model)
+
+
+def test_ratios_that_are_none_are_refused(model: asr.Model) -> None:
+    for snr in ((), (6, 6), (float("inf"),)):
+        with pytest.raises(asr.AsrError, match=r"decibels|twice"):
+            asr.evaluate(SAMPLES / "transcripts.tsv", model, noise=NOISES, snr=snr)
 
 
 def test_a_list_of_which_nothing_can_be_read_is_refused(model: asr.Model, tmp_path: Path) -> None:

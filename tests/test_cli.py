@@ -20,13 +20,13 @@ import soxr
 from conftest import ROOT
 
 from asr.apps.cli import app, run, transcribe_app
-from asr.apps.failures import describe
 from asr.audio import microphone
 from asr.audio.load import load_audio
 from asr.audio.speech import excerpt, find_speech
 from asr.bundle import DecodingSettings, read_bundle
 from asr.data.manifests.manifest import read_manifest
 from asr.extras import EXTRAS
+from asr.failures import describe
 from asr.files import write_whole
 from asr.printable import printable
 from asr.text.tokenizer import Tokenizer

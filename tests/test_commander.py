@@ -2,6 +2,8 @@
 
 import json
 import re
+import tracemalloc
+from collections.abc import Iterator
 from pathlib import Path
 from shutil import copytree
 
@@ -83,6 +85,29 @@ def test_more_than_an_utterance_is_no_command(computer: Commander) -> None:
     found = computer.understand(long)
     assert (found.understood, found.reading, found.confidence) == (False, None, 0.0)
     assert found.transcript == computer.transcriber.transcribe(long)
+
+
+def test_a_command_is_found_in_long_silence_and_little_of_it_is_held(computer: Commander) -> None:
+    once, quiet = sample("find_my_files"), 5 * SAMPLE_RATE
+    alone = computer.understand(once)
+
+    def blocks(count: int, *places: int) -> Iterator[NDArray[np.float32]]:
+        return (once if place in places else np.zeros(quiet, np.float32) for place in range(count))
+
+    tracemalloc.start()
+    try:
+        found = computer.understand_blocks(blocks(300, 40))
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert (found.understood, found.reading, found.transcript.text) == (True, alone.reading, alone.transcript.text)
+    assert found.seconds == (299 * quiet + len(once)) / SAMPLE_RATE
+    assert found.transcript.words[0].start == pytest.approx(alone.transcript.words[0].start + 200, abs=0.1)
+    assert peak < 300 * quiet * np.dtype(np.float32).itemsize / 2
+    several = computer.understand_blocks(blocks(60, 3, 30, 55))
+    assert (several.understood, several.reading) == (False, None)
+    assert several.transcript.text == " ".join(["find my files"] * 3)
+    assert several.seconds == (57 * quiet + 3 * len(once)) / SAMPLE_RATE
 
 
 def test_understanding_is_a_function_of_the_wave_alone(computer: Commander) -> None:
@@ -177,6 +202,6 @@ def test_a_listener_needs_no_calibration(tiny: TinyModel) -> None:
     transcriber = Transcriber.from_bundle(tiny.bundle, threads=1)
     grammar = read_grammar(ROOT / "configs" / "commands" / "yes-no.yaml")
     heard = Listener(transcriber, compile_network([grammar], transcriber.bundle.normaliser)).hear(
-        sample("find_my_files")
+        [sample("find_my_files")]
     )
     assert heard.reading is None or heard.evidence is not None

@@ -19,7 +19,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from asr.apps.cli import app, run
-from asr.apps.failures import describe
 from asr.data.manifests import bounded
 from asr.data.manifests.manifest import read_manifest, read_utterance
 from asr.data.manifests.shard import audio_name, cuts_name, write_shard
@@ -28,6 +27,7 @@ from asr.data.shards.index import INDEX, open_shards, write_index
 from asr.data.shards.packing import pack
 from asr.data.shards.stream import stream
 from asr.errors import AsrError, ManifestError
+from asr.failures import describe
 
 RATE: Final = 16_000
 NOISE: Final = np.random.default_rng(0).uniform(-0.5, 0.5, RATE // 10).astype(np.float32)

@@ -347,7 +347,7 @@ def test_it_has_a_say_in_free_transcription_alone(taught: Path, tiny: TinyModel)
 
 def test_commands_are_weighed_as_without_it(taught: Path, tiny: TinyModel) -> None:
     network = compile_network([read_grammar(ROOT / "configs" / "commands" / "computer.yaml")], Normaliser())
-    plain, other = (Listener(Transcriber.from_bundle(each), network).hear(SPOKEN) for each in (tiny.bundle, taught))
+    plain, other = (Listener(Transcriber.from_bundle(each), network).hear([SPOKEN]) for each in (tiny.bundle, taught))
     assert (other.evidence, other.reading, other.constrained) == (plain.evidence, plain.reading, plain.constrained)
     assert plain.evidence is not None
     assert other.free == Transcriber.from_bundle(taught).transcribe(SPOKEN)

@@ -14,8 +14,9 @@ from conftest import ROOT
 # Each may import what stands before it in this list; parts of one row know nothing of each other.
 LAYERS = (
     ("asr.errors", "asr.files", "asr.printable", "asr.progress_bars"),
-    ("asr.extras",),
-    ("asr.settings", "asr.claim", "asr.download", "asr.hub"),
+    ("asr.extras", "asr.signals", "asr.torch_pair"),
+    ("asr.failures",),
+    ("asr.settings", "asr.claim", "asr.download", "asr.hub", "asr.workers"),
     ("asr.audio", "asr.text", "asr.model.settings"),
     ("asr.search",),
     ("asr.bundle",),

@@ -151,6 +151,9 @@ def test_what_is_no_mono_sound_is_refused(transcriber: Transcriber) -> None:
     for block in (np.zeros((10, 2), np.float32), np.zeros(10), [0.0]):
         with pytest.raises(AudioError, match="wanted mono sound at 16 kHz"):
             session.feed(block)  # type: ignore[arg-type]
+    for bad in (np.nan, np.inf):
+        with pytest.raises(AudioError, match="no finite numbers"):
+            session.feed(np.full(10, bad, np.float32))
     with pytest.raises(SettingsError, match=r"partial_seconds: found 0.01, wanted 0.1 or more"):
         LiveSession(transcriber, partial_seconds=0.01)
 

@@ -20,13 +20,13 @@ from conftest import ROOT
 
 from asr.apps import hearing
 from asr.apps.cli import app, run
-from asr.apps.failures import describe
 from asr.apps.mic_views import final_line
 from asr.apps.output import json_text
 from asr.commands.reading import Reading
 from asr.errors import AsrError, SourceError
 from asr.evaluation.report import format_report
 from asr.evaluation.scoring import score
+from asr.failures import describe
 from asr.printable import printable
 from asr.runtime.commander import Understanding
 from asr.runtime.live import Final

@@ -44,7 +44,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
 @pytest.fixture(scope="module")
 def long(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """More than is heard in one: samples with a second between them."""
-    waves = [soundfile.read(path)[0] for path in sorted(SAMPLES.glob("*.flac"))] * 4
+    waves = [soundfile.read(path)[0] for path in sorted(SAMPLES.glob("*.flac"))] * 2
     wave = np.concatenate([np.pad(each, (0, 16_000)) for each in waves])
     path = tmp_path_factory.mktemp("long") / "long.flac"
     soundfile.write(path, wave, 16_000)

@@ -9,7 +9,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from asr.apps.listening import Listening, hear_all
 from asr.audio.load import SAMPLE_RATE, load_audio
 from asr.audio.speech import BLOCK, MARGIN_SECONDS, excerpt, find_pieces, find_speech, speech_likelihoods
 from asr.data.manifests.manifest import read_manifest, read_utterance
@@ -117,15 +116,6 @@ def test_hours_are_heard_as_moments_are(monkeypatch: pytest.MonkeyPatch) -> None
 def test_how_loud_it_was_recorded_makes_no_difference(gain: float) -> None:
     for wave in SPEECH:
         assert find_speech(wave * np.float32(gain)) == find_speech(wave)
-
-
-def test_processes_hear_what_one_does() -> None:
-    path = CORPORA / "speech_commands" / "dev.tsv"
-    utterances, listening = read_manifest(path)[:6], Listening(None, (), 1, 1)
-    hear = listening.begin()
-    alone, _ = hear_all(path, utterances, lambda wave: hear(wave)[0])
-    several, _ = hear_all(path, utterances, lambda wave: hear(wave)[0], listening=listening, jobs=2)
-    assert several == alone
 
 
 # What is found

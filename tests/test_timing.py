@@ -21,7 +21,7 @@ from asr.data.manifests.manifest import read_manifest, read_utterance
 from asr.data.manifests.utterance import Utterance
 from asr.errors import AsrError
 from asr.runtime.commander import Listener
-from asr.runtime.timing import PAUSE_SECONDS, REACH_SECONDS, token_spans
+from asr.runtime.timing import ONSET_SECONDS, PAUSE_SECONDS, REACH_SECONDS, token_spans
 from asr.runtime.transcriber import Transcriber
 from asr.runtime.transcript import Transcript, Word
 from asr.runtime.utterances import SpeechPart, find_utterance, find_utterances
@@ -128,12 +128,12 @@ def test_the_words_of_a_command_have_times_too(transcriber: Transcriber) -> None
     network = compile_network(read_grammars([find_grammar("computer")]), transcriber.bundle.normaliser)
     listener = Listener(transcriber, network)
     wave = load_audio(SAMPLES / "find_my_files.flac")
-    heard = listener.hear(wave).constrained
+    heard = listener.hear([wave]).constrained
     assert heard is not None
     assert heard.words
     assert heard.seconds == len(wave) / SAMPLE_RATE
     check_times(heard)
-    later = listener.hear(np.pad(wave, (10 * BLOCK, 0))).constrained
+    later = listener.hear([np.pad(wave, (10 * BLOCK, 0))]).constrained
     assert later is not None
     assert in_samples(later.words) == [(t, a + 10 * BLOCK, b + 10 * BLOCK) for t, a, b in in_samples(heard.words)]
 
@@ -164,24 +164,35 @@ def test_a_pause_belongs_to_no_word() -> None:
     assert first == (1_000, 8_000)
     assert second == (8_000 + quiet, 20_000)
     shorter = utterance_of((0, 32_000), [(1_000, 8_000), (8_000 + quiet - 1, 20_000)])
-    first, second = token_spans(shorter, said_at([5, 25], 50), [1, 2], ["▁one", "▁two"], STEP)
+    first, second = token_spans(shorter, said_at([5, 19], 50), [1, 2], ["▁one", "▁two"], STEP)
     assert first[1] == second[0]
 
 
 def test_the_longer_spelling_takes_more_of_the_sound_between() -> None:
     utterance = utterance_of((0, 32_000), [(3_000, 17_000)])
-    log_probs = said_at([5, 20], 50)
+    log_probs = said_at([5, 8], 50)
     first, second = token_spans(utterance, log_probs, [1, 2], ["▁longest", "▁a"], STEP)
-    assert first[1] == second[0] == 6 * STEP + 14 * STEP * 7 // 8
-    first, second = token_spans(utterance, log_probs, [1, 2], ["▁a", "▁longest"], STEP)
-    assert first[1] == second[0] == 6 * STEP + 14 * STEP // 8
+    assert first[1] == second[0] == 8 * STEP - 2 * STEP // 8
+    first, second = token_spans(utterance, log_probs, [1, 2], ["▁a", "▁long"], STEP)
+    assert first[1] == second[0] == 8 * STEP - 2 * STEP * 4 // 5
+
+
+def test_a_token_begins_shortly_before_it_is_named() -> None:
+    """However long the sound between two tokens is: all but the onset of the later one is the earlier's."""
+    utterance = utterance_of((0, 32_000), [(3_000, 17_000)])
+    for spellings in (["▁longest", "▁long"], ["▁a", "▁longest"]):
+        first, second = token_spans(utterance, said_at([5, 16], 50), [1, 2], spellings, STEP)
+        assert first[1] == second[0] == 16 * STEP - round(ONSET_SECONDS * SAMPLE_RATE)
 
 
 def test_far_sound_belongs_to_no_word() -> None:
-    reach = round(REACH_SECONDS * SAMPLE_RATE)
+    reach, onset = (round(each * SAMPLE_RATE) for each in (REACH_SECONDS, ONSET_SECONDS))
     utterance = utterance_of((0, 64_000), [(0, 64_000)])
     spans = token_spans(utterance, said_at([30, 70], 100), [1, 2], ["▁one", "▁two"], STEP)
-    assert spans == [(30 * STEP - reach, 31 * STEP + reach), (70 * STEP - reach, 71 * STEP + reach)]
+    assert spans == [(30 * STEP - reach, 31 * STEP + reach), (70 * STEP - onset, 71 * STEP + reach)]
+    paused = utterance_of((0, 64_000), [(0, 20_000), (30_000, 64_000)])
+    spans = token_spans(paused, said_at([29, 70], 100), [1, 2], ["▁one", "▁two"], STEP)
+    assert spans == [(29 * STEP - reach, 20_000), (70 * STEP - reach, 71 * STEP + reach)]
 
 
 @given(

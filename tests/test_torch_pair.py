@@ -11,7 +11,7 @@ import pytest
 import torch
 import torchaudio
 
-from asr.apps.failures import describe
+from asr.failures import describe
 
 ROOT = Path(__file__).resolve().parents[1]
 

@@ -50,7 +50,7 @@ def listen_all(
     from asr.runtime.commander import decide
 
     def attempt(utterance: "Utterance") -> "Outcome":
-        heard = listener.hear(read_utterance(utterance))
+        heard = listener.hear([read_utterance(utterance)])
         text = listener.transcriber.bundle.normaliser(utterance.text)
         # Without the grammar's help, to tell what the model itself has learnt.
         return replace(

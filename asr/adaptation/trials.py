@@ -39,7 +39,7 @@ def trial(listener: "Listener", said: LabelledWave, kind: str | None = None) -> 
     expected = listener.network.parse(said.text) if said.text and kind in (None, COMMAND) else None
     if kind is None:
         kind = COMMAND if expected is not None else "other speech" if said.text else "noise"
-    heard = listener.hear(said.wave)
+    heard = listener.hear([said.wave])
     right = (
         expected is not None
         and heard.reading is not None

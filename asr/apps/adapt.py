@@ -49,7 +49,7 @@ def adapt(
     """
     from asr.adaptation.adapt import adapt
     from asr.apps.listening import attempt_all
-    from asr.apps.workers import cores
+    from asr.workers import cores
 
     show(
         adapt(

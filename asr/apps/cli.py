@@ -25,7 +25,7 @@ from asr.apps.corpus import language_model, sentences, tokenizer
 from asr.apps.data import data_app
 from asr.apps.evaluate import evaluate
 from asr.apps.explain import explain
-from asr.apps.failures import complain, show_tracebacks
+from asr.apps.failures import complain
 from asr.apps.mic import mic
 from asr.apps.output import flush, open_standard_streams, say
 from asr.apps.prepare import prepare
@@ -35,6 +35,7 @@ from asr.apps.serve import serve
 from asr.apps.synthesize import synthesize
 from asr.apps.transcribe import demo, transcribe
 from asr.apps.voices import voices_app
+from asr.failures import show_tracebacks
 
 __all__ = ["app", "mic_app", "run", "transcribe_app"]
 

@@ -1,7 +1,6 @@
 """`asr evaluate`: how often a model is right, measured on a list of recordings."""
 
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict
 from functools import partial
 from importlib import import_module
@@ -10,23 +9,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from asr.apps.listening import (
-    Listening,
-    chosen_ratios,
-    hear_all,
-    how_fast,
-    left_out,
-    to_record,
-    usable_noises,
-    write_results,
-)
+from asr.apps.listening import Shown, chosen_ratios, gather, how_fast, left_out, to_record, write_results
 from asr.apps.options import Beam, BundleFolder, Greedy, Jobs, Threads, chosen_width
 from asr.apps.output import say
-from asr.apps.workers import chosen_jobs
 from asr.hub import check_own_folder
 from asr.printable import printable
 
 if TYPE_CHECKING:
+    from asr.evaluation.evaluate import Evaluation
     from asr.evaluation.scoring import Report
 
 
@@ -75,28 +65,51 @@ def evaluate(
     # An hour of transcribing should not end with the news that something is not installed.
     for package in ("jiwer", "matplotlib"):
         import_module(package)
+    from asr.api import Commands, load
+    from asr.bundle import record_score
+    from asr.evaluation.evaluate import evaluate as measure
+
     if record is not None and bundle is not None:
         check_own_folder(bundle)
     ratios = chosen_ratios(noise, snr)
-    width = chosen_width(beam, greedy)
-    folder = out or default_folder(manifest)
-    measure: Callable[..., bool] = _evaluate_words
+    model = load(bundle, width=chosen_width(beam, greedy), threads=threads)
+    measured: Evaluation[Any]
     if commands:
-        from asr.apps.evaluate_commands import evaluate_commands
+        from asr.apps.evaluate_commands import show_commands
 
-        measure = partial(evaluate_commands, commands=commands)
-    complete = measure(
-        manifest,
-        bundle=bundle,
-        width=width,
-        threads=threads,
-        jobs=jobs,
-        noise=noise,
-        ratios=ratios,
-        folder=folder,
-        record=record,
-    )
-    if not complete:
+        grammars = Commands.load(*commands)
+        measured = measure(manifest, model, grammars, noise=noise, snr=ratios, jobs=jobs, gather=gather)
+        shown = show_commands(measured.report, commands, model.commander(grammars).rejection.threshold)
+    else:
+        measured = measure(manifest, model, noise=noise, snr=ratios, jobs=jobs, gather=gather)
+        shown = _show_words(measured)
+
+    folder, decoding = model.transcriber.bundle.folder, model.transcriber.decoding
+    total = len(measured.transcripts) + len(measured.left_out)
+    lines = [
+        f"{manifest}, heard by {folder} (beam {decoding.width}){shown.heading}",
+        *shown.lines,
+        how_fast(measured.seconds, measured.seconds_taken, measured.jobs),
+        *left_out(measured.left_out, total),
+        *left_out(measured.left_out_noises, measured.noises, " recordings of noise"),
+    ]
+    say(*lines)
+    values = {
+        "manifest": str(manifest),
+        "bundle": str(folder),
+        "decoding": asdict(decoding),
+        "seconds": round(measured.seconds, 3),
+        "seconds_taken": round(measured.seconds_taken, 3),
+        "failed": measured.left_out,
+        "failed_noises": measured.left_out_noises,
+        **shown.values,
+    }
+    write_results(out or default_folder(manifest), "\n".join(map(printable, lines)), values, shown.draw)
+    if record is not None:
+        kept = {"manifest": to_record(manifest), "beam": decoding.width, **shown.kept}
+        record_score(folder, record, kept)
+        say(f"recorded: {record} in {folder}")
+    if measured.left_out or measured.left_out_noises:
         raise typer.Exit(1)
 
 
@@ -105,86 +118,19 @@ def default_folder(manifest: Path) -> Path:
     return Path("reports", f"{manifest.absolute().parent.name}-{manifest.name.partition('.')[0]}")
 
 
-def _evaluate_words(
-    manifest: Path,
-    *,
-    bundle: Path | None,
-    width: int | None,
-    threads: int,
-    jobs: int | None,
-    noise: Path | None,
-    ratios: Sequence[float],
-    folder: Path,
-    record: str | None,
-) -> bool:
-    """Whether all recordings could be read."""
-    from asr.bundle import record_score
-    from asr.data.manifests.manifest import read_manifest
-    from asr.evaluation.evaluate import score_transcripts
-    from asr.evaluation.noise import Noises
+def _show_words(measured: "Evaluation[Report]") -> Shown:
     from asr.evaluation.report import draw_report, format_report, report_to_dict
-    from asr.runtime.transcriber import Transcriber
 
-    utterances = read_manifest(manifest, lenient=True)
-    transcriber = Transcriber.from_bundle(bundle, width=width, threads=threads)
-    normaliser = transcriber.bundle.normaliser
-    recordings, bad_noises = ([], {}) if noise is None else usable_noises(noise)
-    processes = chosen_jobs(jobs, len(utterances))
-    begun = time.perf_counter()
-    heard, failures = hear_all(
-        manifest,
-        utterances,
-        transcriber.transcribe,
-        noises=Noises(recordings) if recordings else None,
-        ratios=ratios,
-        listening=Listening(transcriber.bundle.folder, (), width, threads),
-        jobs=processes,
-        spoken=lambda utterance: bool(normaliser(utterance.text)),
-    )
-    taken = time.perf_counter() - begun
-    scored = [utterance for utterance in utterances if utterance.id in heard]
-    clean = {id: transcripts[None] for id, transcripts in heard.items()}
-    report = score_transcripts(scored, clean, normaliser)
-    in_noise = {
-        ratio: score_transcripts([each for each in scored if each.id in noisy], noisy, normaliser)
-        for ratio in ratios
-        if (noisy := {id: transcripts[ratio] for id, transcripts in heard.items() if ratio in transcripts})
-    }
-
-    sound = sum(transcript.seconds for transcripts in heard.values() for transcript in transcripts.values())
-    lines = [
-        f"{manifest}, heard by {transcriber.bundle.folder} (beam {transcriber.decoding.width})",
-        *format_report(report).split("\n"),
-        *_noise_lines(in_noise),
-        "",
-        how_fast(sound, taken, processes),
-        *left_out(failures, len(utterances)),
-        *left_out(bad_noises, len(recordings) + len(bad_noises), " recordings of noise"),
-    ]
-    say(*lines)
-    text = "\n".join(map(printable, lines))
-
-    values = {
-        "manifest": str(manifest),
-        "bundle": str(transcriber.bundle.folder),
-        "decoding": asdict(transcriber.decoding),
-        "seconds": round(sound, 3),
-        "seconds_taken": round(taken, 3),
-        "failed": failures,
-        **report_to_dict(report),
-    }
+    report = measured.report
+    values = report_to_dict(report)
     for row in values["utterances"]:
-        row["confidence"] = round(clean[row["id"]].confidence, 4)
-    if noise is not None:
-        values["failed_noises"] = bad_noises
-        values["in_noise"] = [{"snr": ratio, **_rates_and_texts(each)} for ratio, each in in_noise.items()]
-    write_results(folder, text, values, partial(draw_report, report))
-    if record is not None:
-        kept = {"manifest": to_record(manifest), **{name: values[name] for name in ("wer", "sentence_accuracy")}}
-        counts = {"utterances": len(scored), "speakers": len({utterance.speaker for utterance in scored})}
-        record_score(transcriber.bundle.folder, record, {**counts, "beam": transcriber.decoding.width, **kept})
-        say(f"recorded: {record} in {transcriber.bundle.folder}")
-    return not failures and not bad_noises
+        row["confidence"] = round(measured.transcripts[row["id"]].confidence, 4)
+    values["in_noise"] = [{"snr": ratio, **_rates_and_texts(each)} for ratio, each in measured.in_noise.items()]
+    speakers = len({utterance.speaker for utterance in report.utterances})
+    kept = {"utterances": len(report.utterances), "speakers": speakers}
+    kept |= {name: values[name] for name in ("wer", "sentence_accuracy")}
+    lines = [*format_report(report).split("\n"), *_noise_lines(measured.in_noise), ""]
+    return Shown("", lines, values, partial(draw_report, report), kept)
 
 
 def _noise_lines(in_noise: Mapping[float, "Report"]) -> list[str]:

@@ -34,12 +34,13 @@ def explain(
     decoder, the tree of the search; with --commands the search inside the grammar, and the command, or why it is
     refused. The page holds the recording and needs nothing else: no network, no other file.
     """
-    from asr import api
+    from asr.api import Commands as Grammars
+    from asr.api import load
     from asr.files import write_whole
 
     check_false_accepts(false_accepts, commands)
-    chosen = None if not commands else api.Commands.load(*commands)
-    model = api.load(bundle, width=chosen_width(beam, greedy))
+    chosen = None if not commands else Grammars.load(*commands)
+    model = load(bundle, width=chosen_width(beam, greedy))
     if chosen is not None and false_accepts is not None:
         commander = model.commander(chosen)
         commander.rejection = commander.rejection.at(false_accepts)

@@ -1,104 +1,16 @@
 """What the commands say when something goes wrong: one line on standard error, the traceback only on demand."""
 
-import errno
-import os
-import traceback
-from dataclasses import dataclass
-from typing import Final
-
 from asr.apps.output import say
-from asr.apps.torch_pair import unloadable_pair
-from asr.errors import AsrError, SourceError
-from asr.extras import missing
-from asr.printable import printable
-
-_FULL: Final = (errno.ENOSPC, errno.EDQUOT)
-_ADVICE: Final = {
-    **dict.fromkeys(_FULL, "free some space"),
-    errno.EROFS: "write elsewhere",
-    errno.EACCES: "check its permissions",
-    errno.EPERM: "check its permissions",
-    errno.EMFILE: "raise the limit of open files (ulimit -n)",
-}
-"""What to do about what the system says."""
-
-_show_tracebacks = False
+from asr.failures import Failure, failure_of
 
 
-def show_tracebacks(on: bool) -> None:
-    """Whether ``complain`` prints tracebacks, for the whole process."""
-    global _show_tracebacks
-    _show_tracebacks = on
-
-
-@dataclass(frozen=True)
-class Failure:
-    """What there is to say about an error, also about one of another process."""
-
-    message: str
-    traced: str | None
-
-    def tell(self) -> None:
-        """Print it on standard error."""
-        if self.traced is not None:
-            say(*self.traced.rstrip("\n").split("\n"), error=True)
-        say(*f"asr: {self.message}".split("\n"), error=True)
-
-
-class Told(Exception):
-    """An error of another process, of which is already known what there is to say."""
-
-    def __init__(self, failure: Failure) -> None:
-        super().__init__(failure.message)
-        self.failure = failure
-
-
-def failure_of(error: BaseException) -> Failure:
-    """One line, with the traceback if ``--debug`` asks for it."""
-    if isinstance(error, Told):
-        return error.failure
-    traced = "".join(traceback.format_exception(error)) if _show_tracebacks else None
-    return Failure(describe(error), traced)
+def tell(failure: Failure) -> None:
+    """Print it on standard error."""
+    if failure.traced is not None:
+        say(*failure.traced.rstrip("\n").split("\n"), error=True)
+    say(*f"asr: {failure.message}".split("\n"), error=True)
 
 
 def complain(error: BaseException) -> None:
     """Print one line on standard error, after the traceback if ``--debug`` asks for it."""
-    failure_of(error).tell()
-
-
-def tracebacks_are_shown() -> bool:
-    """What ``show_tracebacks`` was told."""
-    return _show_tracebacks
-
-
-def describe(error: BaseException) -> str:
-    """One line that a person can act on; what is wrong in a file that a person wrote is shown on two lines more."""
-    if absent := missing(error):
-        return f"this command {absent}"
-    if pair := unloadable_pair(error):
-        return printable(pair)
-    if isinstance(error, SourceError):
-        # The last two are the line of the file and the caret; a name in the message may hold line breaks.
-        *first, line, caret = ["", "", *str(error).split("\n")]
-        lines = [" ".join(first).strip(), line, caret]
-        return "\n".join(printable(each) for each in lines if each)
-    if isinstance(error, AsrError):
-        message = str(error)
-    elif isinstance(error, OSError):
-        message = _system(error)
-    elif isinstance(error, MemoryError):
-        message = "out of memory; close other programs, or give less at a time"
-    else:
-        message = f"unexpected {type(error).__name__}: {error}; this is a fault of asr, --debug shows where"
-    return printable(" ".join(message.split("\n")))
-
-
-def _system(error: OSError) -> str:
-    """What the system said, of which file, and what can be done about it."""
-    reason = error.strerror or str(error) or type(error).__name__
-    name = error.filename
-    advice = _ADVICE.get(error.errno or 0, "")
-    if advice and name is None and error.errno in _FULL:
-        advice = f"{advice}, also where temporary files go (TMPDIR)"
-    named = reason if name is None else f"{os.fsdecode(name) if isinstance(name, bytes) else name}: {reason}"
-    return f"{named}; {advice}" if advice else named
+    tell(failure_of(error))

@@ -8,11 +8,11 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Final, TypeAlias
 
-from asr.apps.failures import Failure
 from asr.apps.listening import Listening
 from asr.apps.output import is_closed
-from asr.apps.workers import in_order
 from asr.errors import AudioError
+from asr.failures import Failure
+from asr.workers import in_order
 
 if TYPE_CHECKING:
     from asr.audio.mixing import Sound
@@ -45,17 +45,18 @@ class Hearing:
     def __init__(self, listening: Listening, come: Come = lambda file, share: None) -> None:
         """Loads the model, and raises what that raises."""
         self._come = come
-        self._understand = listening.begin() if listening.commands else None
+        self._commander = listening.commander() if listening.commands else None
         self._transcriber = None if listening.commands else listening.transcriber()
 
     def whole(self, file: str) -> "Whole":
         """All that is said in a file. Raises AudioError for one that cannot be used."""
-        from asr.audio.load import load_audio, open_audio
+        from asr.audio.load import open_audio
         from asr.runtime.transcript import join
 
-        if self._understand is not None:
-            return self._understand(load_audio(_source(file)))
         with open_audio(_source(file)) as sound:
+            if self._commander is not None:
+                understanding = self._commander.understand_blocks(sound.blocks())
+                return understanding.transcript, understanding
             transcript = join(list(self._utterances(file, sound)))
         return replace(transcript, seconds=sound.seconds), None
 

@@ -9,7 +9,7 @@ import signal
 import sys
 from types import FrameType
 
-from asr.apps.signals import clean_up_when_terminated
+from asr.signals import clean_up_when_terminated
 
 
 def main() -> None:

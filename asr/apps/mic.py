@@ -92,17 +92,15 @@ def mic(
 
         def seen(block: "NDArray[np.float32]") -> None:
             view.block(block)
-            for line in runner.failures() if runner is not None else ():
+            for line in runner.lines() if runner is not None else ():
                 view.note(line)
 
         blocks = lasting_blocks(device_named(device), report=view.note)
-        try:
-            summary = listen(blocks if wav_out is None else kept(blocks, wav_out), session, tell, seen)
-            for line in runner.close() if runner is not None else ():
-                view.note(line)
-        finally:
-            if wav_out is not None and wav_out.is_file():
-                view.note(f"written: {wav_out}")
+        summary = listen(blocks if wav_out is None else kept(blocks, wav_out), session, tell, seen)
+        for line in runner.close() if runner is not None else ():
+            view.note(line)
+        if wav_out is not None and summary.seconds:
+            view.note(f"written: {wav_out}")
     view.note(summary.line(commands=bool(commands)))
 
 

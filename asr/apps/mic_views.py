@@ -111,6 +111,8 @@ class TerminalView(LineView):
         from asr.runtime.live import Partial
 
         self._said = event if isinstance(event, Partial) else None
+        if self._said is None:  # the meter goes on with the next block
+            self._shown.update("", refresh=True)
         super().event(event, milliseconds)
 
     def _words(self) -> Iterator[tuple[str, str]]:

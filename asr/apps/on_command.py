@@ -2,10 +2,12 @@
 
 import json
 import os
+import queue
 import re
 import shlex
 import shutil
 import subprocess
+import threading
 import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
@@ -17,14 +19,12 @@ if TYPE_CHECKING:
     from asr.runtime.commander import Understanding
 
 _LAST_SECONDS = 2.0  # that programs have to end when listening does; those that need more are left alone
-_STANDARD_ERROR = 2
 
 
 class CommandRunner:
-    """Runs a program for each command, beside the listening, and knows which of them failed.
+    """Runs a program for each command, beside the listening, and gathers what they print and which of them failed.
 
-    The program is no shell's: its arguments are those of the line, whatever a person says. Its input is empty, and its
-    output goes to standard error, for standard output may be read by a program.
+    The program is no shell's: its arguments are those of the line, whatever a person says. Its input is empty.
     """
 
     def __init__(self, line: str) -> None:
@@ -39,45 +39,48 @@ class CommandRunner:
             raise SettingsError("--on-command: found nothing, wanted a program and its arguments")
         if shutil.which(self._arguments[0]) is None:
             raise SettingsError(f"--on-command: found no program {self._arguments[0]!r}, wanted one that can be run")
-        self._running: list[subprocess.Popen[bytes]] = []
-        self._failed: list[str] = []
+        self._lines: queue.SimpleQueue[str] = queue.SimpleQueue()
+        self._running: list[threading.Thread] = []
 
     def run(self, understanding: "Understanding") -> None:
         """Begin the program, if a command was understood."""
         if not understanding.understood:
             return
         try:
-            self._running.append(
-                subprocess.Popen(
-                    self._arguments,
-                    env={**os.environ, **environment_of(understanding)},
-                    stdin=subprocess.DEVNULL,
-                    stdout=_STANDARD_ERROR,
-                )
+            program = subprocess.Popen(
+                self._arguments,
+                env={**os.environ, **environment_of(understanding)},
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
             )
         except (OSError, ValueError) as error:  # the latter for a slot that holds what no environment can
-            self._failed.append(f"{self._arguments[0]}: cannot be run ({error})")
+            self._lines.put(f"{self._arguments[0]}: cannot be run ({error})")
+            return
+        thread = threading.Thread(target=self._follow, args=(program,), daemon=True)
+        thread.start()
+        self._running = [*(each for each in self._running if each.is_alive()), thread]
 
-    def failures(self) -> list[str]:
-        """A line for each program that failed since this was last asked."""
-        failed, self._failed = self._failed, []
-        for program in list(self._running):
-            status = program.poll()
-            if status is not None:
-                self._running.remove(program)
-                if status:
-                    how = f"exit status {status}" if status > 0 else f"signal {-status}"
-                    failed.append(f"{self._arguments[0]}: failed, {how}")
-        return failed
+    def _follow(self, program: "subprocess.Popen[bytes]") -> None:
+        assert program.stdout is not None
+        with program.stdout:
+            for line in program.stdout:
+                self._lines.put(line.decode(errors="replace").rstrip("\r\n"))
+        status = program.wait()
+        if status:
+            how = f"exit status {status}" if status > 0 else f"signal {-status}"
+            self._lines.put(f"{self._arguments[0]}: failed, {how}")
+
+    def lines(self) -> list[str]:
+        """What programs have printed since this was last asked, and a line for each that failed."""
+        return [self._lines.get() for _ in range(self._lines.qsize())]
 
     def close(self) -> list[str]:
         """The same at the end, when those that still run have a moment to end."""
-        failed = self.failures()
         until = time.monotonic() + _LAST_SECONDS
-        while self._running and time.monotonic() < until:
-            time.sleep(0.02)
-            failed += self.failures()
-        return failed
+        for thread in self._running:
+            thread.join(max(until - time.monotonic(), 0))
+        return self.lines()
 
 
 def environment_of(understanding: "Understanding") -> Mapping[str, str]:

@@ -8,8 +8,8 @@ import typer
 
 from asr.apps.options import Beam, BundleFolder, Greedy, chosen_width
 from asr.apps.output import say
-from asr.apps.workers import cores
 from asr.errors import SettingsError
+from asr.workers import cores
 
 TOKEN = "ASR_TOKEN"
 """The environment variable with the token: what stands on a command line, everybody on the computer can read."""
@@ -52,10 +52,10 @@ def serve(
         int | None, typer.Option(min=1, metavar="N", help="Hear N recordings at a time. [default: one a core]")
     ] = None,
     queue: Annotated[int, typer.Option(min=0, metavar="N", help="How many may wait; the next is answered 503.")] = 32,
-    max_megabytes: Annotated[float, typer.Option(metavar="MB", help="The longest upload.")] = 100.0,
+    max_megabytes: Annotated[int, typer.Option(min=1, metavar="MB", help="The longest upload.")] = 100,
     max_seconds: Annotated[float, typer.Option(metavar="S", help="The longest recording.")] = 1800.0,
     max_rate: Annotated[
-        float, typer.Option(metavar="N", help="Requests that one client may make a minute; 0 sets no limit.")
+        float, typer.Option(min=0, metavar="N", help="Requests that one client may make a minute; 0 sets no limit.")
     ] = 600.0,
     max_streams: Annotated[int, typer.Option(min=1, metavar="N", help="Streams open at a time.")] = 64,
     log_transcripts: Annotated[
@@ -87,7 +87,7 @@ def serve(
         width=chosen_width(beam, greedy),
         workers=workers or cores(),
         queue=queue,
-        max_bytes=round(max_megabytes * 1_000_000),
+        max_bytes=max_megabytes * 1_000_000,
         max_seconds=max_seconds,
         max_rate=max_rate,
         max_streams=max_streams,

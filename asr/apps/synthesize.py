@@ -7,8 +7,8 @@ import typer
 
 from asr.apps.options import Engines, chosen_engines
 from asr.apps.output import say
-from asr.apps.workers import cores
 from asr.errors import SettingsError
+from asr.workers import cores
 
 # Of a grammar so many sentences are drawn; whoever wants more hears them again, by other voices.
 _MOST_SENTENCES = 200_000

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from asr.apps.failures import Failure, Told, complain
+from asr.apps.failures import complain
 from asr.apps.hearing import STANDARD_INPUT, Heard, hear_all, progress_of
 from asr.apps.listening import Listening
 from asr.apps.options import (
@@ -25,10 +25,11 @@ from asr.apps.options import (
     chosen_width,
 )
 from asr.apps.output import command_text, json_text, need_output, put_part, say, show
-from asr.apps.workers import chosen_jobs
 from asr.errors import AsrError, SettingsError
+from asr.failures import Failure, Told
 from asr.files import write_whole
 from asr.printable import printable
+from asr.workers import chosen_jobs
 
 
 class TranscriptFormat(StrEnum):
@@ -83,8 +84,9 @@ def transcribe(
     Praat. Of several recordings they want --out, where each gets a file of its own name, whole or not at all; one that
     is there already is replaced.
 
-    With --commands each recording is one command of the grammars or is refused: a line has the command, its slots and
-    the confidence, or that it was not understood and what was heard. With --json there are the keys understood, command
+    With --commands each recording is one command of the grammars or is refused, as one with more than 20 s of speech
+    always is: a line has the command, its slots and the confidence, or that it was not understood and what was heard.
+    With --json there are the keys understood, command
     and slots (none where it was refused) and command_confidence (0 to 1) too, and text is the command's words, or where
     it was refused what was heard freely.
 

@@ -48,29 +48,26 @@ AUDIO_EXTENSIONS = frozenset(f"{_READ_BY_SOUNDFILE} {_READ_BY_FFMPEG}".split())
 _WANTED = "a recording (wav, flac, mp3, ogg, opus, or another that ffmpeg reads)"
 
 
-def load_audio(
-    source: str | os.PathLike[str] | BinaryIO, *, name: str | None = None, most_seconds: float = MAX_SECONDS
-) -> NDArray[np.float32]:
+def load_audio(source: str | os.PathLike[str] | BinaryIO, *, name: str | None = None) -> NDArray[np.float32]:
     """Read one recording as a mono wave.
 
     Args:
         source: the path of a file or named pipe, or a binary stream, as ``sys.stdin.buffer``, which need not seek.
         name: what messages call it; the path, or "standard input" for a stream, when left out.
-        most_seconds: the longest that is read.
 
     Returns:
         wave (N,), float32 in [-1, 1] at 16 kHz, N > 0: the mean of the channels (the loudest, where they cancel each
         other), resampled by soxr at high quality.
 
     Raises:
-        AudioError: it is missing, a folder, empty, cut short, not audio, longer than ``most_seconds``, has no samples,
+        AudioError: it is missing, a folder, empty, cut short, not audio, longer than ``MAX_SECONDS``, has no samples,
             more than ``mixing.MAX_SAMPLES`` of all channels, samples that are not finite, or a sampling rate outside
             ``MIN_RATE``..``MAX_RATE``; or it is neither a path nor a binary stream.
     """
     with ExitStack() as stack:
-        recording = _opened(source, name, most_seconds, stack)
+        recording = _opened(source, name, MAX_SECONDS, stack)
         with _refusals(source, recording.name):
-            return to_mono(recording.blocks, SAMPLE_RATE, most_seconds, recording.name)
+            return to_mono(recording.blocks, SAMPLE_RATE, MAX_SECONDS, recording.name)
 
 
 @contextmanager
@@ -81,7 +78,7 @@ def open_audio(
 
     It has been decoded to its end before anything of it is given, so that it is heard whole or not at all; a longer
     one is decoded a second time. Arguments, samples and errors are those of ``load_audio``, but that it may be
-    longer.
+    ``most_seconds`` long.
     """
     with ExitStack() as stack:
         recording = _opened(source, name, most_seconds, stack)

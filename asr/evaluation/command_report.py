@@ -85,7 +85,8 @@ def draw_commands(report: CommandReport, path: Path) -> None:
     be trusted, what becomes of commands and other speech in noise, and the commands that are mistaken most.
 
     Raises:
-        AsrError: matplotlib is not installed, or the file cannot be written.
+        AsrError: matplotlib is not installed.
+        OSError: the file cannot be written.
     """
     figure = blank_figure(13, 9)
     (curve, reliability), (conditions, mistaken) = figure.subplots(2, 2)

@@ -1,53 +1,98 @@
 """`asr.evaluate`: how often a model is right, measured on a list of recordings."""
 
 import os
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+import time
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Generic, TypeVar, overload
+from typing import Any, Generic, TypeVar, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
 from asr.api import Commands, Model
+from asr.bundle import DecodingSettings, read_bundle
+from asr.commands.grammar.grammar import Grammar
+from asr.commands.network.network import compile_network
 from asr.data.manifests.manifest import read_manifest, read_utterance
 from asr.data.manifests.utterance import Utterance
-from asr.evaluation.attempts import attempt_silently, check_any_read
+from asr.evaluation.attempts import Gather, check_any_read, gather_silently, outcomes_of
 from asr.evaluation.command_scoring import CommandReport, score_commands
-from asr.evaluation.outcome import outcome_of
+from asr.evaluation.noise import RATIOS, Noises, check_ratios, pieces, usable_noises
+from asr.evaluation.outcome import Outcome, outcome_of
 from asr.evaluation.scoring import Report, score
 from asr.extras import explained
-from asr.runtime.commander import Understanding
+from asr.failures import Failure
+from asr.runtime.commander import Commander, Understanding
+from asr.runtime.transcriber import Transcriber
 from asr.runtime.transcript import Transcript
 from asr.text.normaliser import Normaliser
+from asr.workers import chosen_jobs, in_order
 
 Found = TypeVar("Found", Report, CommandReport)
 Heard = TypeVar("Heard", Transcript, Understanding)
+_ByRatio = dict[float | None, Heard]
+"""What is heard in an utterance as it is (None), and with noise at each ratio in dB."""
 
 
 @dataclass(frozen=True)
 class Evaluation(Generic[Found]):
     """How often a model was right.
 
-    ``report`` has the rates with their intervals and counts, and every utterance. ``left_out`` says what was wrong with
-    the recordings that could not be read, by utterance id; they are in no rate. ``seconds`` of sound were heard.
+    ``report`` has the rates with their intervals and counts, and every utterance; with commands those in noise too,
+    without them ``in_noise`` has a report for each ratio in dB. ``transcripts`` are what was heard in the recordings as
+    they are, by utterance id. ``left_out`` says what was wrong with the recordings that could not be read, by utterance
+    id, and ``left_out_noises`` with those of the ``noises`` recordings of noise; they are in no rate. ``seconds`` of
+    sound were heard, by ``jobs`` processes in ``seconds_taken``.
     """
 
     report: Found
+    in_noise: Mapping[float, Report]
+    transcripts: Mapping[str, Transcript]
     left_out: Mapping[str, str]
+    left_out_noises: Mapping[str, str]
+    noises: int
     seconds: float
+    seconds_taken: float
+    jobs: int
 
 
 @overload
-def evaluate(manifest: str | os.PathLike[str], model: Model, commands: None = None) -> Evaluation[Report]: ...
-@overload
-def evaluate(manifest: str | os.PathLike[str], model: Model, commands: Commands) -> Evaluation[CommandReport]: ...
 def evaluate(
-    manifest: str | os.PathLike[str], model: Model, commands: Commands | None = None
+    manifest: str | os.PathLike[str],
+    model: Model,
+    commands: None = None,
+    *,
+    noise: str | os.PathLike[str] | None = None,
+    snr: Sequence[float] = RATIOS,
+    jobs: int | None = 1,
+    gather: Gather = gather_silently,
+) -> Evaluation[Report]: ...
+@overload
+def evaluate(
+    manifest: str | os.PathLike[str],
+    model: Model,
+    commands: Commands,
+    *,
+    noise: str | os.PathLike[str] | None = None,
+    snr: Sequence[float] = RATIOS,
+    jobs: int | None = 1,
+    gather: Gather = gather_silently,
+) -> Evaluation[CommandReport]: ...
+def evaluate(
+    manifest: str | os.PathLike[str],
+    model: Model,
+    commands: Commands | None = None,
+    *,
+    noise: str | os.PathLike[str] | None = None,
+    snr: Sequence[float] = RATIOS,
+    jobs: int | None = 1,
+    gather: Gather = gather_silently,
 ) -> Evaluation[Report] | Evaluation[CommandReport]:
     """Measure on a list of recordings how often a model is right, as `asr evaluate` does.
 
-    All recordings are heard one after another in this thread; nothing is printed or written.
+    Nothing is written, and nothing printed unless ``gather`` does.
 
     Examples:
         >>> import asr
@@ -65,6 +110,12 @@ def evaluate(
         model: what hears them.
         commands: measure how many commands of these are understood, and how surely all else is rejected (texts that
             they do not have, and empty texts, which are noise), instead of words.
+        noise: a folder of recordings of noise, or a list of them: each utterance with words is heard again with noise
+            mixed in, which depends on its id alone; with commands the noise is heard alone too.
+        snr: the ratios of speech to noise in dB, by the mean squares of the whole utterance and of the noise under it.
+        jobs: how many processes hear the recordings, each with a copy of the model from its folder; None is as many as
+            are worth while. A program that asks for more than one is guarded by ``if __name__ == "__main__"``.
+        gather: takes in what comes of each recording, as a progress bar may.
 
     Returns:
         An evaluation whose report is an ``asr.evaluation.scoring.Report``: word error rate ``wer``, character error
@@ -73,32 +124,104 @@ def evaluate(
 
     Raises:
         ManifestError: a list that cannot be used, or of which no recording can be read.
+        AudioError: no recording of noise can be used.
         BundleError: commands for a model that was never calibrated.
-        SettingsError: commands whose words the model cannot spell.
+        SettingsError: commands whose words the model cannot spell; ratios that are none.
         AsrError: jiwer is not installed (the extra ``train``).
     """
     with explained("asr.evaluate"):
         import jiwer  # noqa: F401  # an hour of transcribing should not end with the news
-    path, normaliser = Path(manifest), model.transcriber.bundle.normaliser
+    if noise is not None:
+        check_ratios(snr)
+    path, transcriber, normaliser = Path(manifest), model.transcriber, model.transcriber.bundle.normaliser
     utterances = read_manifest(path, lenient=True)
+    normal = {each.id: normaliser(each.text) for each in utterances}
+    commander = None if commands is None else model.commander(commands)
+    recordings, bad_noises = ([], {}) if noise is None else usable_noises(Path(noise), gather)
+    noises, count = Noises(recordings) if recordings else None, len(recordings) + len(bad_noises)
+    processes = chosen_jobs(jobs, len(utterances))
+    begun = time.perf_counter()
 
-    def heard_by(hear: Callable[[NDArray[np.float32]], Heard]) -> tuple[dict[str, Heard], dict[str, str], float]:
-        heard, left_out = attempt_silently(utterances, lambda each: hear(read_utterance(each)), "")
+    def heard_by(hear: Callable[[NDArray[np.float32]], Heard]) -> tuple[dict[str, _ByRatio[Heard]], dict[str, str]]:
+        things = [(each, tuple(snr) if noises is not None and normal[each.id] else ()) for each in utterances]
+        outcomes: Generator[_ByRatio[Heard] | Failure, None, None]
+        if processes > 1:
+            folder, grammars = transcriber.bundle.folder, None if commands is None else commands.grammars
+            arguments = folder, transcriber.decoding, transcriber.threads, grammars, noises
+            outcomes = in_order(_begin, arguments, things, processes)
+        else:
+            outcomes = outcomes_of(things, lambda thing: _in_noises(*thing, hear, noises))
+        with closing(outcomes):
+            heard, left_out = gather(utterances, outcomes, "Transcribing")
         check_any_read(path, len(utterances), len(heard))
-        return heard, left_out, sum(each.seconds for each in heard.values())
+        return heard, left_out
 
-    if commands is None:
-        transcripts, left_out, seconds = heard_by(model.transcriber.transcribe)
-        scored = [each for each in utterances if each.id in transcripts]
-        return Evaluation(score_transcripts(scored, transcripts, normaliser), left_out, seconds)
-    commander = model.commander(commands)
-    understood, left_out, seconds = heard_by(commander.understand)
-    outcomes = [
-        outcome_of(commander.network, each, normaliser(each.text), understood[each.id])
+    if commander is None:
+        heard, left_out = heard_by(transcriber.transcribe)
+        taken = time.perf_counter() - begun
+        ratios = None, *snr
+        by_ratio = {ratio: {id: each[ratio] for id, each in heard.items() if ratio in each} for ratio in ratios}
+        reports = {
+            ratio: score_transcripts([each for each in utterances if each.id in transcripts], transcripts, normaliser)
+            for ratio, transcripts in by_ratio.items()
+            if transcripts
+        }
+        sound = sum(each.seconds for transcripts in by_ratio.values() for each in transcripts.values())
+        in_noise = {ratio: report for ratio, report in reports.items() if ratio is not None}
+        return Evaluation(reports[None], in_noise, by_ratio[None], left_out, bad_noises, count, sound, taken, processes)
+    understood, left_out = heard_by(commander.understand)
+    network = commander.network
+    found = [
+        outcome_of(network, each, normal[each.id], understanding, ratio)
         for each in utterances
-        if each.id in understood
+        for ratio, understanding in understood.get(each.id, {}).items()
     ]
-    return Evaluation(score_commands(outcomes), left_out, seconds)
+    alone = outcomes_of(recordings, lambda each: _alone(commander, each))
+    in_pieces, more_bad = gather(recordings, alone, "Listening to noise")
+    found += [outcome for outcomes in in_pieces.values() for outcome in outcomes]
+    taken = time.perf_counter() - begun
+    transcripts = {id: by_ratio[None].transcript for id, by_ratio in understood.items()}
+    sound = sum(each.seconds for each in found)
+    bad_noises |= more_bad
+    return Evaluation(score_commands(found), {}, transcripts, left_out, bad_noises, count, sound, taken, processes)
+
+
+def _begin(
+    folder: Path, decoding: DecodingSettings, threads: int, grammars: tuple[Grammar, ...] | None, noises: Noises | None
+) -> Callable[[tuple[Utterance, Sequence[float]]], _ByRatio[Any]]:
+    """What hears an utterance, and in noise at these ratios, in a process of its own."""
+    transcriber = Transcriber(replace(read_bundle(folder), decoding=decoding), threads=threads)
+    hear: Callable[[NDArray[np.float32]], Any] = transcriber.transcribe
+    if grammars is not None:
+        hear = Commander(transcriber, compile_network(grammars, transcriber.bundle.normaliser)).understand
+    return lambda thing: _in_noises(*thing, hear, noises)
+
+
+def _in_noises(
+    utterance: Utterance,
+    ratios: Sequence[float],
+    hear: Callable[[NDArray[np.float32]], Heard],
+    noises: Noises | None,
+) -> _ByRatio[Heard]:
+    wave = read_utterance(utterance)
+    heard: _ByRatio[Heard] = {None: hear(wave)}
+    if noises is not None:
+        heard.update({ratio: hear(noises.under(wave, utterance.id, ratio)) for ratio in ratios})
+    return heard
+
+
+def _alone(commander: Commander, recording: Utterance) -> list[Outcome]:
+    """What is understood in noise alone, piece by piece; the pieces of a recording belong together as a speaker's."""
+    return [
+        # A noise may have the id of an utterance.
+        outcome_of(
+            commander.network,
+            replace(recording, id=f"noise: {recording.id}, part {number}", speaker=recording.id),
+            "",
+            commander.understand(piece),
+        )
+        for number, piece in enumerate(pieces(read_utterance(recording)), start=1)
+    ]
 
 
 def score_transcripts(

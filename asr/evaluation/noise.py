@@ -18,6 +18,8 @@ from numpy.typing import NDArray
 from asr.audio.load import AUDIO_EXTENSIONS, SAMPLE_RATE, find_audio
 from asr.data.manifests.manifest import read_manifest, read_utterance
 from asr.data.manifests.utterance import NOBODY, Utterance
+from asr.errors import AudioError, SettingsError
+from asr.evaluation.attempts import Gather, gather_silently, outcomes_of
 
 RATIOS = (24.0, 18.0, 12.0, 6.0)
 """Decibels at which noise is mixed in unless others are asked for: from a quiet room to one where people raise their
@@ -42,6 +44,32 @@ def find_noises(path: Path) -> list[Utterance]:
         Utterance(file.relative_to(path).as_posix() if path.is_dir() else file.name, file, NOBODY, "")
         for file in find_audio(path)
     ]
+
+
+def usable_noises(path: Path, gather: Gather = gather_silently) -> tuple[list[Utterance], dict[str, str]]:
+    """The recordings of ``find_noises`` that can be read and hold sound, and what is wrong with the others, by id.
+
+    Raises:
+        AudioError: there is none; and as ``find_noises``.
+    """
+
+    def check(recording: Utterance) -> None:
+        if not read_utterance(recording).any():
+            raise AudioError(f"{recording.path}: found nothing but zeros, wanted noise; take it out")
+
+    found = find_noises(path)
+    usable, failures = gather(found, outcomes_of(found, check), "Reading noise")
+    if not usable:
+        raise AudioError(f"{path}: none of its {len(found)} recordings can be used as noise")
+    return [recording for recording in found if recording.id in usable], failures
+
+
+def check_ratios(ratios: Sequence[float]) -> None:
+    """Raises SettingsError for what are no ratios in dB, each given once."""
+    if not ratios or not all(map(math.isfinite, ratios)):
+        raise SettingsError("wanted decibels separated by commas, as in 24,18,12,6")
+    if len(set(ratios)) < len(ratios):
+        raise SettingsError("the same ratio stands there twice; give each once")
 
 
 def mix(wave: NDArray[np.float32], noise: NDArray[np.float32], snr_db: float) -> NDArray[np.float32]:

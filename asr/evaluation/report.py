@@ -1,6 +1,5 @@
 """A report on transcripts for people and programs: text, JSON and a picture."""
 
-import json
 from dataclasses import asdict
 from io import BytesIO
 from pathlib import Path
@@ -85,29 +84,12 @@ def report_to_dict(report: Report) -> dict[str, Any]:
     }
 
 
-def write_report(report: Report, path: Path) -> list[Path]:
-    """Writes a ``.json`` or ``.txt`` file; any other name is a folder, made where needed, that gets report.json and
-    report.txt. Returns what was written. Each file appears whole or not at all.
-
-    Raises:
-        AsrError: a file cannot be written.
-    """
-    is_file = path.suffix in (".json", ".txt") and not path.is_dir()
-    written = [path] if is_file else [path / "report.json", path / "report.txt"]
-    for file in written:
-        if file.suffix == ".json":
-            text = json.dumps(report_to_dict(report), ensure_ascii=False, indent=1, allow_nan=False)
-        else:
-            text = format_report(report)
-        _write(file, f"{text}\n".encode())
-    return written
-
-
 def draw_report(report: Report, path: Path) -> None:
     """Draws a PNG: how many words went wrong in which way, and how that depends on the length of the utterance.
 
     Raises:
-        AsrError: matplotlib is not installed, or the file cannot be written.
+        AsrError: matplotlib is not installed.
+        OSError: the file cannot be written.
     """
     figure = blank_figure(11, 4.5)
     # The left part names the colours of both.
@@ -154,10 +136,10 @@ def blank_figure(width: float, height: float) -> Any:
 
 
 def save_figure(figure: Any, path: Path) -> None:
-    """Write a figure as a PNG, whole or not at all. Raises AsrError where the file cannot be written."""
+    """Write a figure as a PNG, whole or not at all. Raises OSError where the file cannot be written."""
     picture = BytesIO()
     figure.savefig(picture, format="png", dpi=120)
-    _write(path, picture.getvalue())
+    write_whole(path, picture.getvalue())
 
 
 def _by_length(report: Report) -> list[tuple[str, list[ScoredUtterance]]]:
@@ -194,12 +176,3 @@ def _aligned(utterance: ScoredUtterance) -> list[str]:
         cells = (said or "*" * width, heard or "*" * width, mark)
         rows = [f"{row} {cell:{width}}" for row, cell in zip(rows, cells, strict=True)]
     return [line.rstrip() for line in [*lines, *rows]]
-
-
-def _write(path: Path, content: bytes) -> None:
-    try:
-        write_whole(path, content)
-    except OSError as error:
-        raise AsrError(
-            f"{error.filename}: cannot be written ({error.strerror}); free some space, or write elsewhere"
-        ) from None

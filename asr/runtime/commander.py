@@ -1,9 +1,10 @@
 """Wave in, command out, or a refusal: a pure function of the bundle, the grammars and the wave."""
 
 import os
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from functools import cached_property, partial
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from itertools import chain
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,8 +19,8 @@ from asr.commands.reading import Reading
 from asr.commands.rejection import Rejection
 from asr.errors import BundleError, SettingsError
 from asr.runtime.transcriber import Transcriber, check_wave
-from asr.runtime.transcript import Transcript
-from asr.runtime.utterances import LONGEST_SECONDS
+from asr.runtime.transcript import Transcript, join
+from asr.runtime.utterances import SpeechPart
 from asr.text.tokenizer import WORD_START
 
 
@@ -68,14 +69,32 @@ class Listener:
         self.network = network
         self.constraint = TokenAutomaton(network, transcriber.bundle.tokenizer)
 
-    def hear(self, wave: NDArray[np.float32]) -> GrammarMatch:
-        """The best reading of a wave (N,), float32 in [-1, 1] at 16 kHz."""
-        check_wave(wave)
+    def hear(self, blocks: Iterable[NDArray[np.float32]]) -> GrammarMatch:
+        """The best reading of a recording that comes in blocks (n,), float32 in [-1, 1] at 16 kHz.
+
+        However long it is, no more than ``WINDOW_SECONDS`` of it are held.
+        """
+        transcriber, samples = self.transcriber, 0
+
+        def counted() -> Iterator[NDArray[np.float32]]:
+            nonlocal samples
+            for block in blocks:
+                samples += len(check_wave(block))
+                yield block
+
+        utterances = transcriber.utterances(counted())
+        first, second = next(utterances, None), next(utterances, None)
+        if first is not None and second is None:
+            return self._match(first, samples / SAMPLE_RATE)
+        several = chain(filter(None, (first, second)), utterances)
+        transcript = join([transcriber.transcribe_utterance(each) for each in several])
+        seconds = samples / SAMPLE_RATE
+        transcript = replace(transcript, seconds=seconds)
+        return GrammarMatch(seconds, lambda: transcript, None, None, None)
+
+    def _match(self, utterance: SpeechPart, seconds: float) -> GrammarMatch:
+        """The best reading of the only utterance in a recording of so many seconds."""
         transcriber, tokenizer = self.transcriber, self.transcriber.bundle.tokenizer
-        seconds = len(wave) / SAMPLE_RATE
-        utterance = transcriber.find_utterance(wave)
-        if utterance is None or utterance.seconds > LONGEST_SECONDS:
-            return GrammarMatch(seconds, partial(transcriber.transcribe, wave), None, None, None)
         heard = transcriber.hear(utterance)
         # What speaks for a command is what the model hears, not what people write.
         free = transcriber.decode(heard, utterance.seconds, language_model=False)[0]
@@ -177,6 +196,11 @@ class Commander:
     def understand(self, wave: NDArray[np.float32]) -> Understanding:
         """The command in a mono wave (N,), float32 in [-1, 1] at 16 kHz; raises AudioError for anything else.
 
-        All that is said in a recording is one utterance; more than 20 s of it are never a command.
+        All that is said in a recording is one utterance; more than ``LONGEST_SECONDS`` of it are never a command, nor
+        are several phrases in a recording longer than ``WINDOW_SECONDS``.
         """
-        return decide(self._listener.hear(wave), self.rejection)
+        return self.understand_blocks([wave])
+
+    def understand_blocks(self, blocks: Iterable[NDArray[np.float32]]) -> Understanding:
+        """The same of a recording that comes in blocks (n,); of a long one only ``WINDOW_SECONDS`` are held."""
+        return decide(self._listener.hear(blocks), self.rejection)

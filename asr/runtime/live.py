@@ -119,6 +119,8 @@ class LiveSession:
         """
         if not isinstance(block, np.ndarray) or block.ndim != 1 or block.dtype != np.float32:
             raise AudioError("stream: found a block that is no array (n,) of float32; wanted mono sound at 16 kHz")
+        if not np.isfinite(block).all():  # the model of voices would hear nothing ever after
+            raise AudioError("stream: found samples that are no finite numbers; wanted them in [-1, 1]")
         return list(self._events(block, partials=partials and self._interval is not None))
 
     def flush(self) -> list[Event]:

@@ -2,8 +2,9 @@
 
 CTC gives a token one step or a few, somewhere within its sound, so the likeliest alignment says about where it is and
 little about where it begins and ends. What lies between the steps of two tokens is shared out: a pause belongs to
-neither, and where there is none the longer spelling gets the larger share, for it takes longer to say. (LOG.md has what
-that is worth against the word ends that a synthesiser knows.)
+neither, and where there is none the longer spelling gets the larger share, for it takes longer to say; but never more
+than ``ONSET_SECONDS`` of it go to the later token, for however slowly somebody speaks, a token is named soon after it
+begins. (LOG.md has what that is worth beside another aligner, and against the word ends that a synthesiser knows.)
 """
 
 from collections.abc import Sequence
@@ -20,10 +21,13 @@ from asr.text.tokenizer import WORD_START
 
 PAUSE_SECONDS: Final = 0.2
 """A quiet stretch of this length is a pause; shorter ones are the closures of consonants, which belong to words."""
+ONSET_SECONDS: Final = 0.07
+"""A token begins at most so long before the step that names it, where no pause lies between."""
 REACH_SECONDS: Final = 0.5
 """Sound further than this from a token's steps is not taken for its own: the model may have missed what was said."""
 
 _PAUSE = round(PAUSE_SECONDS * SAMPLE_RATE)
+_ONSET = round(ONSET_SECONDS * SAMPLE_RATE)
 _REACH = round(REACH_SECONDS * SAMPLE_RATE)
 
 Spans = list[tuple[int, int]]
@@ -90,5 +94,5 @@ def _between(utterance: SpeechPart, start: int, end: int, letters: Sequence[int]
     pause = max(quiet, key=lambda each: each[1] - each[0], default=(0, 0))
     if pause[1] - pause[0] >= _PAUSE:
         return pause
-    border = start + (end - start) * letters[0] // sum(letters)
+    border = end - min((end - start) * letters[1] // sum(letters), _ONSET)
     return border, border

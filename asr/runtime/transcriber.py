@@ -28,6 +28,7 @@ class Transcriber:
         self.decoding = bundle.decoding
         if width is not None:
             self.decoding = replace(bundle.decoding, width=width, command_width=max(width, RUNNER_UP))
+        self.threads = threads
         self._graphs = Graphs(bundle, threads)
 
     @classmethod
@@ -56,9 +57,16 @@ class Transcriber:
         Times count from the beginning of the first block; ``seconds`` is the length of the utterance. Each comes as
         soon as it is heard, and however long the recording, no more than ``WINDOW_SECONDS`` of it are held.
         """
-        for utterance in find_utterances(map(check_wave, blocks), self.decoding.margin_seconds):
-            heard = self.hear(utterance)
-            yield self.transcript(self.decode(heard, utterance.seconds)[0], utterance, heard)
+        return map(self.transcribe_utterance, self.utterances(blocks))
+
+    def utterances(self, blocks: Iterable[NDArray[np.float32]]) -> Iterator[SpeechPart]:
+        """What is said in a recording that comes in blocks (n,), in utterances, as ``transcribe_blocks`` hears them."""
+        return find_utterances(map(check_wave, blocks), self.decoding.margin_seconds)
+
+    def transcribe_utterance(self, utterance: SpeechPart) -> Transcript:
+        """What is said in an utterance; times count from the beginning of its recording."""
+        heard = self.hear(utterance)
+        return self.transcript(self.decode(heard, utterance.seconds)[0], utterance, heard)
 
     def find_utterance(self, wave: NDArray[np.float32]) -> SpeechPart | None:
         """All that is said in a wave (N,) as one utterance, in silence as in training; None where nobody speaks."""

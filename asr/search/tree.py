@@ -13,7 +13,7 @@ Fate = Literal["kept", "ended", "dropped"]
 
 
 @dataclass(frozen=True)
-class Node:
+class TreeNode:
     """A beginning of a text, or a text that ended (its last token is eos).
 
     ``parent`` is the place of what it goes on from in the tree, None for the root's; ``step`` counts tokens from 1;
@@ -33,7 +33,7 @@ class TreeRecorder:
 
     def __init__(self, dropped: int = 3) -> None:
         """``dropped`` is how many of the best that were not kept are recorded, a step."""
-        self.nodes: list[Node] = []
+        self.nodes: list[TreeNode] = []
         self._dropped = dropped
         self._live: list[int | None] = [None]
         self._step = 0
@@ -49,13 +49,13 @@ class TreeRecorder:
             if not child.ended:
                 live.append(len(self.nodes))
             fate: Fate = "ended" if child.ended else "kept"
-            self.nodes.append(Node(self._live[row], self._step, token, child.score, fate, child))
+            self.nodes.append(TreeNode(self._live[row], self._step, token, child.score, fate, child))
         order = np.argsort(-step.scores, axis=None, kind="stable")[: len(taken) + self._dropped]
         left = [divmod(int(place), step.scores.shape[1]) for place in order]
         for row, token in [each for each in left if each not in taken][: self._dropped]:
             score = float(step.scores[row, token])
             if score > -np.inf:
-                self.nodes.append(Node(self._live[row], self._step, token, score, "dropped", None))
+                self.nodes.append(TreeNode(self._live[row], self._step, token, score, "dropped", None))
         self._live = live
 
     def way_to(self, best: Hypothesis) -> tuple[int, ...]:

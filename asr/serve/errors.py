@@ -1,5 +1,6 @@
 """What is said to a client whose request is refused, in the form of OpenAI's API."""
 
+import math
 from collections.abc import Mapping
 
 from fastapi.responses import JSONResponse
@@ -42,7 +43,7 @@ class Refusal(AsrError):
 
     def response(self) -> JSONResponse:
         """What the client is answered."""
-        headers = {} if self.retry_seconds is None else {"Retry-After": str(max(1, round(self.retry_seconds + 0.5)))}
+        headers = {} if self.retry_seconds is None else {"Retry-After": str(math.ceil(self.retry_seconds))}
         if self.status == 401:
             headers["WWW-Authenticate"] = "Bearer"
         return error_response(self.status, str(self), self.code, parameter=self.parameter, headers=headers)

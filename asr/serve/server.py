@@ -6,7 +6,7 @@ import signal
 import socket
 import ssl
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -43,6 +43,13 @@ def serve(settings: ServeSettings, report: Callable[[str], None]) -> None:
             pool.close()
 
 
+class _Server(uvicorn.Server):
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Leaves signals to the loop's handlers; uvicorn's would raise them again at the end."""
+        yield
+
+
 async def _serve(
     settings: ServeSettings,
     pool: Pool,
@@ -64,7 +71,7 @@ async def _serve(
         ssl_context_factory=None if context is None else lambda *_: context,
     )
     config.load()
-    server = uvicorn.Server(config)
+    server = _Server(config)
     loop = asyncio.get_running_loop()
     reloads: set[asyncio.Task[None]] = set()
 
@@ -77,24 +84,25 @@ async def _serve(
         reloads.add(task)
         task.add_done_callback(reloads.discard)
 
-    for number, act in _signals(end, reload):
-        loop.add_signal_handler(number, act)
+    for name, act in (("SIGTERM", end), ("SIGINT", end), ("SIGHUP", reload)):
+        with suppress(AttributeError, NotImplementedError):  # Windows has neither the last nor any of them in a loop
+            loop.add_signal_handler(getattr(signal, name), act)
     host, port = listener.getsockname()[:2]
     place = f"{settings.scheme}://{f'[{host}]' if ':' in host else host}:{port}"
     report(f"listening on {place}")
     LOG.info("listening", extra={"keys": {"url": place, "bundle": pool.model_name, "workers": settings.workers}})
     if context is None and not is_loopback(settings.host):
         LOG.warning("without a certificate speech and token go over the network as they are; give --certificate")
-    await server._serve([listener])
+    await server.serve([listener])
     LOG.info("ended")
 
 
 async def _reload(settings: ServeSettings, pool: Pool, context: ssl.SSLContext | None) -> None:
     try:
-        if context is not None:
-            tls_context(settings)  # a bad one would be half taken
-            _load_certificate(context, settings)
+        tls_context(settings)  # so that all is good before any of it is taken
         await pool.reload()
+        if context is not None:
+            _load_certificate(context, settings)
     except Exception as error:  # whatever is wrong with the new, the old goes on
         pool.metrics.reloads.labels("kept").inc()
         reason = str(error) if isinstance(error, AsrError | OSError) else f"unexpected {type(error).__name__}: {error}"
@@ -102,12 +110,6 @@ async def _reload(settings: ServeSettings, pool: Pool, context: ssl.SSLContext |
     else:
         pool.metrics.reloads.labels("replaced").inc()
         LOG.info("reloaded", extra={"keys": {"bundle": pool.model_name, "grammars": list(pool.grammars)}})
-
-
-def _signals(end: Callable[[], None], reload: Callable[[], None]) -> Iterator[tuple[int, Callable[[], None]]]:
-    for name, act in (("SIGTERM", end), ("SIGINT", end), ("SIGHUP", reload)):
-        if hasattr(signal, name):
-            yield getattr(signal, name), act
 
 
 @contextmanager

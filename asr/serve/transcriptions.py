@@ -15,7 +15,7 @@ from fastapi import APIRouter, File, Form, Request, Response, UploadFile
 from fastapi.responses import JSONResponse, StreamingResponse
 
 from asr.api import Commands
-from asr.audio.load import load_audio, open_audio
+from asr.audio.load import open_audio
 from asr.printable import printable
 from asr.runtime.commander import Understanding
 from asr.runtime.formats import content
@@ -184,24 +184,23 @@ class _Hearing:
     def _hear(self, engine: Engine, tell: Callable[[str], None]) -> Heard:
         """On a worker's thread; ``tell`` takes the text piece by piece, which together are all of it."""
         begun = time.perf_counter()
-        most_seconds = self._service.settings.max_seconds
         commander = engine.commander(self._commands)
         understanding = None
-        if commander is not None:
-            understanding = commander.understand(load_audio(self._file, name=self._name, most_seconds=most_seconds))
-            transcript = replace(understanding.transcript, seconds=understanding.seconds)
-            if transcript.text:
-                tell(transcript.text)
-        else:
-            parts: list[Transcript] = []
-            with open_audio(self._file, name=self._name, most_seconds=most_seconds) as sound:
+        with open_audio(self._file, name=self._name, most_seconds=self._service.settings.max_seconds) as sound:
+            if commander is not None:
+                understanding = commander.understand_blocks(sound.blocks())
+                transcript = understanding.transcript
+                if transcript.text:
+                    tell(transcript.text)
+            else:
+                parts: list[Transcript] = []
                 for part in engine.model.transcriber.transcribe_blocks(sound.blocks()):
                     if part.text:
                         tell(f" {part.text}" if any(each.text for each in parts) else part.text)
                     parts.append(part)
                     if self._gone.is_set():
                         break
-            transcript = replace(join(parts), seconds=sound.seconds)
+                transcript = replace(join(parts), seconds=sound.seconds)
         self._service.metrics.heard("http", transcript.seconds, time.perf_counter() - begun)
         return transcript, understanding
 

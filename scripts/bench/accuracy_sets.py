@@ -9,11 +9,11 @@ import numpy as np
 from corpus_words import commands_of, list_of, sample, texts, wake_phrases
 from sphinx import Wave
 
-from asr.apps.listening import usable_noises
+from asr.apps.listening import gather
 from asr.audio.load import SAMPLE_RATE
 from asr.data.manifests.manifest import read_manifest, read_utterance
 from asr.data.manifests.utterance import NOBODY, Utterance
-from asr.evaluation.noise import pieces
+from asr.evaluation.noise import pieces, usable_noises
 
 NOISES = ("noise_esc10", "noise_ccc_maskers", "noise_mycroft", "noise_speechbrain")
 SENTENCES = ("librispeech_dev", "common_voice", "speechocean762")
@@ -98,7 +98,7 @@ def noises(corpora: Path) -> tuple[list[Utterance], dict[str, str]]:
     usable: list[Utterance] = []
     failures: dict[str, str] = {}
     for name in NOISES:
-        found, bad = usable_noises(list_of(corpora, name, "all"))
+        found, bad = usable_noises(list_of(corpora, name, "all"), gather)
         usable += [replace(each, id=f"{name}/{each.id}") for each in found]
         failures |= {f"{name}/{id}": reason for id, reason in bad.items()}
     return usable, failures

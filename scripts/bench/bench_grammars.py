@@ -30,13 +30,13 @@ from markdown_tables import heading, table
 from recognisers import CommandEars, Heard, command_ears, outcome
 
 from asr.apps.failures import complain
-from asr.apps.listening import usable_noises
+from asr.apps.listening import gather
 from asr.bundle import DEFAULT_BUNDLE
 from asr.data.manifests.manifest import read_manifest
 from asr.data.manifests.utterance import Utterance
 from asr.errors import AsrError, SettingsError
 from asr.evaluation.command_scoring import score_commands
-from asr.evaluation.noise import Noises
+from asr.evaluation.noise import Noises, usable_noises
 from asr.evaluation.outcome import Kind, Outcome
 from asr.evaluation.report import per_cent
 
@@ -96,7 +96,7 @@ def measure(options: argparse.Namespace) -> tuple[str, int]:
     elsewhere = [each for path in options.others for each in read_manifest(path)]
     noises, bad = [], {}
     for path in options.noise:
-        usable, unusable = usable_noises(path)
+        usable, unusable = usable_noises(path, gather)
         noises += usable
         bad |= unusable
     ladder = Ladder(Noises(noises) if noises else None, options.snr)

@@ -108,7 +108,7 @@ def late_rows(transcriber: Transcriber, commander: Commander) -> Iterator[str]:
 class Steadiness:
     """What partial results of a set of recordings came to."""
 
-    seconds: float = 0.0  # of speech and pauses
+    seconds: float = 0.0  # of the recordings
     processor: float = 0.0  # seconds for partial results
     partials: int = 0
     shown: int = 0  # words
@@ -164,7 +164,7 @@ def steady_row(transcriber: Transcriber, path: Path, count: int, seed: int) -> s
         said[utterance.id] = utterance.text
         whole[utterance.id] = transcriber.transcribe(wave).text
         live[utterance.id] = " ".join(event.transcript.text for event in without if isinstance(event, Final))
-    rates = [score(said, heard, Normaliser(), None).wer for heard in (whole, live)]
+    rates = [score(said, heard, normaliser=Normaliser(), speakers=None).wer for heard in (whole, live)]
     same = sum(whole[name] == live[name] for name in said)
     return " | ".join(
         [

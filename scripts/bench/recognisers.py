@@ -104,7 +104,7 @@ def command_ears(bundle: Path, grammar: str, *, apart: bool) -> CommandEars:
 def by_ours(listener: Listener, rejection: Rejection, wave: Wave) -> Heard:
     """Ours, loaded already."""
     begin = process_time()
-    heard = listener.hear(wave)
+    heard = listener.hear([wave])
     found = decide(heard, rejection)
     taken = process_time() - begin
     return Heard(found.reading, found.understood, found.confidence, taken, heard.free.text)

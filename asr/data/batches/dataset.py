@@ -1,7 +1,7 @@
 """Batches of speech for training: waves, tokens, and phonemes where an auxiliary loss wants them."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from typing import NamedTuple, TypeVar
 
 import numpy as np
@@ -99,34 +99,24 @@ def make_batch(
     )
 
 
+@dataclass(eq=False)
 class SpeechDataset(Dataset[Batch]):
     """One epoch's batches by number. The same seed, epoch and number give the same batch, whoever asks and when.
 
     Of several processes each gets its rows of every batch. Recordings that cannot be read are left out, and the batch
-    says why. ``changes`` are for training; without them the recordings
-    come as they are.
+    says why. ``changes`` are for training; without them the recordings come as they are.
     """
 
-    def __init__(
-        self,
-        waves: Waves,
-        targets: Sequence[Targets],
-        plan: Sequence[Sequence[Example[int]]],
-        *,
-        noises: Sequence[Wave] = (),
-        changes: Changes | None = None,
-        seed: int = 0,
-        epoch: int = 0,
-        process: int = 0,
-        processes: int = 1,
-    ) -> None:
-        self.waves = waves
-        self.targets = targets
-        self.plan = plan
-        self.noises = noises
-        self.changes = changes
-        self.seed = (seed, epoch)
-        self.process = (process, processes)
+    waves: Waves
+    targets: Sequence[Targets]
+    plan: Sequence[Sequence[Example[int]]]
+    _: KW_ONLY
+    noises: Sequence[Wave] = ()
+    changes: Changes | None = None
+    seed: int = 0
+    epoch: int = 0
+    process: int = 0
+    processes: int = 1
 
     def __len__(self) -> int:
         """Batches in this epoch."""
@@ -134,8 +124,8 @@ class SpeechDataset(Dataset[Batch]):
 
     def __getitem__(self, number: int) -> Batch:
         """The rows of batch ``number`` of the epoch that are this process's."""
-        examples, (process, processes) = self.plan[number], self.process
-        rows = rows_of(examples, process, processes)
+        examples = self.plan[number]
+        rows = rows_of(examples, self.process, self.processes)
         left_out: list[str] = []
 
         def wave_of(part: int) -> Wave | None:
@@ -145,8 +135,8 @@ class SpeechDataset(Dataset[Batch]):
                 left_out.append(str(error))
                 return None
 
-        batch = make_batch(rows, wave_of, self.targets.__getitem__, self.noises, (*self.seed, number))
-        batch = batch._replace(again=process >= len(examples), left_out=left_out)
+        batch = make_batch(rows, wave_of, self.targets.__getitem__, self.noises, (self.seed, self.epoch, number))
+        batch = batch._replace(again=self.process >= len(examples), left_out=left_out)
         return self.changes(batch) if self.changes else batch
 
 

@@ -1,6 +1,7 @@
 """An epoch of training that is read from shards as it goes, for corpora that no memory holds."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import KW_ONLY, dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +18,7 @@ from asr.errors import ManifestError
 Wave = NDArray[np.float32]
 
 
+@dataclass(eq=False)
 class StreamedEpoch(IterableDataset[Batch]):
     """``updates`` batches for each process; the same seed and epoch give the same, for as many processes and workers.
 
@@ -25,38 +27,22 @@ class StreamedEpoch(IterableDataset[Batch]):
     Utterances of the speakers ``kept_out`` are refused. ``look_ahead`` examples, undecoded, are held to be grouped.
     """
 
-    def __init__(
-        self,
-        folders: Sequence[ShardFolder],
-        weights: Sequence[float],
-        speller: TargetMaker,
-        settings: BatchSettings,
-        *,
-        updates: int,
-        join_strength: float = 1.0,
-        kept_out: frozenset[str] = frozenset(),
-        noises: Sequence[Wave] = (),
-        changes: Changes | None = None,
-        seed: int = 0,
-        epoch: int = 0,
-        process: int = 0,
-        processes: int = 1,
-        look_ahead: int = 1000,
-    ) -> None:
-        self.folders = folders
-        self.weights = weights
-        self.speller = speller
-        self.settings = settings
-        self.updates = updates
-        self.join_strength = join_strength
-        self.kept_out = kept_out
-        self.noises = noises
-        self.changes = changes
-        self.seed = seed
-        self.epoch = epoch
-        self.process = (process, processes)
-        self.look_ahead = look_ahead
-        self.first = 0
+    folders: Sequence[ShardFolder]
+    weights: Sequence[float]
+    speller: TargetMaker
+    settings: BatchSettings
+    _: KW_ONLY
+    updates: int
+    join_strength: float = 1.0
+    kept_out: frozenset[str] = frozenset()
+    noises: Sequence[Wave] = ()
+    changes: Changes | None = None
+    seed: int = 0
+    epoch: int = 0
+    process: int = 0
+    processes: int = 1
+    look_ahead: int = 1000
+    first: int = field(default=0, init=False)
 
     def __len__(self) -> int:
         """Batches of the whole epoch for one process."""
@@ -64,12 +50,11 @@ class StreamedEpoch(IterableDataset[Batch]):
 
     def __iter__(self) -> Iterator[Batch]:
         """The batches of one worker; the loader takes one of each worker in turn."""
-        process, processes = self.process
         info = get_worker_info()
         workers = info.num_workers if info else 1
         # The loader begins with its first worker, the epoch with the one whose turn it was.
         worker = ((info.id if info else 0) + self.first) % workers
-        part, parts = process * workers + worker, processes * workers
+        part, parts = self.process * workers + worker, self.processes * workers
         rng = np.random.default_rng([self.seed, self.epoch, part])
         examples = join(
             self._clips(part, parts),
@@ -95,7 +80,7 @@ class StreamedEpoch(IterableDataset[Batch]):
 
     def _clips(self, part: int, parts: int) -> Iterator[Clip]:
         whole = sum(weight * folder.seconds for weight, folder in zip(self.weights, self.folders, strict=True))
-        share = self.updates * self.settings.seconds * self.process[1] / whole
+        share = self.updates * self.settings.seconds * self.processes / whole
         an_epoch = round(share * part_size(self.folders, self.weights, part=part, parts=parts))
         for clip in stream(
             self.folders,

@@ -1,22 +1,22 @@
-"""How a recording is heard, stage by stage: the numbers that a page shows, each from the part that computes it."""
+"""How a recording is heard, stage by stage: each number from the part of the model that computes it."""
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import Literal
+from dataclasses import replace
+from itertools import islice
 
 import numpy as np
-from numpy.typing import NDArray
 
 from asr.audio.cepstra import cepstra_of, log_mel
 from asr.audio.load import SAMPLE_RATE
 from asr.commands.evidence import MEASURES
 from asr.errors import AudioError, BundleError
 from asr.runtime.attention import AttentionGraph, SelfAttentionGraph
-from asr.runtime.commander import Commander, Understanding
+from asr.runtime.commander import Commander
+from asr.runtime.explain.page import frame, page
+from asr.runtime.explain.stages import Branch, Candidate, DecoderStep, Floats, Hearing, Measure, Search, Stages
 from asr.runtime.graphs import EncoderOutput
-from asr.runtime.transcriber import Transcriber, check_wave
-from asr.runtime.transcript import Transcript
+from asr.runtime.transcriber import Transcriber
 from asr.runtime.utterances import LONGEST_SECONDS, SpeechPart
 from asr.search.constraint import Constraint
 from asr.search.hypothesis import Hypothesis
@@ -24,136 +24,20 @@ from asr.search.tree import TreeRecorder
 from asr.text.special import BOS, EOS
 from asr.text.tokenizer import WORD_START, Tokenizer
 
-Floats = NDArray[np.float32]
-
 LIKELIEST = 5
 """How many of the decoder's next tokens are told."""
 END = "end"
 """What the token that ends a text is called."""
 
 
-@dataclass(frozen=True)
-class Candidate:
-    """A token that may come next, and how likely the decoder finds it (0 to 1)."""
-
-    token: str
-    probability: float
-
-
-@dataclass(frozen=True, eq=False)
-class DecoderStep:
-    """The decoder as it writes one token of the text, or its end."""
-
-    token: str
-    probability: float
-    likeliest: tuple[Candidate, ...]
-    attention: Floats
-    """(H, S), where each head of the last cross-attention looks; each row sums to 1."""
-
-
-@dataclass(frozen=True)
-class Branch:
-    """A beginning of a text in the tree of a search, or a text that ended.
-
-    ``parent`` is its place among the branches, None at the root; ``step`` counts tokens from 1. ``score`` is the
-    search's, and ``decoder``, ``ctc``, ``language_model`` and ``grammar`` are the log-probabilities that it is made of,
-    None where one had no part in it or the branch was not kept. ``best`` says that the best text goes through it.
-    """
-
-    parent: int | None
-    step: int
-    token: str
-    text: str
-    score: float
-    fate: Literal["kept", "ended", "dropped"]
-    best: bool
-    decoder: float | None
-    ctc: float | None
-    language_model: float | None
-    grammar: float | None
-
-
-@dataclass(frozen=True)
-class Search:
-    """What a search found, how, and how many tokens it might take at each step of the best text."""
-
-    text: str
-    branches: tuple[Branch, ...]
-    options: tuple[int, ...]
-
-
-@dataclass(frozen=True)
-class Measure:
-    """A measure of evidence: ``points`` is its weight times how it is weighed, log(1 + value)."""
-
-    name: str
-    value: float
-    weight: float
-    points: float
-
-
-@dataclass(frozen=True, eq=False)
-class Stages:
-    """What the parts of the model make of an utterance.
-
-    S steps of the encoder, ``step_seconds`` apart, each of ``stack`` frames of T, ``frame_seconds`` apart; the first
-    frame is centred on the first sample. Attention and ``decoder`` are None where a bundle's graphs do not show them.
-    """
-
-    start: float
-    """Where the wave begins, in seconds of the recording; below 0 where the silence around it reaches out."""
-    wave: Floats
-    """(N,) at 16 kHz, with the silence that stands around speech."""
-    mel: Floats
-    """(T, bands), natural logarithm of the power."""
-    cepstra: Floats
-    """(T, C), normalised, without deltas."""
-    stacked: Floats
-    """(S, stack · C)."""
-    positions: Floats
-    """(S, D)."""
-    self_attention: Floats | None
-    """(L, H, S, S), of the encoder: each row sums to 1."""
-    ctc: Floats
-    """(S, V), probabilities."""
-    pieces: tuple[str, ...]
-    """(V,), the tokens; a leading underscore says that one begins a word."""
-    decoder: tuple[DecoderStep, ...] | None
-    free: Search
-    constrained: Search | None
-    frame_seconds: float
-    step_seconds: float
-
-
-@dataclass(frozen=True, eq=False)
-class Explanation:
-    """How a recording was heard. In a notebook it shows itself as the page that ``html`` gives.
-
-    ``stages`` is None where nobody speaks. ``transcript`` is that of free transcription; with commands there are their
-    names, the ``understanding``, the confidence from which a reading is taken, and where there is a reading its
-    ``evidence``, to whose points ``intercept`` is added.
-    """
-
-    name: str
-    seconds: float
-    wave: Floats
-    transcript: Transcript
-    stages: Stages | None
-    commands: tuple[str, ...] = ()
-    understanding: Understanding | None = None
-    threshold: float | None = None
-    evidence: tuple[Measure, ...] = ()
-    intercept: float = 0.0
+class Explanation(Hearing):
+    """How a recording was heard. In a notebook it shows itself as the page that ``html`` gives."""
 
     def html(self) -> str:
         """One page that needs nothing else."""
-        from asr.runtime.explain.page import page
-
         return page(self)
 
     def _repr_html_(self) -> str:
-        from asr.runtime.explain.page import frame
-
         return frame(self)
 
 
@@ -173,14 +57,16 @@ def explain(
         commander: what understands it, by the same transcriber; without one it is transcribed only.
         commands: the names of its grammars.
 
-    Raises AudioError for another wave, and for more than 20 s of speech.
+    Raises AudioError for another wave, and for one in which there are several: more than 20 s of speech, or in more
+    than two minutes phrases that a pause parts.
     """
-    utterance = transcriber.find_utterance(check_wave(wave))
-    if utterance is not None and utterance.seconds > LONGEST_SECONDS:
+    utterances = list(islice(transcriber.utterances([wave]), 2))
+    if len(utterances) > 1:
         raise AudioError(
-            f"{name}: found {utterance.seconds:.1f} s from the first word to the last, wanted at most "
-            f"{LONGEST_SECONDS:.0f} s, one utterance; cut it"
+            f"{name}: found several utterances, wanted one, of at most {LONGEST_SECONDS:.0f} s from the first word to "
+            "the last; cut it"
         )
+    utterance = utterances[0] if utterances else None
     transcript = transcriber.transcribe(wave)
     stages = None if utterance is None else _stages(transcriber, utterance, commander)
     told = Explanation(name, len(wave) / SAMPLE_RATE, wave, transcript, stages)

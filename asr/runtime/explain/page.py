@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from asr.audio.encoding import to_int16
 from asr.audio.load import SAMPLE_RATE
 from asr.printable import printable
-from asr.runtime.explain.explanation import Explanation, Search, Stages
+from asr.runtime.explain.stages import Hearing, Search, Stages
 from asr.runtime.transcript import Transcript
 from asr.search.ctc import BLANK
 
@@ -38,51 +38,51 @@ MEANINGS: Final = {
 """What each measure of evidence says, for who knows nothing of it."""
 
 
-def page(explanation: Explanation) -> str:
+def page(heard: Hearing) -> str:
     """The page. Whatever a recording, a grammar or a tokenizer holds is escaped."""
     script = (_FOLDER / "page.js").read_text(encoding="utf-8")
     policy = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     parts = {
-        "title": html.escape(_title(explanation)),
+        "title": html.escape(_title(heard)),
         "policy": f"default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{policy}'",
         "style": (_FOLDER / "page.css").read_text(encoding="utf-8"),
         "script": script,
-        "content": _escaped(json.dumps(content(explanation), separators=(",", ":"), allow_nan=False)),
+        "content": _escaped(json.dumps(content(heard), separators=(",", ":"), allow_nan=False)),
     }
     whole = (_FOLDER / "page.html").read_text(encoding="utf-8")
     before, *places = whole.split("{{")
     return before + "".join(parts[name] + rest for name, rest in (place.split("}}", 1) for place in places))
 
 
-def frame(explanation: Explanation) -> str:
+def frame(heard: Hearing) -> str:
     """The page within another, a notebook's, of which it sees nothing and which sees nothing of it."""
     return (
-        f'<iframe srcdoc="{html.escape(page(explanation))}" sandbox="allow-scripts" '
+        f'<iframe srcdoc="{html.escape(page(heard))}" sandbox="allow-scripts" '
         'style="width: 100%; height: 50rem; border: 0"></iframe>'
     )
 
 
-def content(explanation: Explanation) -> dict[str, Any]:
+def content(heard: Hearing) -> dict[str, Any]:
     """The numbers of the page, as JSON holds them."""
-    stages = explanation.stages
-    shown = explanation.wave[: round(_MOST_SILENCE * SAMPLE_RATE)] if stages is None else stages.wave
+    stages = heard.stages
+    shown = heard.wave[: round(_MOST_SILENCE * SAMPLE_RATE)] if stages is None else stages.wave
     return {
-        "name": _title(explanation),
-        "seconds": explanation.seconds,
+        "name": _title(heard),
+        "seconds": heard.seconds,
         "start": 0.0 if stages is None else stages.start,
         "span": len(shown) / SAMPLE_RATE,
         "rate": SAMPLE_RATE,
         "sound": _packed(to_int16(shown).astype("<i2").tobytes()),
         "wave": _bars(shown),
-        "transcript": _transcript(explanation.transcript),
-        "command": _command(explanation),
+        "transcript": _transcript(heard.transcript),
+        "command": _command(heard),
         "stages": None if stages is None else _stages(stages),
     }
 
 
-def _title(explanation: Explanation) -> str:
+def _title(heard: Hearing) -> str:
     """The recording's name without where it lies, which is nothing to show to others."""
-    return printable(Path(explanation.name).name)
+    return printable(Path(heard.name).name)
 
 
 def _stages(stages: Stages) -> dict[str, Any]:
@@ -159,20 +159,20 @@ def _transcript(transcript: Transcript) -> dict[str, Any]:
     }
 
 
-def _command(explanation: Explanation) -> dict[str, Any] | None:
-    found = explanation.understanding
+def _command(heard: Hearing) -> dict[str, Any] | None:
+    found = heard.understanding
     if found is None:
         return None
     return {
-        "grammars": [printable(name) for name in explanation.commands],
+        "grammars": [printable(name) for name in heard.commands],
         "understood": found.understood,
         "reading": None
         if found.reading is None
         else {"command": found.reading.command, "slots": dict(found.reading.slots), "text": found.reading.text},
         "transcript": _transcript(found.transcript),
         "confidence": found.confidence,
-        "threshold": explanation.threshold,
-        "intercept": explanation.intercept,
+        "threshold": heard.threshold,
+        "intercept": heard.intercept,
         "evidence": [
             {
                 "name": each.name.replace("_", " "),
@@ -181,7 +181,7 @@ def _command(explanation: Explanation) -> dict[str, Any] | None:
                 "weight": each.weight,
                 "points": each.points,
             }
-            for each in explanation.evidence
+            for each in heard.evidence
         ],
     }
 

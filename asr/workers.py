@@ -19,8 +19,8 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any, Final, Generic, TypeVar
 
-from asr.apps.failures import Failure, Told, failure_of, show_tracebacks, tracebacks_are_shown
-from asr.apps.signals import clean_up_when_terminated
+from asr.failures import Failure, Told, failure_of, show_tracebacks, tracebacks_are_shown
+from asr.signals import clean_up_when_terminated
 
 Thing = TypeVar("Thing")
 Result = TypeVar("Result")
