@@ -14,7 +14,7 @@ from asr.errors import AudioError, BundleError
 from asr.runtime.attention import AttentionGraph, SelfAttentionGraph
 from asr.runtime.commander import Commander
 from asr.runtime.explain.page import frame, page
-from asr.runtime.explain.stages import Branch, Candidate, DecoderStep, Floats, Hearing, Measure, Search, Stages
+from asr.runtime.explain.stages import Account, Branch, Candidate, DecoderStep, Floats, Measure, Search, Stages
 from asr.runtime.graphs import EncoderOutput
 from asr.runtime.transcriber import Transcriber
 from asr.runtime.utterances import LONGEST_SECONDS, SpeechPart
@@ -30,7 +30,7 @@ END = "end"
 """What the token that ends a text is called."""
 
 
-class Explanation(Hearing):
+class Explanation(Account):
     """How a recording was heard. In a notebook it shows itself as the page that ``html`` gives."""
 
     def html(self) -> str:

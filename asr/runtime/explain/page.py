@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from asr.audio.encoding import to_int16
 from asr.audio.load import SAMPLE_RATE
 from asr.printable import printable
-from asr.runtime.explain.stages import Hearing, Search, Stages
+from asr.runtime.explain.stages import Account, Search, Stages
 from asr.runtime.transcript import Transcript
 from asr.search.ctc import BLANK
 
@@ -38,7 +38,7 @@ MEANINGS: Final = {
 """What each measure of evidence says, for who knows nothing of it."""
 
 
-def page(heard: Hearing) -> str:
+def page(heard: Account) -> str:
     """The page. Whatever a recording, a grammar or a tokenizer holds is escaped."""
     script = (_FOLDER / "page.js").read_text(encoding="utf-8")
     policy = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
@@ -54,7 +54,7 @@ def page(heard: Hearing) -> str:
     return before + "".join(parts[name] + rest for name, rest in (place.split("}}", 1) for place in places))
 
 
-def frame(heard: Hearing) -> str:
+def frame(heard: Account) -> str:
     """The page within another, a notebook's, of which it sees nothing and which sees nothing of it."""
     return (
         f'<iframe srcdoc="{html.escape(page(heard))}" sandbox="allow-scripts" '
@@ -62,7 +62,7 @@ def frame(heard: Hearing) -> str:
     )
 
 
-def content(heard: Hearing) -> dict[str, Any]:
+def content(heard: Account) -> dict[str, Any]:
     """The numbers of the page, as JSON holds them."""
     stages = heard.stages
     shown = heard.wave[: round(_MOST_SILENCE * SAMPLE_RATE)] if stages is None else stages.wave
@@ -80,7 +80,7 @@ def content(heard: Hearing) -> dict[str, Any]:
     }
 
 
-def _title(heard: Hearing) -> str:
+def _title(heard: Account) -> str:
     """The recording's name without where it lies, which is nothing to show to others."""
     return printable(Path(heard.name).name)
 
@@ -159,7 +159,7 @@ def _transcript(transcript: Transcript) -> dict[str, Any]:
     }
 
 
-def _command(heard: Hearing) -> dict[str, Any] | None:
+def _command(heard: Account) -> dict[str, Any] | None:
     found = heard.understanding
     if found is None:
         return None

@@ -106,7 +106,7 @@ class Stages:
 
 
 @dataclass(frozen=True, eq=False)
-class Hearing:
+class Account:
     """How a recording was heard.
 
     ``stages`` is None where nobody speaks. ``transcript`` is that of free transcription; with commands there are their
