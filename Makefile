@@ -20,7 +20,7 @@ UV_COMPILE := $(VENV)-lock/bin/uv pip compile --quiet --universal --python-versi
 # One thread each: those of two tests on the same cores would mostly wait for each other.
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto
 
-LOCKED := requirements/build.txt requirements/core.txt requirements/all.txt
+LOCKED := requirements/build.txt requirements/core.txt requirements/serve.txt requirements/all.txt
 
 # The tests speak with the first two lines, decode with the third, hear through a microphone of the fourth, open pages
 # with the fifth, ask the service as README does with curl, make it certificates with openssl, and watch what commands ask
@@ -89,12 +89,13 @@ $(VENV)/all.stamp: requirements/all.txt $(VENV)/core.stamp
 	@touch $@
 
 # uv finds one set for every Python from 3.11 on and every system, which pip cannot; pip installs what it found. The
-# core's is a part of the whole.
+# core's is a part of the whole, and so is that of a container which serves.
 lock:
 	@$(PYTHON) -m venv $(VENV)-lock
 	@$(VENV)-lock/bin/python -m pip install --quiet --disable-pip-version-check 'uv>=0.9,<1'
 	$(UV_COMPILE) -o $(VENV)-lock/all.txt --all-extras pyproject.toml
 	$(UV_COMPILE) -o $(VENV)-lock/core.txt -c $(VENV)-lock/all.txt pyproject.toml
+	$(UV_COMPILE) -o $(VENV)-lock/serve.txt -c $(VENV)-lock/all.txt --extra serve pyproject.toml
 	@echo setuptools | $(UV_COMPILE) -o $(VENV)-lock/build.txt -c $(VENV)-lock/all.txt -
 	@mkdir -p requirements
 	@cd $(VENV)-lock && mv $(notdir $(LOCKED)) $(CURDIR)/requirements

@@ -21,6 +21,7 @@ SAMPLES = ROOT / "recipes" / "commands" / "samples"
 FIND, FIVE = SAMPLES / "find_my_files.flac", SAMPLES / "five_five.flac"
 
 COMMAND = ("-m", "asr", "serve", "--port", "0", "--workers", "1")
+AUDIOOP = "ignore:'audioop' is deprecated:DeprecationWarning"  # which wyoming imports
 _PATIENCE = 60.0
 
 
@@ -31,6 +32,8 @@ class Served:
     process: subprocess.Popen[str]
     url: str
     log: Path
+    wyoming: int = 0
+    """The port where it speaks Wyoming, where it was asked to."""
 
     @property
     def port(self) -> int:
@@ -76,7 +79,7 @@ def serving(
     }
     with log.open("w", encoding="utf-8") as file:
         process = subprocess.Popen(
-            [sys.executable, "-W", "error", *command, *map(str, options)],
+            [sys.executable, "-W", "error", "-W", AUDIOOP, *command, *map(str, options)],
             stdout=subprocess.PIPE,
             stderr=file,
             text=True,
@@ -89,6 +92,9 @@ def serving(
             line = process.stdout.readline() if ready else ""
             found = re.fullmatch(r"listening on (\S+)\n", line)
             assert found, f"{line}{log.read_text(encoding='utf-8')}"
-            yield Served(process, found[1], log)
+            wyoming = 0
+            if "--wyoming" in options:
+                wyoming = int(process.stdout.readline().removesuffix(" (Wyoming)\n").rpartition(":")[2])
+            yield Served(process, found[1], log, wyoming)
         finally:
             process.kill()

@@ -44,7 +44,7 @@ def versions(name: str, python: str, system: str) -> dict[str, Version]:
     return found
 
 
-@pytest.mark.parametrize("name", ["build", "core", "all"])
+@pytest.mark.parametrize("name", ["build", "core", "serve", "all"])
 def test_every_pin_is_exact_and_has_hashes(name: str) -> None:
     pins = locked(name)
     assert pins
@@ -56,7 +56,8 @@ def test_every_pin_is_exact_and_has_hashes(name: str) -> None:
 
 @pytest.mark.parametrize(("python", "system"), PLACES)
 def test_the_lock_satisfies_pyproject(python: str, system: str) -> None:
-    wanted = {"core": PROJECT["dependencies"], "all": [*PROJECT["dependencies"], *chain(*EXTRAS.values())]}
+    core = PROJECT["dependencies"]
+    wanted = {"core": core, "serve": [*core, *EXTRAS["serve"]], "all": [*core, *chain(*EXTRAS.values())]}
     for name, requirements in wanted.items():
         found = versions(name, python, system)
         for text in requirements:
@@ -69,10 +70,10 @@ def test_the_lock_satisfies_pyproject(python: str, system: str) -> None:
 
 @pytest.mark.parametrize(("python", "system"), PLACES)
 def test_the_core_is_a_part_of_the_whole_and_light(python: str, system: str) -> None:
-    core, whole = versions("core", python, system), versions("all", python, system)
-    assert core.items() <= whole.items()
+    core, serve, whole = (versions(name, python, system) for name in ("core", "serve", "all"))
+    assert core.items() <= serve.items() <= whole.items()
     assert versions("build", python, system).items() <= whole.items()
-    assert not core.keys() & {"torch", "lightning", "lhotse", "pytest"}
+    assert not serve.keys() & {"torch", "lightning", "lhotse", "pytest"}
 
 
 def test_the_lowest_python_is_the_one_that_the_package_takes() -> None:

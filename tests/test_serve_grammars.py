@@ -1,10 +1,14 @@
 """Grammars that clients bring, and the files of the page: what is asked of the service without a browser."""
 
 import asyncio
+import subprocess
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import httpx
 import pytest
+from conftest import ROOT
 from service import FIND, Served, serving
 
 from asr.bundle import DEFAULT_BUNDLE
@@ -24,6 +28,7 @@ def test_a_grammar_is_checked_and_drawn(service: Served) -> None:
     found = checked(service, "commands:\n  stop:\n    - stop [it]\n").json()
     assert (found["grammars"], found["sentences"], found["commands"]) == (["grammar"], 2, {"stop": 2})
     assert "<svg" in found["drawing"]
+    assert "/tmp" not in found["drawing"]
 
 
 def test_a_look_has_text_command_and_pictures(service: Served) -> None:
@@ -66,13 +71,51 @@ def test_a_grammar_with_a_mistake_is_told_where(service: Served) -> None:
 
 
 def test_a_grammar_that_takes_too_long_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(grammars, "CHECK_SECONDS", 3)
+    monkeypatch.setattr(grammars, "CHECK_SECONDS", 1)
     with pytest.raises(Refusal, match="takes more than"):
         asyncio.run(grammars.Grammars().check(ENDLESS, DEFAULT_BUNDLE))
 
 
+def test_without_the_library_of_diagrams_there_is_a_line_about_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(grammars.importlib.util, "find_spec", lambda name: None)
+    found = asyncio.run(grammars.Grammars().check("commands: {a: [x]}", DEFAULT_BUNDLE))
+    assert found["drawing"] is None
+    assert "asr[check]" in found["drawing_note"]
+    assert found["sentences"] == 1
+
+
+def test_a_grammar_is_checked_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    checks: list[str] = []
+
+    async def check(text: str, bundle: Path) -> dict[str, object]:
+        checks.append(text)
+        await asyncio.sleep(0.01)
+        return {}
+
+    async def ask() -> None:
+        asked = grammars.Grammars()
+        await asyncio.gather(*(asked.check("commands: 1", DEFAULT_BUNDLE) for _ in range(3)))
+        with pytest.raises(Refusal, match="too many"):
+            await asyncio.gather(*(asked.check(f"commands: {at}", DEFAULT_BUNDLE) for at in range(2, 9)))
+
+    monkeypatch.setattr(grammars, "_check", check)
+    asyncio.run(ask())
+    assert checks.count("commands: 1") == 1
+
+
+def test_a_program_with_limits_ends_at_them(tmp_path: Path) -> None:
+    resource = pytest.importorskip("resource", reason="this system has no limits for a process")
+    path = tmp_path / "endless.yaml"
+    path.write_text(ENDLESS, encoding="utf-8")
+    command = ["-m", "asr.serve.limited", "1", str(2 << 30), "commands", "check", str(path)]
+    before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime
+    ended = subprocess.run([sys.executable, *command], capture_output=True, timeout=200, cwd=ROOT)
+    assert ended.returncode < 0
+    assert resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime - before < 3
+
+
 def test_a_long_grammar_is_refused(service: Served) -> None:
-    answer = checked(service, "#" * (grammars.GRAMMAR_BYTES + 1))
+    answer = checked(service, "commands: #" + "#" * (grammars.GRAMMAR_BYTES + 1))
     assert answer.status_code == 400
     assert "wanted less" in answer.json()["error"]["message"]
 

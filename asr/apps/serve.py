@@ -28,6 +28,24 @@ def serve(
             help="A .yaml, a folder of them, or a ready grammar, that clients may choose by its name; may be repeated.",
         ),
     ] = None,
+    wyoming: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            max=65_535,
+            metavar="PORT",
+            help="Speak Wyoming too, Home Assistant's protocol, usually at 10300; with --commands its text is that of "
+            "the command, or empty.",
+        ),
+    ] = None,
+    wyoming_allow: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="ADDRESS",
+            help="An address or network beyond this computer that may use Wyoming, which knows no tokens; may be "
+            "repeated.",
+        ),
+    ] = None,
     token_file: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help=f"File with the token that clients have to show. [default: ${TOKEN}]"),
@@ -82,6 +100,8 @@ def serve(
         origins=tuple(origin or ()),
         certificate=certificate,
         key=key,
+        wyoming_port=wyoming,
+        wyoming_allow=tuple(wyoming_allow or ()),
         bundle=bundle,
         commands=tuple(commands or ()),
         width=chosen_width(beam, greedy),

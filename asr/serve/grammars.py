@@ -7,6 +7,7 @@ refused, and one is checked at a time. A client gives the text, never a path.
 import asyncio
 import importlib.util
 import json
+import os
 import sys
 import tempfile
 from collections import OrderedDict
@@ -31,6 +32,7 @@ _DRAWING_BYTES: Final = 4 << 20
 _MOST_WAITING: Final = 4
 _KEPT: Final = 16
 _FILE: Final = "grammar.yaml"
+_HOLDS_COMMANDS: Final = ("commands", "intents")
 _TOO_LONG: Final = "the grammar takes more than the service spends on a check; wanted one that stands for less"
 
 
@@ -69,6 +71,8 @@ class Grammars:
     async def _checked(self, text: str, bundle: Path) -> _Checked:
         if len(text.encode(errors="replace")) > GRAMMAR_BYTES:
             raise _refusal(f"found a grammar of more than {GRAMMAR_BYTES} bytes, wanted less")
+        if not any(name in text for name in _HOLDS_COMMANDS):  # a process is not begun for any text
+            raise _refusal(f"{_FILE}: found no commands; wanted `commands:` with lists of sentences")
         if text not in self._kept:
             if self._waiting >= _MOST_WAITING:
                 raise Busy("too many grammars are being checked; try again in a moment")
@@ -95,36 +99,39 @@ def grammars_of(connection: HTTPConnection) -> Grammars:
 async def _check(text: str, bundle: Path) -> dict[str, Any]:
     drawn = importlib.util.find_spec("railroad") is not None
     with tempfile.TemporaryDirectory(prefix="asr-grammar-") as folder:
-        drawing = Path(folder, "grammar.html")
-        _write(text, Path(folder))
+        path, drawing = _write(text, Path(folder)), Path(folder, "grammar.html")
         limits = map(str, (CHECK_SECONDS, _CHECK_BYTES))
-        check = ("commands", "check", _FILE, "--json", "--bundle", str(bundle.resolve()))
+        check = ("commands", "check", str(path), "--json", "--bundle", str(bundle))
         process = await asyncio.create_subprocess_exec(
             sys.executable,
-            *("-m", "asr.serve.limited", *limits, *check, *(("--draw", drawing.name) if drawn else ())),
-            cwd=folder,
+            *("-m", "asr.serve.limited", *limits, *check, *(("--draw", str(drawing)) if drawn else ())),
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
         )
         try:
-            printed, complained = await asyncio.wait_for(process.communicate(), 6 * CHECK_SECONDS)
+            answers = await asyncio.wait_for(process.communicate(), 6 * CHECK_SECONDS)
         except TimeoutError:
             raise _refusal(_TOO_LONG) from None
         finally:
             if process.returncode is None:
                 process.kill()
                 await process.wait()
+        printed, complained = (_without(folder, answer.decode(errors="replace")).strip() for answer in answers)
         if not printed:
-            said = complained.decode(errors="replace").strip()
-            raise _refusal(said if process.returncode == 1 and said else _TOO_LONG)
+            raise _refusal(complained if process.returncode == 1 and complained else _TOO_LONG)
         found: dict[str, Any] = json.loads(printed)
         found |= {"drawing": None, "drawing_note": "diagrams want railroad-diagrams: pip install 'asr[check]'"}
         if drawn and drawing.is_file():
             small = drawing.stat().st_size <= _DRAWING_BYTES
-            found["drawing"] = drawing.read_text(encoding="utf-8") if small else None
+            found["drawing"] = _without(folder, drawing.read_text(encoding="utf-8")) if small else None
             found["drawing_note"] = "" if small else "the diagrams are too large to be shown"
     return found
+
+
+def _without(folder: str, text: str) -> str:
+    """What is said of a file without the folder, which is nobody's business."""
+    return text.replace(f"{folder}{os.sep}", "")
 
 
 def _read(text: str) -> Commands:
@@ -132,7 +139,7 @@ def _read(text: str) -> Commands:
         try:
             return Commands.load(_write(text, Path(folder)))
         except SettingsError as error:
-            raise _refusal(str(error).replace(f"{folder}/", "")) from error
+            raise _refusal(_without(folder, str(error))) from error
 
 
 def _write(text: str, folder: Path) -> Path:

@@ -117,3 +117,5 @@ def write_log() -> None:
     root.setLevel(logging.WARNING)
     logging.getLogger("python_multipart").setLevel(logging.ERROR)  # it warns of what clients send
     LOG.setLevel(logging.INFO)
+    # uvicorn says that of every stream that is refused with a status.
+    logging.getLogger("uvicorn.error").addFilter(lambda record: "without completing handshake" not in record.msg)

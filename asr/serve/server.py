@@ -6,7 +6,7 @@ import signal
 import socket
 import ssl
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AsyncExitStack, ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -34,11 +34,15 @@ def serve(settings: ServeSettings, report: Callable[[str], None]) -> None:
     Raises SettingsError for a port or a certificate that cannot be had, and for grammars; BundleError for a bundle.
     """
     context = tls_context(settings)
-    with listening(settings.host, settings.port) as listener:
+    with ExitStack() as opened:
+        listener = opened.enter_context(listening(settings.host, settings.port))
+        wyoming = None
+        if settings.wyoming_port is not None:
+            wyoming = opened.enter_context(listening(settings.host, settings.wyoming_port, "--wyoming"))
         pool = Pool(settings)
         write_log()
         try:
-            asyncio.run(_serve(settings, pool, listener, context, report))
+            asyncio.run(_serve(settings, pool, listener, wyoming, context, report))
         finally:
             pool.close()
 
@@ -54,6 +58,7 @@ async def _serve(
     settings: ServeSettings,
     pool: Pool,
     listener: socket.socket,
+    wyoming: socket.socket | None,
     context: ssl.SSLContext | None,
     report: Callable[[str], None],
 ) -> None:
@@ -87,13 +92,20 @@ async def _serve(
     for name, act in (("SIGTERM", end), ("SIGINT", end), ("SIGHUP", reload)):
         with suppress(AttributeError, NotImplementedError):  # Windows has neither the last nor any of them in a loop
             loop.add_signal_handler(getattr(signal, name), act)
-    host, port = listener.getsockname()[:2]
-    place = f"{settings.scheme}://{f'[{host}]' if ':' in host else host}:{port}"
+    place = _place(settings.scheme, listener)
     report(f"listening on {place}")
     LOG.info("listening", extra={"keys": {"url": place, "bundle": pool.model_name, "workers": settings.workers}})
     if context is None and not is_loopback(settings.host):
         LOG.warning("without a certificate speech and token go over the network as they are; give --certificate")
-    await server.serve([listener])
+    async with AsyncExitStack() as beside:
+        if wyoming is not None:
+            from asr.serve.wyoming import WyomingServer
+
+            await beside.enter_async_context(WyomingServer(settings, pool).serving(wyoming))
+            report(f"listening on {_place('tcp', wyoming)} (Wyoming)")
+            if settings.wyoming_allow:
+                LOG.warning("Wyoming knows neither tokens nor TLS: speech goes over the network as it is")
+        await server.serve([listener])
     LOG.info("ended")
 
 
@@ -112,27 +124,32 @@ async def _reload(settings: ServeSettings, pool: Pool, context: ssl.SSLContext |
         LOG.info("reloaded", extra={"keys": {"bundle": pool.model_name, "grammars": list(pool.grammars)}})
 
 
+def _place(scheme: str, listener: socket.socket) -> str:
+    host, port = listener.getsockname()[:2]
+    return f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}"
+
+
 @contextmanager
-def listening(host: str, port: int) -> Iterator[socket.socket]:
+def listening(host: str, port: int, option: str = "--port") -> Iterator[socket.socket]:
     """A socket that listens at a host and port. Raises SettingsError where there is none to be had."""
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0][0]
         opened = socket.create_server((host, port), family=family, backlog=1024)
     except (OSError, UnicodeError) as error:
-        raise SettingsError(f"{host}:{port}: {_why(error)}") from error
+        raise SettingsError(f"{host}:{port}: {_why(error, option)}") from error
     with opened:
         yield opened
 
 
-def _why(error: OSError | UnicodeError) -> str:
+def _why(error: OSError | UnicodeError, option: str) -> str:
     number = error.errno if isinstance(error, OSError) and not isinstance(error, socket.gaierror) else None
     if number == errno.EADDRINUSE:
-        return "the port is in use; end what uses it, or give another with --port"
+        return f"the port is in use; end what uses it, or give another with {option}"
     if number == errno.EACCES:
-        return "the port may not be used by you; give one above 1023 with --port"
+        return f"the port may not be used by you; give one above 1023 with {option}"
     if number == errno.EADDRNOTAVAIL:
         return "this computer has no such address; give one that it has with --host"
-    return f"cannot be listened at ({getattr(error, 'strerror', None) or error}); check --host and --port"
+    return f"cannot be listened at ({getattr(error, 'strerror', None) or error}); check --host and {option}"
 
 
 def tls_context(settings: ServeSettings) -> ssl.SSLContext | None:

@@ -43,6 +43,9 @@ class ServeSettings:
     """The certificate's key; None where it is in the same file."""
     wyoming_port: int | None = None
     """Where it speaks Wyoming too, on the same host."""
+    wyoming_allow: tuple[str, ...] = ()
+    """Addresses and networks, as ``192.168.1.20`` and ``192.168.1.0/24``, that may use it beyond this computer: Wyoming
+    knows no tokens."""
 
     bundle: str | os.PathLike[str] | None = None
     commands: tuple[str, ...] = ()
@@ -73,6 +76,18 @@ class ServeSettings:
         check_number(_PART, "port", self.port, 0, 65_535, whole=True)
         if self.wyoming_port is not None:
             check_number(_PART, "wyoming", self.wyoming_port, 0, 65_535, whole=True)
+            if not self.wyoming_allow and not is_loopback(self.host):
+                raise SettingsError(
+                    f"--wyoming {self.wyoming_port}: knows no tokens, so anybody who reaches {self.host} could use it; "
+                    "give --wyoming-allow ADDRESS for who may, or leave --host out"
+                )
+        for address in self.wyoming_allow:
+            try:
+                ipaddress.ip_network(address, strict=False)
+            except ValueError as error:
+                raise SettingsError(
+                    f"--wyoming-allow {shown(address)}: wanted an address, 192.168.1.20, or network, 192.168.1.0/24"
+                ) from error
         for name in ("workers", "max_bytes", "max_streams", "max_connections"):
             check_number(_PART, name, getattr(self, name), 1, math.inf, whole=True)
         check_number(_PART, "queue", self.queue, 0, math.inf, whole=True)

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from asr.api import Commands
 from asr.audio.load import SAMPLE_RATE
 from asr.errors import AsrError, AudioError, BundleError
-from asr.runtime.keys import heard_keys
+from asr.runtime.keys import event_keys
 from asr.runtime.live import Dropped, Event, LiveSession, Partial, Started
 from asr.serve.errors import Busy
 from asr.serve.grammars import Grammars, grammars_of
@@ -289,24 +289,16 @@ class _Stream:
                 await asyncio.sleep(_RETRY_SECONDS)
 
     def _message(self, event: Event) -> dict[str, Any]:
-        self._spoken = max(self._spoken, event.start if isinstance(event, Started | Partial) else event.end)
-        if isinstance(event, Partial):
+        if isinstance(event, Started | Partial):
             self._spoken = self._seconds
-            return {"type": "partial", "start": round(event.start, 3), "text": event.text, "stable": event.stable}
-        if isinstance(event, Started):
-            return {"type": "started", "start": round(event.start, 3)}
-        times = {"start": round(event.start, 3), "end": round(event.end, 3)}
+            return event_keys(event)
+        self._spoken = max(self._spoken, event.end)
         if isinstance(event, Dropped):
-            return {"type": "dropped", **times}
+            return event_keys(event)
         self._utterances += 1
         if self._service.settings.log_transcripts:
             self._texts.append(event.transcript.text)
-        return {
-            "type": "final",
-            **heard_keys(event.transcript, event.understanding),
-            **times,
-            "milliseconds": round(1000 * (time.monotonic() - self._came(event.end))),
-        }
+        return event_keys(event, 1000 * (time.monotonic() - self._came(event.end)))
 
     def _came(self, seconds: float) -> float:
         """When the sound of a time of the stream came."""

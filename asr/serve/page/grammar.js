@@ -1,5 +1,7 @@
 // What the check of a grammar found, as elements of the page.
 
+const WIDE = 480;  // pixels, from where on a diagram has a row of its own
+
 export function element(name, properties = {}, ...children) {
   const made = document.createElement(name);
   Object.assign(made, properties);
@@ -60,6 +62,7 @@ export function diagrams(checked) {
     picture.setAttribute("role", "img");
     picture.setAttribute("aria-label", `Railroad diagram of ${title.textContent}`);
     const box = element("div", { className: "diagram", id: each.id, tabIndex: 0 }, element("h4", { textContent: title.textContent }), picture);
+    box.classList.toggle("wide", picture.getAttribute("width") > WIDE);
     box.setAttribute("role", "group");
     box.setAttribute("aria-label", `Diagram of ${title.textContent}`);
     parts.push(box);
