@@ -34,9 +34,3 @@ def test_a_beam_that_is_watched_finds_the_same_and_its_tree_leads_there(seed, wi
         assert len(dropped) <= 3
         assert not dropped or max(dropped) <= kept[min(width, len(kept)) - 1] + 1e-12
         assert np.isfinite(dropped).all()
-
-
-def test_nothing_is_recorded_of_what_was_not_asked_for():
-    recorder = TreeRecorder(dropped=0)
-    beam(TableStepper(3), width=2, max_tokens=3, length_penalty=0.6, watch=recorder)
-    assert {node.fate for node in recorder.nodes} <= {"kept", "ended"}
