@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from asr.errors import AsrError
     from asr.evaluation.evaluate import Evaluation, evaluate
     from asr.runtime.commander import Understanding
+    from asr.runtime.explain.explanation import Explanation
     from asr.runtime.live import Dropped, Final, Partial, Started
     from asr.runtime.transcript import Transcript, TranscriptSegment, Word
     from asr.training.run import Trained, train
@@ -23,6 +24,7 @@ __all__ = [
     "Commands",
     "Dropped",
     "Evaluation",
+    "Explanation",
     "Final",
     "Model",
     "Partial",
@@ -47,6 +49,7 @@ _PLACES = {
     "AsrError": "asr.errors",
     **dict.fromkeys(("Evaluation", "evaluate"), "asr.evaluation.evaluate"),
     "Understanding": "asr.runtime.commander",
+    "Explanation": "asr.runtime.explain.explanation",
     **dict.fromkeys(("Dropped", "Final", "Partial", "Started"), "asr.runtime.live"),
     **dict.fromkeys(("Transcript", "TranscriptSegment", "Word"), "asr.runtime.transcript"),
     **dict.fromkeys(("Trained", "train"), "asr.training.run"),

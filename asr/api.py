@@ -22,6 +22,7 @@ from asr.commands.grammar.ready import find_grammar
 from asr.commands.network.network import compile_network
 from asr.errors import AudioError, SettingsError
 from asr.runtime.commander import Commander, Understanding
+from asr.runtime.explain.explanation import Explanation, explain
 from asr.runtime.live import Event, LiveSession
 from asr.runtime.transcriber import Transcriber
 from asr.runtime.transcript import Transcript, join
@@ -135,6 +136,26 @@ class Model:
             return commander.understand(read_source(source))
         with open_audio(source, name=_name(source)) as sound:
             return commander.understand_blocks(sound.blocks())
+
+    def explain(self, source: Source, commands: Commands | None = None) -> Explanation:
+        """How a recording is heard, from its sound to the text, and to the command or why it is refused.
+
+        In a notebook it shows itself as a page with pictures and players; ``html()`` gives that page, which needs
+        nothing else.
+
+        Examples:
+            >>> import asr
+            >>> told = asr.load().explain("recipes/commands/samples/five_five.flac", asr.Commands.load("digits"))
+            >>> told.transcript.text, [step.token for step in told.stages.decoder]
+            ('five five', ['_five', '_five', 'end'])
+
+        Raises AudioError as ``understand`` and for more than 20 s of speech, and for commands as ``understand``.
+        """
+        named = "the recording" if isinstance(source, tuple) else _name(source)
+        wave = read_source(source)
+        if commands is None:
+            return explain(self.transcriber, wave, named)
+        return explain(self.transcriber, wave, named, self.commander(commands), commands.names)
 
     def stream(
         self, blocks: Iterable[NDArray[np.float32]], commands: Commands | None = None, *, partials: bool = False

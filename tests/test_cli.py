@@ -111,7 +111,7 @@ def test_help_names_every_command_and_loads_little() -> None:
     done = shell("--help")
     assert done.returncode == 0
     commands = ("transcribe", "demo", "evaluate", "prepare", "tokenizer", "sentences", "synthesize", "train", "export")
-    for command in (*commands, "mic", "voices"):
+    for command in (*commands, "mic", "voices", "explain"):
         assert f"\n  {command} ".encode() in done.stdout
 
 

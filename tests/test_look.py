@@ -17,14 +17,19 @@ from asr.audio.features import FeatureSettings
 from asr.audio.mfcc import Mfcc
 from asr.errors import BundleError
 from asr.model.seq2seq import Seq2Seq
-from asr.runtime.attention import AttentionGraph, last_softmax
+from asr.runtime.attention import AttentionGraph, SelfAttentionGraph, softmaxes
 from asr.runtime.look import Looker
 from asr.runtime.transcriber import Transcriber
 from asr.text.special import BOS
 
 
 @pytest.mark.parametrize(
-    "settings", [FeatureSettings(), FeatureSettings(mel_bands=40, coefficients=13, window_seconds=0.02)]
+    "settings",
+    [
+        FeatureSettings(),
+        FeatureSettings(mel_bands=40, coefficients=13, window_seconds=0.02),
+        FeatureSettings(speech_range_db=15.0),
+    ],
 )
 def test_the_numbers_of_mfcc_are_those_of_torch(settings: FeatureSettings, words: list[NDArray[np.float32]]) -> None:
     for wave in words:
@@ -54,10 +59,30 @@ def test_attention_is_that_of_torch(draw: ModuleType, tiny: TinyModel, words: li
     assert np.abs(weights - attention_in_torch(draw, tiny.model, tiny.features, utterance.wave)).max() < 1e-4
 
 
+def test_self_attention_is_that_of_torch(
+    tiny_with_convolutions: TinyModel, words: list[NDArray[np.float32]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tiny, wave = tiny_with_convolutions, words[2]
+    theirs: list[NDArray[np.float32]] = []
+
+    def attend(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, attn_mask: None) -> torch.Tensor:
+        weights = (query @ key.mT / math.sqrt(query.shape[-1])).softmax(dim=-1)
+        theirs.append(weights[0].numpy())
+        return weights @ value
+
+    monkeypatch.setattr(torch.nn.functional, "scaled_dot_product_attention", attend)
+    with torch.no_grad():
+        tiny.model.encode(Mfcc(tiny.features)(torch.from_numpy(wave)[None], torch.tensor([len(wave)]))[0])
+    weights = SelfAttentionGraph(Transcriber.from_bundle(tiny.bundle).bundle).weights(wave)
+    assert weights.shape == np.stack(theirs).shape
+    assert weights.sum(axis=-1) == pytest.approx(np.ones(weights.shape[:-1]), abs=1e-5)
+    assert np.abs(weights - np.stack(theirs)).max() < 1e-4
+
+
 def test_a_graph_without_softmax_shows_no_attention(tiny: TinyModel, tmp_path: Path) -> None:
     bundle = Transcriber.from_bundle(tiny.bundle).bundle
     graph = (tiny.bundle / "decoder.onnx").read_bytes()
-    assert last_softmax(graph) is not None
+    assert softmaxes(graph)
     folder = tmp_path / "bundle"
     shutil.copytree(tiny.bundle, folder)
     (folder / "decoder.onnx").write_bytes(graph.replace(b"Softmax", b"Sigmoid"))

@@ -101,6 +101,7 @@ def fresh(tmp_path: Path) -> Fresh:
         ["transcribe", SAMPLE],
         ["transcribe", "--json", SAMPLE.parent, "--jobs", "2"],
         ["transcribe", "--commands", "computer", SAMPLE],
+        ["explain", "--commands", "computer", SAMPLE],
         ["demo", SAMPLE],
         ["commands", "check", "yes-no", "--draw", "drawn.html"],
     ],

@@ -25,6 +25,7 @@ from asr.apps.compare import compare
 from asr.apps.corpus import language_model, sentences, tokenizer
 from asr.apps.data import data_app
 from asr.apps.evaluate import evaluate
+from asr.apps.explain import explain
 from asr.apps.failures import complain
 from asr.apps.mic import mic
 from asr.apps.output import flush, open_standard_streams, say
@@ -81,6 +82,7 @@ def _global_options(
 for _command in (
     transcribe,
     demo,
+    explain,
     evaluate,
     compare,
     calibrate,

@@ -5,16 +5,20 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from asr.audio.features import FeatureSettings, hertz, mel
+from asr.audio.features import EDGE_DB, LOUD_FRAMES, FeatureSettings, hertz, mel
 
 Floats = NDArray[np.float32]
 
 
 def log_mel_cepstra(wave: Floats, settings: FeatureSettings) -> Floats:
-    """The cepstral coefficients (T, ``coefficients``) of a wave (N,), without deltas, each with mean 0 and variance 1.
-
-    All frames count in mean and variance, whatever ``speech_range_db`` says.
+    """The cepstral coefficients (T, ``coefficients``) of a wave (N,), without deltas, each with mean 0 and variance 1
+    over the frames that count.
     """
+    return cepstra_of(log_mel(wave, settings), settings)
+
+
+def log_mel(wave: Floats, settings: FeatureSettings) -> Floats:
+    """Natural logarithm of the power in each mel band: (N,) → (T, bands)."""
     size, hop = settings.fft_length, settings.hop_length
     padded = np.pad(wave.astype(np.float64), size // 2)
     frames = np.lib.stride_tricks.sliding_window_view(padded, size)[::hop][: settings.frames(len(wave))]
@@ -24,11 +28,28 @@ def log_mel_cepstra(wave: Floats, settings: FeatureSettings) -> Floats:
         2 * np.pi * np.arange(settings.window_length) / settings.window_length
     )
     power = np.abs(np.fft.rfft(frames * window)) ** 2
-    bands = np.log(power @ _filter_bank(settings) + settings.log_floor)
+    bands: Floats = np.log(power @ _filter_bank(settings) + settings.log_floor).astype(np.float32)
+    return bands
+
+
+def cepstra_of(bands: Floats, settings: FeatureSettings) -> Floats:
+    """What ``log_mel`` gives (T, bands) as normalised coefficients (T, ``coefficients``)."""
     cepstra = bands @ _dct(settings)
-    centred = cepstra - cepstra.mean(axis=0)
-    normal: Floats = (centred / np.sqrt((centred**2).mean(axis=0) + settings.variance_floor)).astype(np.float32)
+    counts = _frame_weights(cepstra, settings)[:, np.newaxis]
+    centred = cepstra - (cepstra * counts).sum(axis=0) / counts.sum()
+    variance = (centred**2 * counts).sum(axis=0) / counts.sum()
+    normal: Floats = (centred / np.sqrt(variance + settings.variance_floor)).astype(np.float32)
     return normal
+
+
+def _frame_weights(cepstra: NDArray[np.float64], settings: FeatureSettings) -> NDArray[np.float64]:
+    """How much each frame of (T, C) counts in the means, from 0 to 1: (T,)."""
+    if not settings.speech_range_db or len(cepstra) < LOUD_FRAMES:
+        return np.ones(len(cepstra))
+    level = cepstra[:, 0] * (10 / math.log(10) / math.sqrt(settings.mel_bands))
+    loud = np.sort(level)[-LOUD_FRAMES]
+    weights: NDArray[np.float64] = 0.5 * (1 + np.tanh((level - loud + settings.speech_range_db) / EDGE_DB / 2))
+    return weights
 
 
 def _filter_bank(settings: FeatureSettings) -> NDArray[np.float64]:

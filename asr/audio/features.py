@@ -12,6 +12,11 @@ from asr.settings import check_number, settings_from, shown
 
 _RATE = 16_000  # at which every recording is read: asr.audio.load.SAMPLE_RATE
 
+LOUD_FRAMES = 10
+"""With a ``speech_range_db`` levels are compared with that of the frame that has this place among the loudest."""
+EDGE_DB = 2.0
+"""Over which a frame goes from hardly counting to nearly all."""
+
 
 @dataclass(frozen=True)
 class FeatureSettings:

@@ -8,10 +8,8 @@ import torchaudio
 from torch import Tensor, nn
 from torch.nn import functional
 
-from asr.audio.features import FeatureSettings
+from asr.audio.features import EDGE_DB, LOUD_FRAMES, FeatureSettings
 
-_LOUD_FRAMES = 10
-_EDGE_DB = 2.0  # over which a frame goes from hardly counting to nearly all
 _NO_LEVEL = -1e4  # dB, of frames that are none
 
 
@@ -183,6 +181,6 @@ def frame_weights(features: Tensor, valid: Tensor | None, settings: FeatureSetti
     level = features[..., 0] * (10 / math.log(10) / math.sqrt(settings.mel_bands))  # nats, orthonormal DCT → dB
     if valid is not None:
         level = level.masked_fill(~valid, _NO_LEVEL)
-    nothing = torch.full_like(level[:, :1], _NO_LEVEL).expand(-1, _LOUD_FRAMES)
-    loud = torch.cat([level, nothing], dim=1).topk(_LOUD_FRAMES, dim=1).values[:, -1:]
-    return own * torch.sigmoid((level - loud + settings.speech_range_db) / _EDGE_DB)
+    nothing = torch.full_like(level[:, :1], _NO_LEVEL).expand(-1, LOUD_FRAMES)
+    loud = torch.cat([level, nothing], dim=1).topk(LOUD_FRAMES, dim=1).values[:, -1:]
+    return own * torch.sigmoid((level - loud + settings.speech_range_db) / EDGE_DB)

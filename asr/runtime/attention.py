@@ -1,7 +1,8 @@
-"""Where the decoder looks: the weights of its last cross-attention, which the graph computes and does not give.
+"""Where encoder and decoder look: the weights of attention, which the graphs compute and do not give.
 
 A message of protobuf that is appended to another is merged into it, so one more output is a few bytes behind the graph.
-It is the last softmax among the nodes; a graph that has none, or one of another shape, shows nothing.
+The outputs are those of the softmaxes among the nodes: in the encoder one a layer, in the decoder the last for its last
+cross-attention. A graph that has none, or others in shape, shows nothing.
 """
 
 from collections.abc import Sequence
@@ -11,7 +12,7 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
-from asr.bundle import DECODER, Bundle
+from asr.bundle import DECODER, ENCODER, Bundle
 from asr.errors import BundleError
 from asr.runtime.graph_checks import fields_of
 from asr.runtime.graphs import EncoderOutput, session_options
@@ -30,18 +31,7 @@ class AttentionGraph:
     def __init__(self, bundle: Bundle) -> None:
         """Raises BundleError for a graph that has no such weights."""
         self._path = bundle.folder / DECODER
-        graph = self._path.read_bytes()
-        name = last_softmax(graph)
-        if name is None:
-            raise BundleError(f"{self._path}: has no attention to be shown")
-        options = session_options(1)
-        options.add_session_config_entry(_MODEL_FOLDER, str(bundle.folder.resolve()))
-        try:
-            self._session = onnxruntime.InferenceSession(
-                graph + _one_more_output(name), options, providers=["CPUExecutionProvider"], enable_fallback=0
-            )
-        except Exception as error:  # onnxruntime raises classes of its own that share no base but Exception
-            raise BundleError(f"{self._path}: has no attention to be shown") from error
+        self._session = _showing(bundle, DECODER, slice(-1, None))
         self._inputs = {port.name: port for port in self._session.get_inputs()}
 
     def weights(self, heard: EncoderOutput, tokens: Sequence[int]) -> Floats:
@@ -49,9 +39,18 @@ class AttentionGraph:
 
         The mean over the heads; each row sums to 1. Raises BundleError where the graph gives something else.
         """
+        shown: Floats = self.steps(heard, tokens)[1].mean(axis=1)
+        return shown
+
+    def steps(self, heard: EncoderOutput, tokens: Sequence[int]) -> tuple[Floats, Floats]:
+        """What the decoder says and where it looks as it writes each token and the end of the text.
+
+        Log-probabilities (U + 1, V), and how much of each head's attention each step gets (U + 1, H, S), which sums to
+        1. Raises BundleError where the graph gives something else.
+        """
         layers, _, heads, _, width = self._inputs["past_keys"].shape
         keys = values = np.zeros((layers, 1, heads, 0, width), np.float32)
-        rows = []
+        said, rows = [], []
         for token in (BOS, *tokens):
             given: dict[str, Any] = {
                 "tokens": np.array([[token]], np.int64),
@@ -61,19 +60,64 @@ class AttentionGraph:
                 "memory_values": heard.values,
             }
             try:
-                _, keys, values, weights = self._session.run(None, given)
-            except Exception as error:  # as above
+                log_probs, keys, values, weights = self._session.run(None, given)
+            except Exception as error:  # onnxruntime raises classes of its own that share no base but Exception
                 raise BundleError(f"{self._path}: its attention cannot be shown") from error
+            said.append(log_probs[0])
             rows.append(weights)
-        shown: Floats = np.stack(rows).reshape(len(rows), -1, rows[0].shape[-1]).mean(axis=1)
-        if shown.shape[1] != heard.keys.shape[3]:
+        shown: Floats = np.stack(rows).reshape(len(rows), -1, rows[0].shape[-1])
+        if shown.shape[2] != heard.keys.shape[3]:
             raise BundleError(f"{self._path}: has no attention across the sound to be shown")
-        return shown
+        return np.stack(said), shown
 
 
-def last_softmax(model: bytes) -> str | None:
-    """The name of what the last softmax of a graph gives; None where there is none."""
-    found = None
+class SelfAttentionGraph:
+    """The encoder once more, with the weights of its self-attention as outputs."""
+
+    def __init__(self, bundle: Bundle) -> None:
+        """Raises BundleError for a graph that has no such weights."""
+        self._path = bundle.folder / ENCODER
+        self._session = _showing(bundle, ENCODER, slice(None))
+
+    def weights(self, wave: Floats) -> Floats:
+        """How each step of a wave (N,) looks at each, by layer and head: (L, H, S, S); each row sums to 1.
+
+        Raises BundleError where the graph gives something else.
+        """
+        try:
+            _, _, ctc_log_probs, *shown = self._session.run(None, {"wave": wave[np.newaxis]})
+        except Exception as error:  # as above
+            raise BundleError(f"{self._path}: its attention cannot be shown") from error
+        steps = ctc_log_probs.shape[1]
+        if any(each.ndim != 4 or each.shape[2:] != (steps, steps) for each in shown):
+            raise BundleError(f"{self._path}: has no self-attention to be shown")
+        weights: Floats = np.concatenate(shown)
+        return weights
+
+
+def _showing(bundle: Bundle, name: str, chosen: slice) -> onnxruntime.InferenceSession:
+    """A graph of a bundle that gives what some of its softmaxes give, after its own outputs."""
+    path = bundle.folder / name
+    graph = path.read_bytes()
+    shown = softmaxes(graph)[chosen]
+    if not shown:
+        raise BundleError(f"{path}: has no attention to be shown")
+    options = session_options(1)
+    options.add_session_config_entry(_MODEL_FOLDER, str(bundle.folder.resolve()))
+    try:
+        return onnxruntime.InferenceSession(
+            graph + b"".join(map(_one_more_output, shown)),
+            options,
+            providers=["CPUExecutionProvider"],
+            enable_fallback=0,
+        )
+    except Exception as error:  # as above
+        raise BundleError(f"{path}: has no attention to be shown") from error
+
+
+def softmaxes(model: bytes) -> list[str]:
+    """The names of what the softmaxes of a graph give, in the order of its nodes."""
+    found = []
     for number, graph in fields_of(model):
         if number != _GRAPH:
             continue
@@ -81,7 +125,7 @@ def last_softmax(model: bytes) -> str | None:
             if kind == _NODE:
                 parts = list(fields_of(node))
                 if (_OPERATION, b"Softmax") in parts:
-                    found = next(content.decode() for at, content in parts if at == _NODE_OUTPUT)
+                    found.append(next(content.decode() for at, content in parts if at == _NODE_OUTPUT))
     return found
 
 

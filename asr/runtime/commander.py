@@ -67,7 +67,7 @@ class Listener:
         """Raises SettingsError for words that the bundle's tokenizer cannot spell."""
         self.transcriber = transcriber
         self.network = network
-        self._automaton = TokenAutomaton(network, transcriber.bundle.tokenizer)
+        self.constraint = TokenAutomaton(network, transcriber.bundle.tokenizer)
 
     def hear(self, blocks: Iterable[NDArray[np.float32]]) -> GrammarMatch:
         """The best reading of a recording that comes in blocks (n,), float32 in [-1, 1] at 16 kHz.
@@ -104,7 +104,7 @@ class Listener:
             likeliest = transcriber.decode(heard, utterance.seconds)[0] if again else free
             return transcriber.transcript(likeliest, utterance, heard, seconds)
 
-        best, *others = transcriber.decode(heard, utterance.seconds, n_best=2, constraint=self._automaton)
+        best, *others = transcriber.decode(heard, utterance.seconds, n_best=2, constraint=self.constraint)
         text = tokenizer.decode(best.tokens).strip()
         reading = self.network.parse(text) if best.ended and best.tokens else None
         if reading is None:
@@ -187,6 +187,11 @@ class Commander:
     def network(self) -> Network:
         """The commands."""
         return self._listener.network
+
+    @property
+    def constraint(self) -> TokenAutomaton:
+        """The commands as the search sees them."""
+        return self._listener.constraint
 
     def understand(self, wave: NDArray[np.float32]) -> Understanding:
         """The command in a mono wave (N,), float32 in [-1, 1] at 16 kHz; raises AudioError for anything else.

@@ -1,7 +1,7 @@
 """Wave in, transcript out: a pure function of the bundle and the wave."""
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -14,7 +14,7 @@ from asr.runtime.graphs import EncoderOutput, Graphs
 from asr.runtime.timing import token_spans
 from asr.runtime.transcript import Transcript, join, transcript_of
 from asr.runtime.utterances import SpeechPart, find_utterance, find_utterances
-from asr.search.beam import beam
+from asr.search.beam import BeamStep, beam
 from asr.search.constraint import Constraint
 from asr.search.hypothesis import Hypothesis
 from asr.search.limits import MINIMUM_TOKENS, TOKENS_PER_SECOND, max_tokens
@@ -84,11 +84,12 @@ class Transcriber:
         n_best: int = 1,
         constraint: Constraint | None = None,
         language_model: bool = True,
+        watch: Callable[[BeamStep], None] | None = None,
     ) -> list[Hypothesis]:
         """The best hypotheses for an utterance of so many seconds, best first, by the bundle's search.
 
         With a constraint they are among its texts; where none of those is possible, none has ended. The bundle's
-        language model has a say without one, unless ``language_model`` is False.
+        language model has a say without one, unless ``language_model`` is False. ``watch`` is shown each step.
         """
         weighed = language_model and constraint is None
         return beam(
@@ -99,6 +100,7 @@ class Transcriber:
             constraint=constraint,
             language_model=self.bundle.language_model,
             language_model_weight=self.decoding.language_model_weight if weighed else 0.0,
+            watch=watch,
             **self.decoding.of_search(among_commands=constraint is not None),
         )
 

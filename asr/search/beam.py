@@ -1,6 +1,8 @@
 """Beam search with length normalisation, an optional CTC joint score, language model and constraint."""
 
 import math
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +14,16 @@ from asr.search.hypothesis import Hypothesis, length_divisor
 from asr.search.language_model import LanguageModel
 from asr.search.stepper import State, Stepper, next_log_probs
 from asr.text.special import BOS, EOS
+
+
+@dataclass(frozen=True, eq=False)
+class BeamStep:
+    """A step of a beam, for who watches it."""
+
+    scores: NDArray[np.float64]
+    """(K, V), what going on with each token would score, for the hypotheses that were kept before, in their order."""
+    kept: tuple[tuple[int, Hypothesis], ...]
+    """The row among these that each came from, and what it became; those that have not ended are the next rows."""
 
 
 def beam(
@@ -27,6 +39,7 @@ def beam(
     language_model: LanguageModel | None = None,
     language_model_weight: float = 0.0,
     n_best: int = 1,
+    watch: Callable[[BeamStep], None] | None = None,
 ) -> list[Hypothesis]:
     """The best transcripts of an utterance, best first: between 1 and ``n_best`` of them.
 
@@ -49,6 +62,8 @@ def beam(
 
     After ``max_tokens`` tokens a hypothesis may only end. Hypotheses that did not end are returned (``ended=False``)
     only where none did. A token that the decoder, CTC or the constraint gives probability zero is never taken.
+
+    ``watch`` is shown each step and has no part in the search.
 
     Raises SettingsError for values out of range, and AsrError for NaN, numbers above zero or shapes that do not fit.
     """
@@ -123,6 +138,7 @@ def beam(
 
         divisor = length_divisor(length, length_penalty)
         grown: list[tuple[int, Hypothesis]] = []
+        kept: list[tuple[int, Hypothesis]] = []
         greedy_row = None
         for row, token in chosen:
             parent, log_prob = live[row], float(log_probs[row, token])
@@ -136,6 +152,7 @@ def beam(
                 constraint_log_prob=None if drawn is None else float(drawn[row, token]),
                 language_model_log_prob=None if written is None else float(written[row, token]),
             )
+            kept.append((row, child))
             if child.ended:
                 ended.append(child)
                 continue
@@ -143,6 +160,8 @@ def beam(
                 greedy_row = len(grown)
             grown.append((row, child))
 
+        if watch is not None:
+            watch(BeamStep(joint / divisor, tuple(kept)))
         if not grown or length > max_tokens:
             break
         ended.sort(key=_by_score)

@@ -1,0 +1,50 @@
+"""`asr explain`: one page that shows how a recording was heard."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from asr.apps.options import (
+    Beam,
+    BundleFolder,
+    Commands,
+    FalseAccepts,
+    Greedy,
+    check_false_accepts,
+    chosen_width,
+)
+from asr.apps.output import say
+
+
+def explain(
+    file: Annotated[Path, typer.Argument(help="A recording with at most 20 s of speech.")],
+    out: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="The page. [default: the recording's name with .html, here]")
+    ] = None,
+    commands: Commands = None,
+    false_accepts: FalseAccepts = None,
+    beam: Beam = None,
+    greedy: Greedy = False,
+    bundle: BundleFolder = None,
+) -> None:
+    """Write a page that shows how a recording is heard, stage by stage, from its sound to the text.
+
+    Wave and words, mel bands, MFCC, positions, the encoder's self-attention by layer and head, CTC, each step of the
+    decoder, the tree of the search; with --commands the search inside the grammar, and the command, or why it is
+    refused. The page holds the recording and needs nothing else: no network, no other file.
+    """
+    from asr.api import Commands as Grammars
+    from asr.api import load
+    from asr.files import write_whole
+
+    check_false_accepts(false_accepts, commands)
+    chosen = None if not commands else Grammars.load(*commands)
+    model = load(bundle, width=chosen_width(beam, greedy))
+    if chosen is not None and false_accepts is not None:
+        commander = model.commander(chosen)
+        commander.rejection = commander.rejection.at(false_accepts)
+    told = model.explain(file, chosen)
+    target = Path(f"{file.stem}.html") if out is None else out
+    write_whole(target, told.html().encode())
+    say(f"written: {target}")
