@@ -398,7 +398,8 @@ def test_takes_through_a_real_device_make_a_corpus(
     sound_server: dict[str, str], grammar: Path, close_words: list[Wave], tmp_path: Path
 ) -> None:
     out = tmp_path / "takes"
-    played = [word * np.float32(0.3 / np.abs(word).max()) for word in close_words[:2]]
+    words = [word * np.float32(0.3 / np.abs(word).max()) for word in close_words]
+    played = [np.concatenate(words), words[1]]  # as many as the sentence has, which else is too short
     command = [sys.executable, "-m", "asr", "commands", "record", str(grammar), "--out", str(out)]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     with subprocess.Popen([*command, "--device", "pulse"], env=sound_server, cwd=ROOT, **pipes) as program:
