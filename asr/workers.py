@@ -160,8 +160,9 @@ class _Crew(Generic[Thing, Result]):
             self._orders[pipe].send((place, thing))
 
     def _dismiss(self) -> None:
-        for process in self._processes.values():
-            process.terminate()
+        for pipe, process in self._processes.items():
+            # One that is still importing has no files to clean up, and would complain of the interruption.
+            (process.terminate if pipe in self._begun else process.kill)()
         for pipe, process in self._processes.items():
             process.join(_PATIENCE)
             if process.is_alive():
