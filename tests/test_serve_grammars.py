@@ -14,6 +14,8 @@ from service import FIND, Served, serving
 from asr.bundle import DEFAULT_BUNDLE
 from asr.serve import grammars
 from asr.serve.errors import Refusal
+from asr.serve.pool import Pool
+from asr.serve.settings import ServeSettings
 
 ENDLESS = "commands: {a: ['" + "{n} " * 100 + "']}\nlists: {n: {range: {from: 0, to: 9999}}}\n"
 
@@ -73,12 +75,12 @@ def test_a_grammar_with_a_mistake_is_told_where(service: Served) -> None:
 def test_a_grammar_that_takes_too_long_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(grammars, "CHECK_SECONDS", 1)
     with pytest.raises(Refusal, match="takes more than"):
-        asyncio.run(grammars.Grammars().check(ENDLESS, DEFAULT_BUNDLE))
+        asyncio.run(grammars.Grammars(DEFAULT_BUNDLE).check(ENDLESS))
 
 
 def test_without_the_library_of_diagrams_there_is_a_line_about_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(grammars.importlib.util, "find_spec", lambda name: None)
-    found = asyncio.run(grammars.Grammars().check("commands: {a: [x]}", DEFAULT_BUNDLE))
+    found = asyncio.run(grammars.Grammars(DEFAULT_BUNDLE).check("commands: {a: [x]}"))
     assert found["drawing"] is None
     assert "asr[check]" in found["drawing_note"]
     assert found["sentences"] == 1
@@ -93,14 +95,25 @@ def test_a_grammar_is_checked_once(monkeypatch: pytest.MonkeyPatch) -> None:
         return {}
 
     async def ask() -> None:
-        asked = grammars.Grammars()
-        await asyncio.gather(*(asked.check("commands: 1", DEFAULT_BUNDLE) for _ in range(3)))
+        asked = grammars.Grammars(DEFAULT_BUNDLE)
+        await asyncio.gather(*(asked.check("commands: 1") for _ in range(3)))
         with pytest.raises(Refusal, match="too many"):
-            await asyncio.gather(*(asked.check(f"commands: {at}", DEFAULT_BUNDLE) for at in range(2, 9)))
+            await asyncio.gather(*(asked.check(f"commands: {at}") for at in range(2, 9)))
 
     monkeypatch.setattr(grammars, "_check", check)
     asyncio.run(ask())
     assert checks.count("commands: 1") == 1
+
+
+def test_after_a_reload_grammars_are_checked_anew() -> None:
+    async def ask() -> None:
+        pool = Pool(ServeSettings())
+        before = pool.brought
+        await pool.reload()
+        assert pool.brought is not before
+        pool.close()
+
+    asyncio.run(ask())
 
 
 def test_a_program_with_limits_ends_at_them(tmp_path: Path) -> None:

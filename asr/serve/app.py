@@ -12,7 +12,6 @@ from starlette.middleware.cors import CORSMiddleware
 
 from asr.errors import AsrError, AudioError, BundleError
 from asr.serve.errors import Refusal, error_response
-from asr.serve.grammars import Grammars
 from asr.serve.guard import Guard
 from asr.serve.metrics import CONTENT_TYPE
 from asr.serve.page import router as page_router
@@ -54,7 +53,6 @@ def create_app(settings: ServeSettings, pool: Pool) -> FastAPI:
         telemetry=_SILENT,
     )
     app.state.service = service
-    app.state.grammars = Grammars()
     for router in (_router, transcriptions_router, stream_router, page_router):
         app.include_router(router)
     app.add_exception_handler(Refusal, _refused)

@@ -16,8 +16,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from starlette.requests import HTTPConnection
-
 from asr.api import Commands
 from asr.errors import SettingsError
 from asr.serve.errors import Busy, Refusal
@@ -45,30 +43,31 @@ class _Checked:
 
 
 class Grammars:
-    """The grammars that clients brought last."""
+    """The grammars that clients brought last, checked for the bundle in a folder."""
 
-    def __init__(self) -> None:
+    def __init__(self, bundle: Path) -> None:
+        self._bundle = bundle
         self._kept: OrderedDict[str, _Checked] = OrderedDict()
         self._turn = asyncio.Lock()
         self._waiting = 0
 
-    async def check(self, text: str, bundle: Path) -> Mapping[str, Any]:
+    async def check(self, text: str) -> Mapping[str, Any]:
         """What `asr commands check --json` prints of a grammar, and ``drawing``, its diagrams as an HTML page.
 
         ``drawing`` is None where they cannot be drawn, and ``drawing_note`` says why.
 
         Raises Refusal for a grammar that cannot be used or is too large, Busy where many are being checked.
         """
-        return (await self._checked(text, bundle)).found
+        return (await self._checked(text)).found
 
-    async def commands(self, text: str, bundle: Path) -> Commands:
+    async def commands(self, text: str) -> Commands:
         """The commands of a grammar. Raises as ``check``."""
-        checked = await self._checked(text, bundle)
+        checked = await self._checked(text)
         if checked.commands is None:
             checked.commands = await asyncio.to_thread(_read, text)
         return checked.commands
 
-    async def _checked(self, text: str, bundle: Path) -> _Checked:
+    async def _checked(self, text: str) -> _Checked:
         if len(text.encode(errors="replace")) > GRAMMAR_BYTES:
             raise _refusal(f"found a grammar of more than {GRAMMAR_BYTES} bytes, wanted less")
         if not any(name in text for name in _HOLDS_COMMANDS):  # a process is not begun for any text
@@ -80,20 +79,13 @@ class Grammars:
             try:
                 async with self._turn:
                     if text not in self._kept:
-                        self._kept[text] = _Checked(await _check(text, bundle))
+                        self._kept[text] = _Checked(await _check(text, self._bundle))
             finally:
                 self._waiting -= 1
         self._kept.move_to_end(text)
         while len(self._kept) > _KEPT:
             self._kept.popitem(last=False)
         return self._kept[text]
-
-
-def grammars_of(connection: HTTPConnection) -> Grammars:
-    """The grammars that the clients of a service brought."""
-    found = connection.app.state.grammars
-    assert isinstance(found, Grammars)
-    return found
 
 
 async def _check(text: str, bundle: Path) -> dict[str, Any]:

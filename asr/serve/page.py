@@ -21,7 +21,6 @@ from asr.runtime.transcriber import Transcriber
 from asr.runtime.transcript import join
 from asr.search.ctc import BLANK
 from asr.serve.errors import ErrorBody, Refusal
-from asr.serve.grammars import grammars_of
 from asr.serve.pool import Engine
 from asr.serve.service import Service, service_of
 
@@ -78,7 +77,7 @@ class GrammarText(BaseModel):
 @router.post("/v1/grammar", responses=_REFUSALS)
 async def grammar(request: Request, body: GrammarText) -> dict[str, Any]:
     """What `asr commands check` says of a grammar, and its railroad diagrams."""
-    return dict(await grammars_of(request).check(body.grammar, service_of(request).pool.bundle.folder))
+    return dict(await service_of(request).pool.brought.check(body.grammar))
 
 
 @router.post("/v1/look", responses=_REFUSALS)
@@ -110,7 +109,7 @@ async def _chosen(request: Request, name: str | None, text: str | None) -> Comma
         return None if name is None else pool.grammar(name)
     if name is not None:
         raise Refusal(400, "grammar: found commands too, wanted one of them", "invalid_value", parameter="grammar")
-    return await grammars_of(request).commands(text, pool.bundle.folder)
+    return await pool.brought.commands(text)
 
 
 def _heard(service: Service, engine: Engine, file: BinaryIO, name: str, commands: Commands | None) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from asr.errors import SettingsError
 from asr.runtime.commander import Commander
 from asr.runtime.transcriber import Transcriber
 from asr.serve.errors import Busy, Refusal
+from asr.serve.grammars import Grammars
 from asr.serve.metrics import Metrics
 from asr.serve.settings import ServeSettings
 from asr.settings import shown
@@ -47,6 +48,7 @@ class _Loaded:
         self.at = int(time.time())
         self.bundle: Bundle = read_bundle(DEFAULT_BUNDLE if settings.bundle is None else settings.bundle)
         self.commands = Commands.load(*settings.commands) if settings.commands else None
+        self.brought = Grammars(self.bundle.folder)
         self.by_name: dict[str, Commands] = {}
         for grammar in () if self.commands is None else self.commands.grammars:
             if grammar.name in self.by_name:
@@ -137,6 +139,11 @@ class Pool:
     def commands(self) -> Commands | None:
         """All grammars that the service was given, as one."""
         return self._loaded.commands
+
+    @property
+    def brought(self) -> Grammars:
+        """The grammars that clients brought since the bundle was read."""
+        return self._loaded.brought
 
     @property
     def grammars(self) -> tuple[str, ...]:

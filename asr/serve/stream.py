@@ -26,7 +26,6 @@ from asr.errors import AsrError, AudioError, BundleError
 from asr.runtime.keys import event_keys
 from asr.runtime.live import Dropped, Event, LiveSession, Partial, Started
 from asr.serve.errors import Busy
-from asr.serve.grammars import Grammars, grammars_of
 from asr.serve.pool import Engine
 from asr.serve.records import LOG
 from asr.serve.service import Service, service_of
@@ -77,7 +76,7 @@ async def stream(socket: WebSocket) -> None:
     service = service_of(socket)
     await socket.accept()
     connection = _Connection(socket)
-    heard = _Stream(service, grammars_of(socket), connection)
+    heard = _Stream(service, connection)
     try:
         await _run(heard, connection)
     except StreamClosed as closed:
@@ -182,9 +181,8 @@ def _size(data: bytes | None) -> int:
 class _Stream:
     """One client from its first message to its last event."""
 
-    def __init__(self, service: Service, grammars: Grammars, connection: _Connection) -> None:
+    def __init__(self, service: Service, connection: _Connection) -> None:
         self._service = service
-        self._grammars = grammars
         self._connection = connection
         self._buffer = _Buffer()
         self._clock: deque[tuple[float, float]] = deque()  # seconds of the stream, and when they came
@@ -227,7 +225,7 @@ class _Stream:
 
     async def _commands(self, start: StreamStart) -> Commands | None:
         if start.grammar is not None:
-            return await self._grammars.commands(start.grammar, self._service.pool.bundle.folder)
+            return await self._service.pool.brought.commands(start.grammar)
         return None if start.commands is None else self._service.pool.grammar(start.commands)
 
     async def _read(self) -> None:
