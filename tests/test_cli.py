@@ -519,6 +519,10 @@ def test_tokenizer_learns_from_lists_and_text(asr: Asr, folder: Path, tmp_path: 
     again = tmp_path / "again.model"
     asr("tokenizer", again, write_list(folder), text, "--vocabulary", "40")
     assert again.read_bytes() == out.read_bytes()
+    assert asr("data", "shard", write_list(folder), tmp_path / "shards").status == 0
+    ended = asr("tokenizer", again, tmp_path / "shards", text, "--vocabulary", "40")
+    assert (ended.status, ended.error) == (0, "")
+    assert "40 tokens from 4 distinct texts" in ended.out
 
 
 def test_tokenizer_refuses(asr: Asr, tmp_path: Path) -> None:
@@ -528,6 +532,7 @@ def test_tokenizer_refuses(asr: Asr, tmp_path: Path) -> None:
         ([text, "--vocabulary", "5000"], "5000"),
         ([tmp_path / "missing.txt"], "missing.txt"),
         ([tmp_path / "texts.csv"], "texts.csv: wanted a manifest"),
+        ([tmp_path], f"{tmp_path}: found a folder without shards"),
     ):
         ended = asr("tokenizer", tmp_path / "out.model", *arguments)
         assert (ended.status, ended.out, len(ended.complaints)) == (1, "", 1)

@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,8 @@ from asr.serve.settings import ServeSettings
 IMPATIENT = """
 from asr.serve.server import serve
 from asr.serve.settings import ServeSettings
-serve(ServeSettings(port=0, stall_seconds=0.5, max_connections=4), lambda line: print(line, flush=True))
+settings = ServeSettings(port=0, stall_seconds=0.5, max_connections=4, max_held_bytes=3_000_000)
+serve(settings, lambda line: print(line, flush=True))
 """
 HEAD = (
     b"POST /v1/audio/transcriptions HTTP/1.1\r\nHost: localhost\r\n"
@@ -264,3 +266,34 @@ def test_no_upload_leaves_anything(served: Served, tmp_path: Path) -> None:
         with pytest.raises(openai.BadRequestError):
             made.client().audio.transcriptions.create(model="x", file=("a.wav", bytes(3_000_000)))
         assert list(tmp_path.iterdir()) == []
+
+
+def test_all_uploads_together_are_limited(impatient: Served) -> None:
+    """Each may be sent, and both are there at a time: the second is refused, and room is there again after them."""
+    body = PART + bytes(2_000_000)
+    with connect(impatient) as first, connect(impatient) as second:
+        for connection in (first, second):
+            connection.sendall(HEAD % b"Content-Length: 3000000" + body)
+        answers = sorted(answer_of(connection).partition(b"\r\n")[0] for connection in (first, second))
+        assert [answer[:12] for answer in answers] == [b"HTTP/1.1 408", b"HTTP/1.1 503"]
+    for _ in range(2):
+        with connect(impatient) as connection:
+            connection.sendall(HEAD % b"Content-Length: 3000000" + body)
+            assert answer_of(connection).startswith(b"HTTP/1.1 408")
+
+
+@pytest.mark.skipif(not hasattr(socket, "TCP_USER_TIMEOUT"), reason="wants a system that times what is not taken")
+def test_a_client_that_takes_no_answers_is_left(impatient: Served) -> None:
+    """It asks for far more than the system keeps for it, and reads nothing."""
+    files = Path(f"/proc/{impatient.process.pid}/fd")
+    before = len(list(files.iterdir()))
+    asked = b"GET /openapi.json HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    with connect(impatient) as connection:
+        connection.settimeout(1.0)
+        with suppress(OSError):
+            while True:
+                connection.sendall(asked * 100)
+        deadline = time.monotonic() + 30
+        while len(list(files.iterdir())) > before and time.monotonic() < deadline:
+            time.sleep(0.1)
+        assert len(list(files.iterdir())) <= before

@@ -36,7 +36,7 @@ SPOKEN = SAMPLES / "find_my_files.flac"
 @asynccontextmanager
 async def serving(settings: ServeSettings | None = None) -> AsyncIterator[int]:
     settings = settings or ServeSettings()
-    with closing(Pool(settings)) as pool, listening("127.0.0.1", 0) as listener:
+    with closing(Pool(settings)) as pool, listening(settings, 0) as listener:
         async with WyomingServer(settings, pool).serving(listener):
             yield listener.getsockname()[1]
 

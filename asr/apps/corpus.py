@@ -16,7 +16,8 @@ _WEIGHT = 0.3  # chosen on the dev sets of the default bundle (LOG.md)
 def tokenizer(
     out: Annotated[Path, typer.Argument(help="The file to write, such as tokenizer.model.")],
     sources: Annotated[
-        list[Path], typer.Argument(help="Manifests (.tsv, .jsonl, .jsonl.gz), or .txt files with a text a line.")
+        list[Path],
+        typer.Argument(help="Manifests (.tsv, .jsonl, .jsonl.gz), folders of shards, .txt files with a text a line."),
     ],
     vocabulary: Annotated[int, typer.Option(min=5, help="How many tokens, the four special ones included.")] = 300,
 ) -> None:
@@ -73,7 +74,7 @@ def language_model(
     sources: Annotated[
         list[Path],
         typer.Argument(
-            help="Manifests (.tsv, .jsonl, .jsonl.gz), or .txt files with a text a line; or the "
+            help="Manifests (.tsv, .jsonl, .jsonl.gz), folders of shards, or .txt files with a text a line; or the "
             "language_model.safetensors of a bundle with the same tokenizer, to be taken as it is."
         ),
     ],
@@ -122,11 +123,12 @@ def _spelled(sources: list[Path]) -> list[str]:
     normaliser = Normaliser()
     texts: list[str] = []
     for source in sources:
-        if source.name.endswith(_LISTS):
+        if source.is_dir() or source.name.endswith(_LISTS):
             found = [utterance.text for utterance in read_manifest(source)]
         elif source.suffix == ".txt":
             found = read_lines(source)
         else:
-            raise SettingsError(f"{source}: wanted a manifest ({', '.join(_LISTS)}) or a .txt file with a text a line")
+            wanted = f"wanted a manifest ({', '.join(_LISTS)}), a folder of shards or a .txt file with a text a line"
+            raise SettingsError(f"{source}: {wanted}")
         texts += (normaliser(text) for text in found)
     return [text for text in texts if text]

@@ -22,7 +22,7 @@ from asr.serve.settings import ServeSettings
 from asr.serve.stream import router as stream_router
 from asr.serve.transcriptions import router as transcriptions_router
 
-_CODES: Final = {404: "not_found", 405: "method_not_allowed", 408: "stalled", 413: "too_large"}
+_CODES: Final = {404: "not_found", 405: "method_not_allowed", 408: "stalled", 413: "too_large", 503: "too_much_held"}
 _SILENT: Final[TelemetryConfig] = {"tracing": False, "metrics": False, "logs": False, "auto_configure": False}
 
 _router = APIRouter()
@@ -93,7 +93,7 @@ async def _unusable(request: Request, error: Exception) -> JSONResponse:
 async def _failed(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)
     code = _CODES.get(error.status_code)
-    if code in ("stalled", "too_large"):
+    if code in ("stalled", "too_large", "too_much_held"):
         service_of(request).metrics.refusals.labels(code).inc()
     return error_response(error.status_code, str(error.detail), code, headers=error.headers)
 

@@ -12,7 +12,8 @@ import hashlib
 import hmac
 import ipaddress
 from contextlib import suppress
-from typing import Final
+from dataclasses import dataclass
+from typing import Final, Self
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
@@ -43,22 +44,18 @@ class Guard:
         self._app, self._service, self._settings = app, service, service.settings
         self._rate = RateLimit(service.settings.max_rate)
         self._streams = 0
+        self._held = _Held()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: D102
         if scope["type"] not in ("http", "websocket"):
             await self._app(scope, receive, send)
             return
         if scope["type"] == "http":
-            body = _Body(scope, receive, send, self._settings)
-            receive, send = body.receive, body.send
-        try:
-            self._check(scope)
-        except Refusal as refusal:
-            self._service.metrics.refusals.labels(refusal.code).inc()
-            await refusal.response()(scope, receive, send)
+            with _Body(scope, receive, send, self._settings, self._held) as body:
+                if await self._allowed(scope, body.receive, body.send):
+                    await self._app(scope, body.receive, body.send)
             return
-        if scope["type"] == "http":
-            await self._app(scope, receive, send)
+        if not await self._allowed(scope, receive, send):
             return
         self._streams += 1
         self._service.metrics.streams.set(self._streams)
@@ -67,6 +64,16 @@ class Guard:
         finally:
             self._streams -= 1
             self._service.metrics.streams.set(self._streams)
+
+    async def _allowed(self, scope: Scope, receive: Receive, send: Send) -> bool:
+        """Whether it may be answered; where not, it has been refused."""
+        try:
+            self._check(scope)
+        except Refusal as refusal:
+            self._service.metrics.refusals.labels(refusal.code).inc()
+            await refusal.response()(scope, receive, send)
+            return False
+        return True
 
     def _check(self, scope: Scope) -> None:
         """Raises Refusal for what is not to be answered."""
@@ -151,17 +158,36 @@ def _is(token: str, shown: str) -> bool:
     return hmac.compare_digest(*(hashlib.sha256(each.encode(errors="replace")).digest() for each in (token, shown)))
 
 
-class _Body:
-    """The body of a request: bounded while it is read, and not read on when it has been answered before its end."""
+@dataclass
+class _Held:
+    """How much of all requests together is held."""
 
-    def __init__(self, scope: Scope, receive: Receive, send: Send, settings: ServeSettings) -> None:
-        self._receive, self._send, self._settings = receive, send, settings
+    bytes: int = 0
+
+
+class _Body:
+    """The body of a request: bounded while it is read, and not read on when it has been answered before its end.
+
+    What is read of it counts as held until the block ends.
+    """
+
+    def __init__(self, scope: Scope, receive: Receive, send: Send, settings: ServeSettings, held: _Held) -> None:
+        self._receive, self._send, self._settings, self._all_held = receive, send, settings, held
         headers = Headers(scope=scope)
         self._more = "transfer-encoding" in headers or headers.get("content-length", "0") != "0"
-        self._taken = 0
+        self._taken = self._held = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._hold(0)
 
     async def receive(self) -> Message:
-        """Raises HTTPException for a body that is too long (413), or does not come to its end (408)."""
+        """Raises HTTPException for a body that is too long (413), does not come to its end (408), or is too much (503).
+
+        The last beside all others that are held.
+        """
         if not self._more:  # what comes now is that the client has gone
             return await self._receive()
         seconds = self._settings.stall_seconds
@@ -171,7 +197,12 @@ class _Body:
         except TimeoutError as error:
             raise HTTPException(408, f"body: found nothing more of it for {seconds:g} s; send it again") from error
         if self._taken > self._settings.max_bytes:
+            self._hold(0)
             raise HTTPException(413, _too_long(self._settings))
+        self._hold(self._taken)
+        if self._all_held.bytes > self._settings.max_held_bytes:
+            self._hold(0)  # what still comes is not kept
+            raise HTTPException(503, "too much is being sent at a time; try again later", {"Retry-After": "1"})
         return message
 
     async def send(self, message: Message) -> None:
@@ -193,6 +224,11 @@ class _Body:
         self._more = message["type"] == "http.request" and message.get("more_body", False)
         self._taken += len(message.get("body", b""))
         return message
+
+    def _hold(self, size: int) -> None:
+        """Counts so many bytes of the body as held, in place of those that were."""
+        self._all_held.bytes += size - self._held
+        self._held = size
 
 
 def _too_long(settings: ServeSettings) -> str:

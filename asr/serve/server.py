@@ -35,10 +35,10 @@ def serve(settings: ServeSettings, report: Callable[[str], None]) -> None:
     """
     context = tls_context(settings)
     with ExitStack() as opened:
-        listener = opened.enter_context(listening(settings.host, settings.port))
+        listener = opened.enter_context(listening(settings, settings.port))
         wyoming = None
         if settings.wyoming_port is not None:
-            wyoming = opened.enter_context(listening(settings.host, settings.wyoming_port, "--wyoming"))
+            wyoming = opened.enter_context(listening(settings, settings.wyoming_port, "--wyoming"))
         pool = Pool(settings)
         write_log()
         try:
@@ -130,14 +130,21 @@ def _place(scheme: str, listener: socket.socket) -> str:
 
 
 @contextmanager
-def listening(host: str, port: int, option: str = "--port") -> Iterator[socket.socket]:
-    """A socket that listens at a host and port. Raises SettingsError where there is none to be had."""
+def listening(settings: ServeSettings, port: int, option: str = "--port") -> Iterator[socket.socket]:
+    """A socket that listens at the host and a port. Raises SettingsError where there is none to be had.
+
+    Its connections end when the client takes nothing for ``stall_seconds`` of what is there for it, where the system
+    can (Linux): until then a server that has closed one still holds what it wrote.
+    """
+    host = settings.host
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0][0]
         opened = socket.create_server((host, port), family=family, backlog=1024)
     except (OSError, UnicodeError) as error:
         raise SettingsError(f"{host}:{port}: {_why(error, option)}") from error
     with opened:
+        if hasattr(socket, "TCP_USER_TIMEOUT"):
+            opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, round(1000 * settings.stall_seconds))
         yield opened
 
 

@@ -58,6 +58,8 @@ class ServeSettings:
     """Recordings and utterances that may wait for a worker."""
     max_bytes: int = 100_000_000
     """The longest body of a request."""
+    max_held_bytes: int = 1_000_000_000
+    """All bodies together that the service has and has not answered yet; what is beyond a megabyte lies on the disk."""
     max_seconds: float = 1800.0
     """The longest recording."""
     max_rate: float = 600.0
@@ -67,7 +69,7 @@ class ServeSettings:
     max_connections: int = 512
     """Connections that are open at a time."""
     stall_seconds: float = 20.0
-    """How long a client may keep the service waiting for the next bytes of a request."""
+    """How long a client may keep the service waiting for the next bytes of a request, or leave those of an answer."""
     grace_seconds: float = 30.0
     """How long what is in flight may take to finish when the service is told to end."""
     log_transcripts: bool = False
@@ -88,7 +90,7 @@ class ServeSettings:
                 raise SettingsError(
                     f"--wyoming-allow {shown(address)}: wanted an address, 192.168.1.20, or network, 192.168.1.0/24"
                 ) from error
-        for name in ("workers", "max_bytes", "max_streams", "max_connections"):
+        for name in ("workers", "max_bytes", "max_held_bytes", "max_streams", "max_connections"):
             check_number(_PART, name, getattr(self, name), 1, math.inf, whole=True)
         check_number(_PART, "queue", self.queue, 0, math.inf, whole=True)
         check_number(_PART, "max_seconds", self.max_seconds, 0, 24 * 3600, above=True)
