@@ -202,7 +202,8 @@ def beam_tree(page: Names) -> Drawn:
             # Level as far as its column has words, and behind its own: a slope would run through others.
             start = heights[child[:-1]]
             ends = [max(depth - 1, 0.38), depth - 0.33, depth - 0.05]
-            axis.plot(ends, [start, start, height], color=colour, linewidth=1, zorder=3 if won else 1)
+            above = 3 if won else 1 if colour == QUIET else 2
+            axis.plot(ends, [start, start, height], color=colour, linewidth=1, zorder=above)
             said = "end" if ended else name(child[-1])
             axis.text(
                 depth,
