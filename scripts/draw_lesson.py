@@ -28,6 +28,7 @@ from asr.training.curves import COLOURS, STYLE
 
 FOLDER = PAGE.with_suffix("")
 HOP, STEP = 0.01, 0.06  # seconds of a feature vector and of a step of the encoder
+HEAD = 3  # that is shown large, of 1 to 4
 QUIET = "#999999"
 STYLES = {**STYLE, "font.size": 11, "axes.titlesize": 11, "axes.titleweight": "bold"}
 DOTS_PER_INCH, WIDTH_INCHES = 150, 6.4
@@ -83,12 +84,12 @@ def heads(page: Names) -> Drawn:
         names, looks = page["heads_of"](sentence)
         found = looks[:, names.index("an")][:, : names.index("an") + 1]
         if axis is strips[0]:
-            whole.imshow(np.where(np.tri(len(names)), looks[2], np.nan), **SHARE)
+            whole.imshow(np.where(np.tri(len(names)), looks[HEAD - 1], np.nan), **SHARE)
             label(whole, names, names)
             whole.set(ylabel="this piece …", xlabel="… looks at these")
-            whole.set_title("Head 2 of the first layer", pad=12)
+            whole.set_title(f"Head {HEAD} of the first layer", pad=12)
         axis.imshow(found, aspect="auto", **SHARE)
-        label(axis, names[: found.shape[1]], [f"head {number}" for number in range(len(found))])
+        label(axis, names[: found.shape[1]], [f"head {number + 1}" for number in range(len(found))])
         axis.set_title('Where "an" of "ran" looks, head by head', pad=8)
         for row, column in np.argwhere(found > 0.2):
             share = found[row, column]
@@ -115,30 +116,33 @@ def mfcc(page: Names) -> Drawn:
 
 def across(page: Names) -> Drawn:
     """Where one head of the decoder looks in the recording, piece by piece."""
-    looks = page["across"][2]
+    looks, start = page["across"][HEAD - 1], page["start"]
     figure, axis = new(3.6)
-    axis.imshow(looks, aspect="auto", extent=(0, looks.shape[1] * STEP, len(looks) - 0.5, -0.5), **SHARE)
+    end = start + looks.shape[1] * STEP
+    axis.imshow(looks, aspect="auto", extent=(start, end, len(looks) - 0.5, -0.5), **SHARE)
     axis.set_yticks(range(len(looks)), [plain(page["piece"](token)) for token in page["next_tokens"]])
-    axis.set(xlabel="time (s)", title="Where head 2 of the last layer looks for each piece")
-    return figure, looks.max(axis=1)
+    axis.set(xlabel="time in the recording (s)", title=f"Where head {HEAD} of the last layer looks for each piece")
+    return figure, [*axis.get_xlim(), *looks.max(axis=1)]
 
 
 def ctc(page: Names) -> Drawn:
     """CTC's probabilities step by step."""
-    probabilities = np.exp(page["photos"].ctc_log_probs)
+    probabilities = np.exp(page["heard"].ctc_log_probs)
     figure, axis = new(2.8)
-    edges = np.arange(len(probabilities) + 1) * STEP
+    edges = page["start"] + np.arange(len(probabilities) + 1) * STEP
     axis.stairs(probabilities[:, PAD], edges, fill=True, color="#dcdcdc", label="blank")
     spoken = [token for token in dict.fromkeys(probabilities.argmax(axis=1).tolist()) if token != PAD]
     for number, token in enumerate(spoken):
         colour, at = COLOURS[number % len(COLOURS)], probabilities[:, token].argmax()
         axis.stairs(probabilities[:, token], edges, color=colour, linewidth=1.6)
         height = 1.05 + 0.16 * (number % 2)
-        axis.text((at + 0.5) * STEP, height, plain(page["piece"](token)), ha="center", color=colour, fontweight="bold")
-    axis.set(ylim=(0, 1.35), xlabel="time (s)", ylabel="probability", yticks=[0, 0.5, 1])
+        middle = edges[at] + STEP / 2
+        axis.text(middle, height, plain(page["piece"](token)), ha="center", color=colour, fontweight="bold")
+    axis.set(xlim=edges[[0, -1]], ylim=(0, 1.35), yticks=[0, 0.5, 1])
+    axis.set(xlabel="time in the recording (s)", ylabel="probability")
     axis.set_title("What CTC says at each step")
     axis.legend(loc="lower right", frameon=True)
-    return figure, probabilities.max(axis=1)
+    return figure, [*axis.get_xlim(), *probabilities.max(axis=1)]
 
 
 class Watched:
@@ -195,7 +199,11 @@ def beam_tree(page: Names) -> Drawn:
             ended = child[-1] == EOS
             won = child == winner[: len(child)] or child == (*winner, EOS)
             colour = COLOURS[1] if won else "black" if child in after or ended else QUIET
-            axis.plot([depth - 0.62, depth - 0.05], [heights[child[:-1]], height], color=colour, linewidth=1)
+            # Level as far as its column has words, and behind its own: a slope would run through others.
+            start = heights[child[:-1]]
+            ends = [max(depth - 1, 0.38), depth - 0.33, depth - 0.05]
+            above = 3 if won else 1 if colour == QUIET else 2
+            axis.plot(ends, [start, start, height], color=colour, linewidth=1, zorder=above)
             said = "end" if ended else name(child[-1])
             axis.text(
                 depth,
@@ -205,6 +213,8 @@ def beam_tree(page: Names) -> Drawn:
                 va="center",
                 fontsize=9,
                 fontweight="bold" if won else "normal",
+                bbox={"facecolor": "white", "edgecolor": "none", "pad": 1.5},
+                zorder=4,
             )
             numbers.append(probability(child))
     tall = max(abs(height) for height in heights.values()) + 0.7

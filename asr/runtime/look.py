@@ -36,7 +36,7 @@ class Look:
     wave: Floats
     """(N,) at 16 kHz, with the silence that stands around speech."""
     cepstra: Floats
-    """(T, C), every ``frame_seconds``, each coefficient with mean 0 and variance 1."""
+    """(T, C), every ``frame_seconds``, each coefficient with mean 0 and variance 1 over the frames that count."""
     ctc: Floats
     """(S, V), probabilities, every ``step_seconds``."""
     attention: Floats | None
