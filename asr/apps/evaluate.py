@@ -108,6 +108,10 @@ def evaluate(
     say(*lines)
     values = {
         "manifest": named,
+        "lists": {
+            name: [each.id for each in members if each.id in measured.transcripts]
+            for name, members in measured.lists.items()
+        },
         "bundle": str(folder),
         "decoding": asdict(decoding),
         "seconds": round(measured.seconds, 3),
@@ -140,8 +144,8 @@ def _show_words(measured: "Evaluation[Report]") -> Shown:
     for row in values["utterances"]:
         row["confidence"] = round(measured.transcripts[row["id"]].confidence, 4)
     values["in_noise"] = [{"snr": ratio, **_rates_and_texts(each)} for ratio, each in measured.in_noise.items()]
-    speakers = len({utterance.speaker for utterance in report.utterances})
-    kept = {"utterances": len(report.utterances), "speakers": speakers}
+    speakers = len({utterance.speaker for utterance in report.spoken})
+    kept = {"utterances": len(report.spoken), "speakers": speakers}
     kept |= {name: values[name] for name in ("wer", "sentence_accuracy")}
     lines = [*format_report(report).split("\n"), *_noise_lines(measured.in_noise), ""]
     return Shown("", lines, values, partial(draw_report, report), kept)
