@@ -203,7 +203,7 @@ def run_of(report: Mapping[str, Any]) -> Run:
 
 
 def _word_attempt(one: ScoredUtterance) -> Attempt:
-    counts = {"silence left empty": (not one.errors, 1)}
+    counts: dict[str, tuple[int, int]] = {"silence left empty": (not one.errors, 1)}
     if one.words:
         counts = {
             "word error rate": (one.errors, one.words),

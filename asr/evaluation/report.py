@@ -34,8 +34,8 @@ def format_report(report: Report, *, confusions: int = 10, worst: int = 10) -> s
     ]
     if silence is not None:
         lines.append(
-            f"{silence.recordings} recordings in which nobody speaks: {silence.insertions} words inserted, "
-            f"{per_cent(silence.empty)} stayed empty"
+            f"{silence.recordings} more in which nobody speaks: stayed empty {per_cent(silence.empty)}, "
+            f"words inserted: {silence.insertions}"
         )
     if spoken:
         groups = f"{report.groups} {'speakers' if report.by_speaker else 'utterances'}"

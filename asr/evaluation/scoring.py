@@ -330,23 +330,22 @@ class Resampled:
     def rate(self, above: int, below: int) -> Rate | None:
         """The count in column ``above`` for each in column ``below`` with its interval; None where the latter is 0.
 
-        It has no interval where every draw has the same rate: that would be sure of what it cannot know.
+        It has no interval where the draws do not vary: that would be sure of what it cannot know.
         """
         if not self.total[below]:
             return None
         value = float(self.total[above] / self.total[below])
         drawn = self.drawn[self.drawn[:, below] > 0]  # a draw of nothing that counts has no rate
         rates = drawn[:, above] / drawn[:, below]
-        if (rates == value).all():
-            return Rate(value, None, None)
         tail = (1 - CONFIDENCE) / 2
-        low, high = np.quantile(rates, [tail, 1 - tail])
+        ends = np.quantile(rates, [tail, 1 - tail]).tolist() if len(rates) else []
         # In few and lopsided groups the quantiles may leave out the rate itself.
-        return BoundedRate(value, min(float(low), value), max(float(high), value))
+        low, high = min([*ends, value]), max([*ends, value])
+        return BoundedRate(value, low, high) if low < high else Rate(value, None, None)
 
     def share(self, above: int, below: int) -> BoundedRate | None:
-        """As ``rate``, of a column of whole numbers that are part of those of the other; where every draw has the same
-        rate, its interval is Wilson's.
+        """As ``rate``, of a column of whole numbers that are part of those of the other; where the draws do not vary,
+        the interval is Wilson's.
         """
         rate = self.rate(above, below)
         if rate is None or isinstance(rate, BoundedRate):
@@ -392,7 +391,8 @@ def wilson_interval(count: int, of: int) -> tuple[float, float]:
     """The 95 % interval of a share where ``count`` of ``of`` were seen (E. B. Wilson, JASA 22, 1927)."""
     middle = (count + _Z**2 / 2) / (of + _Z**2)
     aside = _Z * (count * (of - count) / of + _Z**2 / 4) ** 0.5 / (of + _Z**2)
-    return max(0.0, middle - aside), min(1.0, middle + aside)
+    share = count / of  # which rounding may leave out
+    return max(0.0, min(middle - aside, share)), min(1.0, max(middle + aside, share))
 
 
 def wider(rate: Rate, low: float, high: float) -> BoundedRate:
