@@ -6,7 +6,6 @@ The pages are made anew, of recordings in this repository and the default bundle
 import shutil
 import subprocess
 import sys
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -16,13 +15,16 @@ from playwright.sync_api import sync_playwright
 ROOT: Final = Path(__file__).resolve().parents[1]
 NOISE: Final = "tests/data/noise_esc10/all.tsv"
 LISTS: Final = ("recipes/commands/samples/transcripts.tsv", "tests/data/librispeech_dev/dev.tsv", NOISE)
+MADE: Final = Path("reports", "pages")
+"""Where the pages are made, in the repository, so that they name no folder of this machine."""
+
 PHONE: Final = 390
 """Pixels that a phone is wide."""
 
 
 @dataclass(frozen=True)
 class Picture:
-    """A picture in docs/ of the first ``high`` of ``wide`` pixels of a page of ``pages``."""
+    """A picture in docs/ of the first ``high`` of ``wide`` pixels of a page that ``make_pages`` makes."""
 
     name: str
     page: str
@@ -38,13 +40,13 @@ PICTURES: Final = (
 )
 
 
-def pages(folder: Path) -> None:
-    """Make the pages in a folder: of two evaluations, and of how they differ."""
-    measure = ("evaluate", *LISTS, "--noise", NOISE, "--snr", "6")
+def make_pages() -> None:
+    """Make the pages of two evaluations, and of how they differ."""
+    measure = ("evaluate", *LISTS, "--bundle", "asr/bundles/default", "--noise", NOISE, "--snr", "6")
     for arguments in (
-        (*measure, "--report", folder / "beam"),
-        (*measure, "--greedy", "--report", folder / "greedy"),
-        ("compare", folder / "greedy", folder / "beam", "--report", folder / "compared"),
+        (*measure, "--report", MADE / "beam"),
+        (*measure, "--greedy", "--report", MADE / "greedy"),
+        ("compare", MADE / "greedy", MADE / "beam", "--report", MADE / "compared"),
     ):
         subprocess.run([sys.executable, "-m", "asr", *map(str, arguments)], cwd=ROOT, check=True)
 
@@ -54,12 +56,12 @@ def main() -> int:
     program = shutil.which("chromium") or shutil.which("google-chrome")
     if program is None:
         sys.exit("no browser here: neither chromium nor google-chrome")
-    with tempfile.TemporaryDirectory() as made, sync_playwright() as driver:
-        pages(Path(made))
+    make_pages()
+    with sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=program, args=["--no-sandbox"])
         for each in PICTURES:
             view = browser.new_page(viewport={"width": each.wide, "height": each.high}, color_scheme="light")
-            view.goto(Path(made, each.page).as_uri())
+            view.goto((ROOT / MADE / each.page).as_uri())
             view.screenshot(path=ROOT / "docs" / each.name)
             view.close()
         browser.close()

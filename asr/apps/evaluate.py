@@ -57,10 +57,10 @@ def evaluate(
 ) -> None:
     """Measure on lists of recordings how often a model is right.
 
-    Prints word error rate, character error rate and sentence accuracy with their intervals, and the worst utterances
-    aligned. Writes them as report.txt, with all transcripts and confidences as report.json, drawn as report.png, and as
-    report.html, a page with rates by list, speaker and length, confusions, reliability, and the sound of the worst
-    utterances in it.
+    Prints word error rate, character error rate and sentence accuracy of what was spoken with their intervals, words
+    heard where nobody speaks, and the worst utterances aligned. Writes them as report.txt, with all transcripts and
+    confidences as report.json, drawn as report.png, and as report.html, a page with rates by list, speaker and length,
+    confusions, reliability, and the sound of the worst utterances in it.
 
     With --commands, a grammar file or the name of a ready one, it says how well commands are understood: how many are
     accepted with all slots right, how surely other speech is refused (texts that the grammar does not have) and noise
