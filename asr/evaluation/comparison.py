@@ -20,6 +20,12 @@ from asr.evaluation.scoring import CONFIDENCE, BoundedRate, Rate, ScoredUtteranc
 DRAWS: Final = 10_000
 """Resamplings unless others are asked for; the least p is 2 / (DRAWS + 1)."""
 
+_MEASURES: Final = (
+    *("word error rate", "character error rate", "sentences right", "silence left empty"),
+    *("commands accepted exactly", "commands accepted wrongly", "other speech accepted", "noise accepted"),
+)
+"""All that is counted, in the order in which it is told."""
+
 
 class Key(NamedTuple):
     """Which attempt it is: the utterance's id, and the ratio in dB of noise mixed in, None for none."""
@@ -139,7 +145,8 @@ def compare(
         found = [
             _difference(measure, snr, [key for key in some_keys if key.snr == snr], first, second, bootstrap, seed)
             for snr in dict.fromkeys(key.snr for key in some_keys)
-            for measure in dict.fromkeys(name for key in some_keys if key.snr == snr for name in first[key].counts)
+            for measure in _MEASURES
+            if any(key.snr == snr and measure in first[key].counts for key in some_keys)
         ]
         return tuple(each for each in found if each is not None)
 

@@ -77,7 +77,7 @@ class Table:
     def scale(self, place: int) -> str:
         """What the bars of a column of rates go up to, in words."""
         limit = f"{100 * self.limit(place):.0f}"
-        return f"bars from −{limit} to {limit}" if self.differences else f"bars to {limit} %"
+        return f"bars from -{limit} to {limit}" if self.differences else f"bars to {limit} %"
 
 
 @dataclass(frozen=True)
