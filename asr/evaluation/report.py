@@ -66,7 +66,13 @@ def report_to_dict(report: Report) -> dict[str, Any]:
         "wer": report.wer and asdict(report.wer),
         "cer": report.cer and asdict(report.cer),
         "sentence_accuracy": report.sentence_accuracy and asdict(report.sentence_accuracy),
-        "silence": report.silence and asdict(report.silence),
+        "silence": report.silence
+        and {
+            "recordings": report.silence.recordings,
+            "insertions": report.silence.insertions,
+            "confusions": [asdict(confusion) for confusion in report.silence.confusions],
+            "empty": asdict(report.silence.empty),
+        },
         "confidence": CONFIDENCE,
         "bootstrap": report.bootstrap,
         "groups": report.groups,
