@@ -66,10 +66,10 @@ def _rates(found: RunComparison) -> Section:
     ]
     drawn = f"utterances ({main.groups:,} in the whole list)"
     if main.by_speaker:
-        drawn = f"speakers ({main.groups:,} in the whole list), or of utterances in a list that names fewer than two"
+        drawn = f"speakers ({main.groups:,} in the whole list), or of utterances in a row that names fewer than two"
     note = (
         f"Intervals are of 95 %, from {main.bootstrap:,} paired bootstrap resamplings of {drawn}. Where p is small, "
-        "the difference is hardly chance; of a single one nothing can be said (–)."
+        "the difference is hardly chance; of a single utterance nothing can be said (–)."
     )
     return Section("rates", "Rates of both", note, tuple(tables))
 
