@@ -67,7 +67,13 @@ def main() -> None:
     rows = []
     for each in settings:
         report = score(references, texts[each], normaliser=bundle.normaliser, bootstrap=1)
-        rows.append((report.wer.value if report.wer else 0.0, report.sentence_accuracy.value, *each))
+        rows.append(
+            (
+                report.wer.value if report.wer else 0.0,
+                report.sentence_accuracy.value if report.sentence_accuracy else 0.0,
+                *each,
+            )
+        )
     print(f"{len(utterances)} utterances, width {arguments.width}\n")
     print(
         "| CTC weight | length penalty | language model | WER | sentences right |\n| ---: | ---: | ---: | ---: | ---: |"

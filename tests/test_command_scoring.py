@@ -24,7 +24,7 @@ from asr.evaluation.command_report import commands_to_dict, draw_commands, forma
 from asr.evaluation.command_scoring import CommandRates, CommandReport, score_commands
 from asr.evaluation.noise import Noises, find_noises, mix, pieces
 from asr.evaluation.outcome import Outcome
-from asr.evaluation.scoring import Rate, poisson_interval, wilson_interval
+from asr.evaluation.scoring import BoundedRate, Rate, poisson_interval, wilson_interval
 from asr.runtime.commander import Understanding
 from asr.runtime.transcript import Transcript
 from asr.text.normaliser import Normaliser
@@ -99,7 +99,10 @@ def test_order_does_not_matter_and_intervals_hold_their_rates(outcomes: list[Out
     assert scored(shuffled) == report
     for rates in (report.overall, *report.conditions):
         for rate in all_rates(rates):
+            assert rate.low is not None
+            assert rate.high is not None
             assert 0 <= rate.low <= rate.value <= rate.high
+            assert rate.low < rate.high, "of a few utterances no rate is certain"
 
 
 @given(many_outcomes())
@@ -141,10 +144,11 @@ def test_all_right_is_one_and_ends_there(said: list[Reading], by_speaker: bool) 
     ]
     rates = scored(outcomes).overall
     for rate in (rates.command_accuracy, rates.exactly_accepted, rates.accepted):
-        assert rate == Rate(1, 1, 1)
-    assert rates.wrongly_accepted == Rate(0, 0, 0)
+        assert rate == BoundedRate(1, *wilson_interval(len(said), len(said)))
+    assert rates.wrongly_accepted == BoundedRate(0, *wilson_interval(0, len(said)))
     assert rates.slot_precision == rates.slot_recall
-    assert rates.slot_recall == (Rate(1, 1, 1) if {r.command for r in said} != {"stop"} else None)
+    slots = sum(len(each.slots) for each in said)
+    assert rates.slot_recall == (BoundedRate(1, *wilson_interval(slots, slots)) if slots else None)
     (only,) = rates.reliability
     assert (only.count, only.right.value, only.right.high) == (len(said), 1, 1)
 
@@ -189,7 +193,7 @@ def test_rates_agree_with_counts_by_hand(by_hand: list[Outcome]) -> None:
     assert (rates.speech.count, rates.speech.seconds, rates.speech.accepted) == (2, 30, 1)
     assert (rates.speech.refused.value, rates.speech.per_hour.value) == (0.5, pytest.approx(120))
     assert (rates.noise.count, rates.noise.seconds, rates.noise.accepted) == (2, 90, 0)
-    assert rates.noise.refused == Rate(1, 1, 1)
+    assert rates.noise.refused == BoundedRate(1, *wilson_interval(2, 2))
     # None in a minute and a half may well be a hundred an hour.
     assert (rates.noise.per_hour.value, rates.noise.per_hour.low) == (0, 0)
     assert rates.noise.per_hour.high == pytest.approx(3.69 * 40, rel=0.01)

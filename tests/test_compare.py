@@ -16,11 +16,14 @@ from asr.evaluation.command_report import commands_to_dict
 from asr.evaluation.command_scoring import score_commands
 from asr.evaluation.comparison import Run, RunComparison, compare, read_run, run_of
 from asr.evaluation.outcome import Outcome
-from asr.evaluation.report import report_to_dict
+from asr.evaluation.report import interval, report_to_dict
 from asr.evaluation.scoring import score
 
 SAID = {f"u{number:02}": "one two three four five" for number in range(40)}
 SPEAKERS = {id: f"speaker {int(id[1:]) % 8}" for id in SAID}
+
+
+MEASURES = ("word error rate", "character error rate", "sentences right")
 
 
 def spoilt(share: float, seed: int) -> dict[str, str]:
@@ -40,6 +43,8 @@ def run(heard: dict[str, str], speakers: dict[str, str] | None = SPEAKERS) -> Ru
 def wer(found: RunComparison) -> tuple[float, float, float]:
     gap = found.differences[0].difference
     assert found.differences[0].measure == "word error rate"
+    assert gap.low is not None
+    assert gap.high is not None
     return gap.value, gap.low, gap.high
 
 
@@ -47,7 +52,7 @@ def test_a_run_beside_itself_differs_in_nothing() -> None:
     one = run(spoilt(0.3, 1))
     found = compare(one, one, bootstrap=200)
     assert wer(found) == (0, 0, 0)
-    assert [each.p for each in found.differences] == [1, 1]
+    assert [each.p for each in found.differences] == [1, 1, 1]
     assert (found.changes, found.attempts) == ((), 40)
 
 
@@ -91,7 +96,12 @@ def test_differences_are_those_of_the_reports() -> None:
     assert one.wer is not None
     assert other.wer is not None
     assert (found[0].first, found[0].second) == (one.wer.value, other.wer.value)
-    assert (found[1].first, found[1].second) == (one.sentence_accuracy.value, other.sentence_accuracy.value)
+    assert one.cer is not None
+    assert other.cer is not None
+    assert (found[1].first, found[1].second) == (one.cer.value, other.cer.value)
+    assert one.sentence_accuracy is not None
+    assert other.sentence_accuracy is not None
+    assert (found[2].first, found[2].second) == (one.sentence_accuracy.value, other.sentence_accuracy.value)
     assert (found[0].groups, found[0].by_speaker) == (40, False)
 
 
@@ -100,9 +110,9 @@ def test_noise_is_compared_at_each_ratio() -> None:
     noisy = [{"snr": 6.0, "hypotheses": {row["id"]: row["hypothesis"] for row in loud["utterances"]}}]  # type: ignore[attr-defined]
     found = compare(run_of({**clean, "in_noise": noisy}), run_of({**clean, "in_noise": noisy}), bootstrap=20)
     assert [(each.measure, each.snr) for each in found.differences] == [
-        (measure, snr) for snr in (None, 6.0) for measure in ("word error rate", "sentences right")
+        (measure, snr) for snr in (None, 6.0) for measure in MEASURES
     ]
-    assert found.differences[2].first == loud["wer"]["value"]  # type: ignore[index]
+    assert found.differences[3].first == loud["wer"]["value"]  # type: ignore[index]
 
 
 def test_other_utterances_are_refused() -> None:
@@ -146,8 +156,43 @@ def test_commands_are_compared_by_what_is_accepted() -> None:
     }
     assert {each.key.id: each.gain for each in found.changes} == {"c0": -1, "c1": 2, "c2": 1, "s": 1}
     assert [each.second.heard for each in found.better] == ["start(n=1)", "start(n=1)", "(refused)"]
-    with pytest.raises(AsrError, match="only in the first"):
-        compare(run_of(first), run(spoilt(0.1, 1)))
+
+
+def test_runs_of_different_kind_are_refused_before_their_utterances_are_compared() -> None:
+    commands, words = run_of(outcomes([True], [True])), run(spoilt(0.1, 1))
+    for first, second, told in ((commands, words, "commands, the second of words"), (words, commands, "words, the")):
+        with pytest.raises(AsrError, match=f"the first is a run of {told}.*both with --commands or both without"):
+            compare(first, second)
+
+
+def test_of_a_single_utterance_nothing_is_sure() -> None:
+    first, second = ({"u00": text} for text in ("one two three four five", "one"))
+    said = {"u00": SAID["u00"]}
+    runs = [run_of(report_to_dict(score(said, each, normaliser=str, bootstrap=1))) for each in (first, second)]
+    for each in compare(*runs, bootstrap=20).differences:
+        assert (each.difference.low, each.difference.high, each.p) == (None, None, None)
+
+
+def test_silence_is_compared_apart_and_last() -> None:
+    said = {**SAID, "a silent one": ""}
+    one, other = (
+        run_of(report_to_dict(score(said, {**spoilt(0.1, 1), "a silent one": heard}, normaliser=str, bootstrap=1)))
+        for heard in ("", "boo")
+    )
+    found = {each.measure: (each.first, each.second) for each in compare(one, other, bootstrap=20).differences}
+    assert list(found) == [*MEASURES, "silence left empty"]
+    assert found.pop("silence left empty") == (1, 0)
+    assert all(first == second for first, second in found.values())
+
+
+def test_lists_are_compared_each_for_itself() -> None:
+    one, other = run(spoilt(0.3, 1)), run(spoilt(0.1, 2))
+    halves = {"even.tsv": [id for id in SAID if not int(id[1:]) % 2], "odd.tsv": [id for id in SAID if int(id[1:]) % 2]}
+    found = compare(one, other, lists=halves, bootstrap=50).by_list
+    for name, ids in halves.items():
+        parts = [{key: each for key, each in whole.items() if key.id in ids} for whole in (one, other)]
+        assert found[name] == compare(*parts, bootstrap=50).differences
+    assert compare(one, other, lists={"all.tsv": list(SAID)}, bootstrap=2).by_list == {}
 
 
 def test_the_command_prints_differences_and_changes(tmp_path: Path) -> None:
@@ -160,7 +205,7 @@ def test_the_command_prints_differences_and_changes(tmp_path: Path) -> None:
     assert "\x1b" not in ended.output
     found = compare(read_run(tmp_path / "a"), read_run(tmp_path / "b"))
     gap = found.differences[0].difference
-    assert f"{100 * gap.value:+.1f} ({100 * gap.low:+.1f} to {100 * gap.high:+.1f})" in ended.output
+    assert f"{100 * gap.value:+.1f} ({interval(gap, 100, '+.1f')})" in ended.output
     assert f"{len(found.better)} better, {len(found.worse)} worse" in ended.output
     printed = json.loads(CliRunner().invoke(app, ["compare", *folders, "--json"]).output)
     assert printed["differences"][0]["difference"]["value"] == gap.value
@@ -181,4 +226,6 @@ def test_intervals_hold_the_difference_of_few_and_lopsided_groups() -> None:
     for seed in range(20):
         one, other = run(spoilt(0.5, seed)), run(spoilt(heard.uniform(), seed + 50))
         for each in compare(one, other, bootstrap=2, seed=seed).differences:
+            assert each.difference.low is not None
+            assert each.difference.high is not None
             assert each.difference.low <= each.difference.value <= each.difference.high

@@ -1,17 +1,24 @@
 """The page of `asr evaluate`, read back by a parser: its numbers are the library's, and what it holds is harmless."""
 
 import io
+import json
 import random
+import shutil
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import soundfile
 from pages import HOSTILE, Element, Tree, content_of
+from typer.testing import CliRunner
 
+from asr.apps.cli import app
 from asr.audio.load import SAMPLE_RATE
 from asr.commands.reading import Reading
+from asr.data.manifests.manifest import read_manifest
 from asr.data.manifests.utterance import Utterance
 from asr.evaluation.command_scoring import CommandReport, score_commands
 from asr.evaluation.evaluate import Evaluation
@@ -20,8 +27,9 @@ from asr.evaluation.page import parts
 from asr.evaluation.page.render import page_of
 from asr.evaluation.page.words import confident_utterances, confident_words
 from asr.evaluation.reliability import calibration_error
-from asr.evaluation.report import per_cent
+from asr.evaluation.report import per_cent, report_to_dict
 from asr.evaluation.scoring import Report, score
+from asr.printable import printable
 from asr.runtime.transcript import Transcript, Word
 
 SAID = {
@@ -93,14 +101,24 @@ def test_the_rates_of_words_are_the_librarys(tmp_path: Path) -> None:
     assert report.wer is not None
     assert next(tiles.all("dd")).text == f"{100 * report.wer.value:.1f} %"
     shown = rows(page, "noise")
-    assert shown["as recorded"] == ["7", "11", per_cent(report.wer), per_cent(report.sentence_accuracy)]
+    assert shown["as recorded"] == ["5", "11", per_cent(report.wer), per_cent(report.sentence_accuracy)]
+    spoken = report_on({id: row for id, row in SAID.items() if row[1]})
+    assert (spoken.wer, spoken.sentence_accuracy) == (report.wer, report.sentence_accuracy), "as those in noise"
     assert shown["6 dB"] == ["5", "11", per_cent(loud.wer), per_cent(loud.sentence_accuracy)]
     by_speaker = rows(page, "speaker")
     for speaker in ("ann", "ben", "cy"):
         alone = report_on({id: row for id, row in SAID.items() if row[0] == speaker})
-        counts = [str(len(alone.utterances)), str(alone.words)]
+        counts = [str(len(alone.spoken)), str(alone.words)]
         assert by_speaker[speaker] == [*counts, per_cent(alone.wer), per_cent(alone.sentence_accuracy)]
     assert list(by_speaker) == ["cy", "ben", "ann"], "the worst first"
+    assert by_speaker["cy"][2:] == ["50.0 % (–)", "0.0 % (0.0 to 79.3)"], "one utterance is no certainty"
+    (note,) = [each.text for each in page.all("p") if "resamplings" in each.text]
+    assert f"{report.bootstrap:,} bootstrap resamplings of speakers ({report.groups} in the whole list)" in note
+    (section,) = page.all("section", **{"aria-labelledby": "rates-part"})
+    scales = [cell.attributes["data-scale"] for cell in section.all("td", **{"class": "rate"})]
+    heads = [head.text for table in section.all("table") for head in next(table.all("thead")).all("th")]
+    assert all(any(head.endswith(scale) for head in heads) for scale in scales), "a phone shows no heads"
+    assert len(scales) == 2 * (len(shown) + len(by_speaker) + len(rows(page, "length")))
     by_length = rows(page, "length")
     assert list(by_length) == ["1", "2", "3"]
     threes = report_on({id: row for id, row in SAID.items() if len(row[1].split()) == 3})
@@ -121,9 +139,10 @@ def test_confusions_and_silence_are_counted(tmp_path: Path) -> None:
     page = read(evaluation(tmp_path, SAID))
     assert rows(page, "substitutions") == {"two → too": ["2"]}
     assert rows(page, "deletions") == {"two": ["1"]}
-    assert rows(page, "insertions") == {"boo": ["1"], "six": ["1"]}
+    assert rows(page, "insertions") == {"six": ["1"]}
+    assert rows(page, "silent-words") == {"boo": ["1"]}
     nothing = report_on({id: row for id, row in SAID.items() if not row[1]})
-    assert rows(page, "silent") == {"": ["2", "4", "1", per_cent(nothing.sentence_accuracy)]}
+    assert rows(page, "silent") == {"": ["2", "4", "1", per_cent(nothing.silence and nothing.silence.empty)]}
     (section,) = page.all("section", **{"aria-labelledby": "silence-part"})
     assert [item.text for item in section.all("li") for item in item.all("h3")] == ["silent"]
     spoken = {id: row for id, row in SAID.items() if row[1]}
@@ -166,15 +185,15 @@ def test_the_worst_can_be_heard_and_read(tmp_path: Path) -> None:
         id = next(item.all("h3")).text
         assert (" ".join(said), " ".join(heard)) == SAID[id][1:]
         (player,) = item.all("audio")
-        wave, _ = soundfile.read(io.BytesIO(content_of(player.attributes["src"], "audio/ogg")))
-        assert len(wave) / SAMPLE_RATE in (1.0, 3.0)
+        wave, rate = soundfile.read(io.BytesIO(content_of(player.attributes["src"], "audio/wav")))
+        assert (len(wave), rate) == (SAMPLE_RATE, SAMPLE_RATE)
     (wrong,) = [pair for pair in items[2].all("span") if pair.attributes["class"] == "pair S"]
     assert wrong.text == "twotooS"
 
 
 def test_sound_is_bounded_and_may_be_gone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     measured = evaluation(tmp_path, SAID)
-    size = len(content_of(parts.Sounds(measured.lists["dev.tsv"]).of("a") or "", "audio/ogg"))
+    size = len(parts.Sounds(measured.lists["dev.tsv"]).of("a") or "")
     monkeypatch.setattr(parts, "SOUND_BYTES", 2 * size + size // 2)
     sounds = parts.Sounds(measured.lists["dev.tsv"])
     assert [sounds.of(id) is None for id in "abcd"] == [False, False, True, True]
@@ -185,8 +204,8 @@ def test_sound_is_bounded_and_may_be_gone(tmp_path: Path, monkeypatch: pytest.Mo
     assert parts.Sounds(measured.lists["dev.tsv"]).of("unknown") is None
     long = recorded(tmp_path, "long", "ann", "", seconds=parts.PLAYED_SECONDS + 5)
     uri = parts.Sounds([long]).of("long") or ""
-    wave, _ = soundfile.read(io.BytesIO(content_of(uri, "audio/ogg")))
-    assert len(wave) / SAMPLE_RATE / 3 <= parts.PLAYED_SECONDS <= len(wave) / SAMPLE_RATE
+    wave, _ = soundfile.read(io.BytesIO(content_of(uri, "audio/wav")))
+    assert len(wave) == parts.PLAYED_SECONDS * SAMPLE_RATE
 
 
 def test_a_list_of_which_nothing_was_heard_has_a_page(tmp_path: Path) -> None:
@@ -195,7 +214,16 @@ def test_a_list_of_which_nothing_was_heard_has_a_page(tmp_path: Path) -> None:
     for kept, wanted in parts_of:
         page = read(evaluation(tmp_path, kept))
         assert [each.attributes["aria-labelledby"] for each in page.all("section")] == [f"{id}-part" for id in wanted]
-    assert rows(page, "noise") == {"as recorded": ["1", "0", "–", "100.0 % (100.0 to 100.0)"]}
+    assert rows(page, "noise") == {"as recorded": ["0", "0", "–", "–"]}
+    assert rows(page, "silent") == {"": ["1", "2", "0", "100.0 % (20.7 to 100.0)"]}
+
+
+def test_where_nothing_is_wrong_the_least_sure_can_be_heard(tmp_path: Path) -> None:
+    said = {id: (speaker, text, text) for id, (speaker, text, _) in SAID.items()}
+    page = read(evaluation(tmp_path, said))
+    (section,) = page.all("section", **{"aria-labelledby": "least-part"})
+    assert [heading.text for heading in section.all("h3")] == list("abcde"), "the least sure first, silence not at all"
+    assert len(list(section.all("audio"))) == 5
 
 
 def test_what_strangers_wrote_stays_text(tmp_path: Path) -> None:
@@ -211,7 +239,7 @@ def test_what_strangers_wrote_stays_text(tmp_path: Path) -> None:
     assert "default-src 'none'" in html
     for element in page.all("*"):
         for name in ("src", "href"):
-            assert element.attributes.get(name, "#").startswith(("data:audio/ogg;base64,", "#"))
+            assert element.attributes.get(name, "#").startswith(("data:audio/wav;base64,", "#"))
 
 
 def test_a_page_is_small_however_large_the_list(tmp_path: Path) -> None:
@@ -225,7 +253,7 @@ def test_a_page_is_small_however_large_the_list(tmp_path: Path) -> None:
         for number in range(90)
     }
     html = page_of(evaluation(tmp_path, said), "dev.tsv")
-    assert len(html.encode()) < 5_000_000
+    assert len(html.encode()) < 9_000_000
     page = Tree(html).root
     assert len(rows(page, "speaker")) == parts.ROWS
     assert "and 50 more, which are not listed" in page.text
@@ -279,4 +307,120 @@ def test_the_page_about_commands_has_the_librarys_numbers(tmp_path: Path) -> Non
     for part, ids in (("wrong", ["b"]), ("refused", ["d", "c"]), ("false", ["s"])):
         (section,) = page.all("section", **{"aria-labelledby": f"{part}-part"})
         assert [heading.text for heading in section.all("h3")] == ids
-    assert len(list(page.all("audio"))) == 2, "c and s can be heard"
+    sounds = {next(item.all("h3")).text for item in page.all("li") if list(item.all("audio"))}
+    assert sounds == {"a", "c", "s"}, "what the list has"
+    # What was heard freely, beside what was said: only of the recordings of the list as they are.
+    (section,) = page.all("section", **{"aria-labelledby": "worst-part"})
+    assert [heading.text for heading in section.all("h3")] == ["a", "c", "s"]
+    assert rows(page, "deletions") == {"one": ["2"], "hello": ["1"], "start": ["1"], "stop": ["1"]}
+
+
+def changed(folder: Path, name: str, said: dict[str, tuple[str, str, str]]) -> Path:
+    """A folder with the report of a run over two lists, whose recordings are beside it."""
+    (folder / name).mkdir()
+    lists = {}
+    for part, ids in (("one", "abc"), ("two", "de")):
+        path = folder / f"{part}.tsv"
+        if not path.exists():
+            named = [recorded(folder, id, *said[id][:2]) for id in ids]
+            rows_of = [f"{each.path.name}\t{each.speaker}\t{each.text}\n" for each in named]
+            path.write_text("path\tspeaker\ttext\n" + "".join(rows_of))
+        lists[str(path)] = [each.id for each in read_manifest(path)]
+    ids_of = dict(zip("abcde", [id for ids in lists.values() for id in ids], strict=True))
+    values = report_to_dict(report_on({ids_of[id]: row for id, row in said.items() if id in ids_of}))
+    (folder / name / "report.json").write_text(json.dumps({**values, "lists": lists}))
+    return folder / name
+
+
+def compared(folder: Path) -> tuple[Path, dict[str, Any]]:
+    """The page of a comparison, and what it says as JSON."""
+    first = changed(folder, "first", SAID)
+    better = {**SAID, "a": (*SAID["a"][:2], SAID["a"][1]), "b": ("ann", "four", HOSTILE)}
+    second = changed(folder, "second", better)
+    arguments = ["compare", str(first), str(second), "--report", str(folder / "page"), "--json"]
+    ended = CliRunner().invoke(app, arguments)
+    assert ended.exit_code == 0, ended.output
+    return folder / "page" / "compare.html", json.loads(ended.output)
+
+
+def difference_rows(differences: list[dict[str, Any]]) -> dict[str, list[str]]:
+    return {
+        each["measure"]: [
+            f"{100 * each['first']:.1f} %",
+            f"{100 * each['second']:.1f} %",
+            f"{each['p']:.4f}",
+            f"{100 * each['difference']['value']:+.1f} "
+            f"({100 * each['difference']['low']:+.1f} to {100 * each['difference']['high']:+.1f})",
+        ]
+        for each in differences
+    }
+
+
+def test_two_runs_have_a_page_of_what_changed(tmp_path: Path) -> None:
+    path, values = compared(tmp_path)
+    html = path.read_text(encoding="utf-8")
+    assert "<script" not in html
+    page = Tree(html).root
+    assert rows(page, "noise-0") == difference_rows(values["differences"])
+    assert list(rows(page, "noise-0")) == ["word error rate", "character error rate", "sentences right"]
+    assert len(values["by_list"]) == 2
+    for place, members in enumerate(values["by_list"].values()):
+        assert rows(page, f"list-{place}") == difference_rows(members)
+    for part, heard in (("better", ("one too three", "one two three")), ("worse", ("four", HOSTILE))):
+        (section,) = page.all("section", **{"aria-labelledby": f"{part}-part"})
+        (item,) = section.all("li")
+        groups = list(item.all("div", **{"class": "words"}))
+        for group, name, text in zip(groups, ("first", "second"), heard, strict=True):
+            (label, *pairs) = [
+                [cell.text for cell in pair.all("i")] for pair in group.all("span") if list(pair.all("i"))
+            ]
+            assert label == ["said", name]
+            assert " ".join(other for _, other in pairs if other) == printable(text)
+        (player,) = item.all("audio")
+        assert content_of(player.attributes["src"], "audio/wav")
+    for tag in ("script", "link", "iframe", "object", "form", "img"):
+        assert not list(page.all(tag)), tag
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    playwright = pytest.importorskip("playwright.sync_api", reason="Playwright, which drives the browser, is not here")
+    program = shutil.which("chromium") or shutil.which("google-chrome")
+    if program is None:
+        pytest.skip("no browser here: neither chromium nor google-chrome")
+    with playwright.sync_playwright() as driver:
+        opened = driver.chromium.launch(executable_path=program, args=["--no-sandbox"])
+        yield opened
+        opened.close()
+
+
+@pytest.mark.parametrize("kind", ["words", "compared"])
+def test_a_browser_shows_all_of_it_on_a_desk_and_on_a_phone(browser: Any, tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "report.html"
+    if kind == "words":
+        measured = evaluation(tmp_path, SAID)
+        path.write_text(page_of(measured, "a title without a place to break it " + 80 * "x"), encoding="utf-8")
+        values = report_to_dict(measured.report)
+        figures = [values["wer"]["value"], values["cer"]["value"], values["sentence_accuracy"]["value"]]
+        shown = [f"{100 * each:.1f} %" for each in figures]
+    else:
+        path, values = compared(tmp_path)
+        shown = [f"{100 * each['difference']['value']:+.1f}" for each in values["differences"]]
+    complaints: list[str] = []
+    for wide, high in ((1280, 900), (390, 844)):
+        view = browser.new_page(viewport={"width": wide, "height": high})
+        view.on("console", lambda said: complaints.append(said.text))
+        view.on("pageerror", lambda error: complaints.append(str(error)))
+        view.on("request", lambda asked: complaints.append(asked.url) if not asked.url.startswith("data:") else None)
+        view.goto(path.as_uri())
+        assert view.evaluate("document.documentElement.scrollWidth") <= wide
+        assert view.locator(".tiles dd:not(.interval)").all_inner_texts()[: len(shown)] == shown
+        assert view.evaluate(
+            "async () => { const player = document.querySelector('audio'); player.load();"
+            " await new Promise(resolve => { player.onloadedmetadata = player.onerror = resolve; });"
+            " return player.duration; }"
+        ) == pytest.approx(1.0, abs=0.01)
+        key = view.evaluate("getComputedStyle(document.querySelector('td.rate'), '::before').content")
+        assert ("bars" in key) == (wide < 640), "where the heads are hidden, each bar says what it goes up to"
+        view.close()
+    assert complaints == 2 * [path.as_uri()], "nothing but the page itself"

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from asr.errors import ManifestError, SettingsError
 from asr.evaluation.report import draw_report, format_report, report_to_dict
-from asr.evaluation.scoring import Confusion, Rate, Report, score
+from asr.evaluation.scoring import BoundedRate, Confusion, Rate, Report, score, wilson_interval
 from asr.text.normaliser import Normaliser
 
 # Few and similar words, so that alignments are contested.
@@ -41,20 +41,29 @@ def edit_distance(first: list[str] | str, second: list[str] | str) -> int:
 @given(pairs)
 def test_rates_are_jiwers_own_and_those_of_a_plain_edit_distance(said_and_heard: dict[str, tuple[str, str]]) -> None:
     report = compare(said_and_heard)
-    said, heard = (list(texts) for texts in zip(*said_and_heard.values(), strict=True))
-    words = sum(len(text.split()) for text in said)
-    errors = sum(edit_distance(one.split(), other.split()) for one, other in said_and_heard.values())
+    silent = [heard.split() for said, heard in said_and_heard.values() if not said]
+    spoken = [(said, heard) for said, heard in said_and_heard.values() if said]
+    if silent:
+        assert report.silence is not None
+        assert (report.silence.recordings, report.silence.insertions) == (len(silent), sum(map(len, silent)))
+        assert report.silence.empty.value == silent.count([]) / len(silent)
+    else:
+        assert report.silence is None
+    errors = sum(edit_distance(one.split(), other.split()) for one, other in spoken)
     assert report.substitutions + report.deletions + report.insertions == errors
+    words = sum(len(one.split()) for one, _ in spoken)
     assert report.words == words
-    assert report.sentence_accuracy.value == sum(one == other for one, other in said_and_heard.values()) / len(said)
     if words:
-        characters = sum(edit_distance(one, other) for one, other in said_and_heard.values())
+        said, heard = (list(texts) for texts in zip(*spoken, strict=True))
+        characters = sum(edit_distance(one, other) for one, other in spoken)
+        assert report.sentence_accuracy is not None
+        assert report.sentence_accuracy.value == sum(one == other for one, other in spoken) / len(spoken)
         assert report.wer is not None
         assert report.cer is not None
         assert report.wer.value == errors / words == jiwer.wer(said, heard)
         assert report.cer.value == characters / sum(map(len, said)) == jiwer.cer(said, heard)
     else:
-        assert report.wer is report.cer is None
+        assert report.wer is report.cer is report.sentence_accuracy is None
 
 
 @given(pairs)
@@ -62,11 +71,13 @@ def test_alignments_hold_all_the_words_and_add_up_to_the_counts(said_and_heard: 
     report = compare(said_and_heard)
     assert {one.id: (one.reference, one.hypothesis) for one in report.utterances} == said_and_heard
     for kind in ("words", "substitutions", "deletions", "insertions"):
-        assert getattr(report, kind) == sum(getattr(one, kind) for one in report.utterances)
+        assert getattr(report, kind) == sum(getattr(one, kind) for one in report.spoken)
     for one in report.utterances:
         assert one.errors == one.substitutions + one.deletions + one.insertions
         assert ("", "") not in one.pairs
-    assert sum(confusion.count for confusion in report.confusions) == sum(one.errors for one in report.utterances)
+    in_silence = () if report.silence is None else report.silence.confusions
+    counted = sum(confusion.count for confusion in (*report.confusions, *in_silence))
+    assert counted == sum(one.errors for one in report.utterances)
 
 
 @given(pairs, st.integers(0, 3), st.booleans())
@@ -76,34 +87,52 @@ def test_intervals_hold_the_rate_and_order_does_not_matter(
     speakers = {id: "-ab"[number % 3] for number, id in enumerate(said_and_heard)} if named else None
     report = compare(said_and_heard, seed=seed, speakers=speakers)
     for rate in (report.wer, report.cer, report.sentence_accuracy):
-        assert rate is None or 0 <= rate.low <= rate.value <= rate.high
+        if rate is not None and rate.low is not None and rate.high is not None:
+            assert 0 <= rate.low <= rate.value <= rate.high
+    for share in (report.sentence_accuracy, report.silence and report.silence.empty):
+        assert share is None or 0 <= share.low < share.high <= 1, "of a few utterances no share is certain"
     shuffled = list(said_and_heard.items())
     random.Random(seed).shuffle(shuffled)
     assert compare(dict(shuffled), seed=seed, speakers=speakers) == report
 
 
 @given(st.dictionaries(st.text(min_size=1), sentences, min_size=1, max_size=6).filter(lambda said: any(said.values())))
-def test_perfect_transcripts_have_no_errors_and_no_doubt(said: dict[str, str]) -> None:
+def test_perfect_transcripts_have_no_errors_and_are_not_certain(said: dict[str, str]) -> None:
     report = compare({id: (text, text) for id, text in said.items()})
-    assert report.wer == report.cer == Rate(0, 0, 0)
-    assert report.sentence_accuracy == Rate(1, 1, 1)
+    assert report.wer == report.cer == Rate(0, None, None)
+    spoken = len(report.spoken)
+    assert report.sentence_accuracy == BoundedRate(1, *wilson_interval(spoken, spoken))
     assert report.confusions == report.worst(10) == ()
 
 
 def test_both_sides_pass_through_the_normaliser() -> None:
     report = compare({"a": ("It’s 5 o'clock!", "it's FIVE o’clock")})
-    assert report.wer == Rate(0, 0, 0)
+    assert report.wer == Rate(0, None, None)
     assert report.words == 3
 
 
-def test_words_heard_in_silence_are_insertions() -> None:
-    report = compare({"silence": ("", "who is there"), "speech": ("yes", "yes")})
-    assert (report.words, report.substitutions, report.deletions, report.insertions) == (1, 0, 0, 3)
-    assert report.wer is not None
-    assert report.wer.value == 3
-    assert report.sentence_accuracy.value == 0.5
-    only = compare({"silence": ("", "who is there"), "more": ("...", "")})
-    assert (only.wer, only.cer, only.insertions, only.sentence_accuracy.value) == (None, None, 3, 0.5)
+def test_words_heard_in_silence_stand_apart() -> None:
+    silent = {"silence": ("", "who is there"), "more": ("...", "")}
+    report = compare({**silent, "speech": ("yes", "yes")})
+    spoken = compare({"speech": ("yes", "yes")})
+    for name in ("wer", "cer", "sentence_accuracy", "words", "insertions", "confusions", "groups"):
+        assert getattr(report, name) == getattr(spoken, name), name
+    assert spoken.silence is None
+    assert report.silence is not None
+    assert (report.silence.recordings, report.silence.insertions, report.silence.empty.value) == (2, 3, 0.5)
+    only = compare(silent)
+    assert (only.wer, only.cer, only.sentence_accuracy, only.insertions) == (None, None, None, 0)
+    assert only.silence == report.silence
+
+
+@pytest.mark.parametrize("speakers", [None, {"a": "ann", "b": "ann"}, {"a": "ann", "b": "ben"}])
+def test_what_does_not_vary_is_not_certain(speakers: dict[str, str] | None) -> None:
+    """Where all err alike, or there is only one, no resampling says how far to trust a rate; Wilson's interval does."""
+    report = compare({"a": ("yes no", "yes on"), "b": ("no yes", "on yes")}, speakers=speakers)
+    assert report.wer == Rate(0.5, None, None)
+    assert report.sentence_accuracy == BoundedRate(0, *wilson_interval(0, 2))
+    assert "50.0 % (–)" in format_report(report)
+    assert report_to_dict(report)["wer"] == {"value": 0.5, "low": None, "high": None}
 
 
 def test_the_interval_has_the_width_that_theory_gives() -> None:
@@ -187,7 +216,6 @@ def report() -> Report:
 def test_confusions_and_worst_utterances_come_in_order(report: Report) -> None:
     assert report.confusions == (
         Confusion("on", "off", 2),
-        Confusion("", "uh", 1),
         Confusion("please", "", 1),
         Confusion("some", "", 1),
         Confusion("the", "", 1),
@@ -198,11 +226,12 @@ def test_confusions_and_worst_utterances_come_in_order(report: Report) -> None:
 
 def test_the_text_aligns_the_worst_utterances(report: Report) -> None:
     text = format_report(report, worst=3, confusions=2)
-    assert "word error rate      54.5 % (" in text
-    assert "sentence accuracy    20.0 % (" in text
-    assert "5 utterances, 11 words: 2 substituted, 3 deleted, 1 inserted" in text
-    assert "95%, from 50 resamplings of 5 utterances" in text
-    assert "     2  on -> off\n     1  (nothing) -> uh\n\n" in text
+    assert "word error rate      45.5 % (" in text
+    assert "sentence accuracy    25.0 % (" in text
+    assert "4 utterances, 11 words: 2 substituted, 3 deleted, 0 inserted" in text
+    assert "1 more in which nobody speaks: stayed empty 0.0 % (0.0 to 79.3), words inserted: 1" in text
+    assert "95%, from 50 resamplings of 4 utterances" in text
+    assert "     2  on -> off\n     1  please -> (nothing)\n\n" in text
     assert text.endswith(
         "one (errors: 2, words: 4)\n"
         "REF: turn the light on\n"
@@ -233,7 +262,8 @@ def test_a_report_without_errors_or_words_is_still_one() -> None:
 def test_the_report_survives_json(report: Report, tmp_path: Path) -> None:
     content = report_to_dict(report)
     assert json.loads(json.dumps(content, allow_nan=False)) == content
-    assert content["wer"]["value"] == 6 / 11
+    assert content["wer"]["value"] == 5 / 11
+    assert content["silence"]["insertions"] == 1
     assert content["utterances"][1]["hypothesis"] == "stop"
     assert report_to_dict(compare({"a": ("", "")}))["wer"] is None
 

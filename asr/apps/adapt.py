@@ -84,8 +84,8 @@ def show(adapted: "Adapted") -> None:
 
 def _shown(rate: "Rate | None", *, percent: bool) -> str:
     """A rate with its interval."""
-    from asr.evaluation.report import per_cent
+    from asr.evaluation.report import interval, per_cent
 
     if percent or rate is None:
         return per_cent(rate, "-")
-    return f"{rate.value:.1f} ({rate.low:.1f} to {rate.high:.1f})"
+    return f"{rate.value:.1f} ({interval(rate)})"

@@ -1,7 +1,8 @@
 """`asr compare`: whether one evaluation is better than another, and where."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -9,8 +10,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from asr.apps.output import say
+from asr.errors import AsrError
+from asr.files import write_whole
+from asr.printable import printable
 
 if TYPE_CHECKING:
+    from asr.data.manifests.utterance import Utterance
     from asr.evaluation.comparison import Change, RunComparison
 
 Results = Annotated[Path, typer.Argument(help="What `asr evaluate --out` wrote: the folder, or its report.json.")]
@@ -20,35 +25,62 @@ def compare(
     first: Results,
     second: Results,
     show: Annotated[int, typer.Option(min=0, metavar="N", help="How many utterances to show, better and worse.")] = 10,
+    report: Annotated[
+        Path | None, typer.Option(metavar="FOLDER", help="Write the comparison there as a page, compare.html.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object, with all that changed.")] = False,
 ) -> None:
     """Say by how much the second evaluation differs from the first, how surely, and in which utterances.
 
-    Both are of the same list. The differences are the second less the first, with intervals and p from a paired
-    bootstrap, which draws whole speakers where they are named.
+    Both are of the same lists, with --commands or without. The differences are the second less the first, with
+    intervals and p from a paired bootstrap, which draws whole speakers where they are named. With --report there is a
+    page of them, by list too, and of the utterances that changed: each aligned with what both heard, and their sound,
+    if the lists still are where they were.
     """
     from asr.evaluation.comparison import compare as compare_runs
-    from asr.evaluation.comparison import read_run
+    from asr.evaluation.comparison import read_lists, read_run
 
-    found = compare_runs(read_run(first), read_run(second))
+    lists = read_lists(first)
+    found = compare_runs(read_run(first), read_run(second), lists=lists)
+    if report is not None:
+        from asr.evaluation.page.render import comparison_page_of
+
+        notes = f"first: {first}", f"second: {second}"
+        page = comparison_page_of(found, _recordings(lists), f"{first.name} and {second.name}", notes)
+        write_whole(report / "compare.html", page.encode())
     if as_json:
         say(json.dumps(_to_dict(found), allow_nan=False))
         return
     say(f"first:  {first}", f"second: {second}", "", *_lines(found, show))
+    if report is not None:
+        say(f"written: compare.html in {report}")
+
+
+def _recordings(lists: Iterable[str]) -> "list[Utterance]":
+    """The utterances of those lists that can still be read."""
+    from asr.data.manifests.manifest import read_manifest
+
+    found = []
+    for each in lists:
+        with suppress(AsrError):
+            found += read_manifest(Path(each), lenient=True)
+    return found
 
 
 def _lines(found: "RunComparison", show: int) -> list[str]:
+    from asr.evaluation.report import interval
+
     rows = [("", "first", "second", "difference", "p")]
-    for each in found.differences:
-        at = "" if each.snr is None else f", {each.snr:g} dB"
-        gap = each.difference
+    named = [("" if each.snr is None else f", {each.snr:g} dB", each) for each in found.differences]
+    named += [(f", {printable(name)}", each) for name, members in found.by_list.items() for each in members]
+    for of, each in named:
         rows.append(
             (
-                f"{each.measure}{at}",
+                f"{each.measure}{of}",
                 f"{100 * each.first:.1f} %",
                 f"{100 * each.second:.1f} %",
-                f"{100 * gap.value:+.1f} ({100 * gap.low:+.1f} to {100 * gap.high:+.1f})",
-                f"{each.p:.4f}",
+                f"{100 * each.difference.value:+.1f} ({interval(each.difference, 100, '+.1f')})",
+                "–" if each.p is None else f"{each.p:.4f}",
             )
         )
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
@@ -57,11 +89,10 @@ def _lines(found: "RunComparison", show: int) -> list[str]:
         main = found.differences[0]
         groups = f"{main.groups} {'speakers' if main.by_speaker else 'utterances'}"
         lines.append(f"intervals: 95 %, paired, from {main.bootstrap} resamplings of {groups}; differences in points")
-    same = len(found.changes) - len(found.better) - len(found.worse)
     lines += [
         "",
         f"{len(found.changes)} of {found.attempts} are heard differently: {len(found.better)} better, "
-        f"{len(found.worse)} worse, {same} neither",
+        f"{len(found.worse)} worse, {len(found.neither)} neither",
     ]
     for name, changes in (("better", found.better), ("worse", found.worse)):
         if changes[:show]:
@@ -83,6 +114,7 @@ def _change_lines(change: "Change") -> Sequence[str]:
 def _to_dict(found: "RunComparison") -> dict[str, object]:
     return {
         "differences": [asdict(each) for each in found.differences],
+        "by_list": {name: [asdict(each) for each in members] for name, members in found.by_list.items()},
         "attempts": found.attempts,
         "changes": [
             {

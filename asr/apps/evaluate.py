@@ -57,10 +57,10 @@ def evaluate(
 ) -> None:
     """Measure on lists of recordings how often a model is right.
 
-    Prints word error rate, character error rate and sentence accuracy with their intervals, and the worst utterances
-    aligned. Writes them as report.txt, with all transcripts and confidences as report.json, drawn as report.png, and as
-    report.html, a page with rates by list, speaker and length, confusions, reliability, and the sound of the worst
-    utterances in it.
+    Prints word error rate, character error rate and sentence accuracy of what was spoken with their intervals, words
+    heard where nobody speaks, and the worst utterances aligned. Writes them as report.txt, with all transcripts and
+    confidences as report.json, drawn as report.png, and as report.html, a page with rates by list, speaker and length,
+    confusions, reliability, and the sound of the worst utterances in it.
 
     With --commands, a grammar file or the name of a ready one, it says how well commands are understood: how many are
     accepted with all slots right, how surely other speech is refused (texts that the grammar does not have) and noise
@@ -108,6 +108,10 @@ def evaluate(
     say(*lines)
     values = {
         "manifest": named,
+        "lists": {
+            name: [each.id for each in members if each.id in measured.transcripts]
+            for name, members in measured.lists.items()
+        },
         "bundle": str(folder),
         "decoding": asdict(decoding),
         "seconds": round(measured.seconds, 3),
@@ -140,8 +144,8 @@ def _show_words(measured: "Evaluation[Report]") -> Shown:
     for row in values["utterances"]:
         row["confidence"] = round(measured.transcripts[row["id"]].confidence, 4)
     values["in_noise"] = [{"snr": ratio, **_rates_and_texts(each)} for ratio, each in measured.in_noise.items()]
-    speakers = len({utterance.speaker for utterance in report.utterances})
-    kept = {"utterances": len(report.utterances), "speakers": speakers}
+    speakers = len({utterance.speaker for utterance in report.spoken})
+    kept = {"utterances": len(report.spoken), "speakers": speakers}
     kept |= {name: values[name] for name in ("wer", "sentence_accuracy")}
     lines = [*format_report(report).split("\n"), *_noise_lines(measured.in_noise), ""]
     return Shown("", lines, values, partial(draw_report, report), kept)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from asr.commands.reading import Reading
 from asr.evaluation.command_scoring import CommandRates, CommandReport, OtherSound
 from asr.evaluation.outcome import Outcome
-from asr.evaluation.report import blank_figure, per_cent, save_figure
+from asr.evaluation.report import blank_figure, interval, per_cent, save_figure
 from asr.evaluation.scoring import CONFIDENCE, Rate
 from asr.printable import printable
 
@@ -193,7 +193,7 @@ def _short(rate: Rate | None) -> str:
 
 def _per_hour(sound: OtherSound) -> str:
     rate = sound.per_hour
-    return f"{rate.value:.1f} ({rate.low:.1f} to {rate.high:.1f})"
+    return f"{rate.value:.1f} ({interval(rate)})"
 
 
 def _rates_to_dict(rates: CommandRates) -> dict[str, Any]:

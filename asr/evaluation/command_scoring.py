@@ -1,8 +1,8 @@
 """How well commands are understood, and how well everything else is refused, with intervals.
 
-Shares of commands get the bootstrap of ``asr.evaluation.scoring``. False accepts are often few or none, and a bootstrap
-of no event is sure that there is never one; so their rate an hour gets the wider of that bootstrap and of Poisson's
-interval.
+Shares get the bootstrap of ``asr.evaluation.scoring``, or Wilson's interval where that does not vary. False accepts are
+often few or none, and a bootstrap of no event is sure that there is never one; so their rate an hour gets the wider of
+that bootstrap and of Poisson's interval.
 """
 
 import itertools
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from asr.errors import ManifestError, SettingsError
 from asr.evaluation.outcome import Outcome
 from asr.evaluation.reliability import ReliabilityBin, calibration_error, reliability
-from asr.evaluation.scoring import Rate, Report, Resampled, poisson_interval, resample, score
+from asr.evaluation.scoring import BoundedRate, Report, Resampled, poisson_interval, resample, score, wider
 
 
 @dataclass(frozen=True)
@@ -30,8 +30,8 @@ class OtherSound:
     count: int
     seconds: float
     accepted: int
-    refused: Rate
-    per_hour: Rate
+    refused: BoundedRate
+    per_hour: BoundedRate
 
 
 @dataclass(frozen=True)
@@ -68,12 +68,12 @@ class CommandRates:
     name: str
     snr: float | None
     commands: int
-    command_accuracy: Rate | None
-    exactly_accepted: Rate | None
-    accepted: Rate | None
-    wrongly_accepted: Rate | None
-    slot_precision: Rate | None
-    slot_recall: Rate | None
+    command_accuracy: BoundedRate | None
+    exactly_accepted: BoundedRate | None
+    accepted: BoundedRate | None
+    wrongly_accepted: BoundedRate | None
+    slot_precision: BoundedRate | None
+    slot_recall: BoundedRate | None
     speech: OtherSound | None
     noise: OtherSound | None
     curve: tuple[CurvePoint, ...]
@@ -213,19 +213,19 @@ def _rates(name: str, snr: float | None, outcomes: Sequence[Outcome], bootstrap:
     ]
     sums = _resampled(commands, np.array(rows, np.int64), bootstrap, seed)
 
-    def rate(above: int, below: int) -> Rate | None:
-        return None if sums is None else sums.rate(above, below)
+    def share(above: int, below: int) -> BoundedRate | None:
+        return None if sums is None else sums.share(above, below)
 
     return CommandRates(
         name=name,
         snr=snr,
         commands=len(commands),
-        command_accuracy=rate(1, 0),
-        accepted=rate(2, 0),
-        exactly_accepted=rate(3, 0),
-        wrongly_accepted=rate(4, 0),
-        slot_precision=rate(5, 6),
-        slot_recall=rate(5, 7),
+        command_accuracy=share(1, 0),
+        accepted=share(2, 0),
+        exactly_accepted=share(3, 0),
+        wrongly_accepted=share(4, 0),
+        slot_precision=share(5, 6),
+        slot_recall=share(5, 7),
         speech=_other_sound([each for each in outcomes if each.kind == "speech"], bootstrap, seed),
         noise=_other_sound([each for each in outcomes if each.kind == "noise"], bootstrap, seed),
         curve=tuple(_curve(outcomes)),
@@ -244,7 +244,7 @@ def _other_sound(outcomes: Sequence[Outcome], bootstrap: int, seed: int) -> Othe
     hours = [each.seconds / 3600 for each in outcomes]
     rows = [[1, not each.understood, each.understood, time] for each, time in zip(outcomes, hours, strict=True)]
     sums = _resampled(outcomes, np.array(rows, np.float64), bootstrap, seed)
-    refused, per_hour = (None, None) if sums is None else (sums.rate(1, 0), sums.rate(2, 3))
+    refused, per_hour = (None, None) if sums is None else (sums.share(1, 0), sums.rate(2, 3))
     if refused is None or per_hour is None:
         return None
     accepted = sum(each.understood for each in outcomes)
@@ -254,7 +254,7 @@ def _other_sound(outcomes: Sequence[Outcome], bootstrap: int, seed: int) -> Othe
         seconds=sum(each.seconds for each in outcomes),
         accepted=accepted,
         refused=refused,
-        per_hour=Rate(per_hour.value, min(low, per_hour.low), max(high, per_hour.high)),
+        per_hour=wider(per_hour, low, high),
     )
 
 

@@ -6,19 +6,25 @@ evaluation", ICASSP 2004).
 """
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
 
 import numpy as np
 
 from asr.data.manifests.utterance import some
 from asr.errors import AsrError, SettingsError
-from asr.evaluation.scoring import CONFIDENCE, Rate, align, resample
+from asr.evaluation.scoring import CONFIDENCE, BoundedRate, Rate, ScoredUtterance, align, resample
 
 DRAWS: Final = 10_000
 """Resamplings unless others are asked for; the least p is 2 / (DRAWS + 1)."""
+
+_MEASURES: Final = (
+    *("word error rate", "character error rate", "sentences right", "silence left empty"),
+    *("commands accepted exactly", "commands accepted wrongly", "other speech accepted", "noise accepted"),
+)
+"""All that is counted, in the order in which it is told."""
 
 
 class Key(NamedTuple):
@@ -32,14 +38,17 @@ class Key(NamedTuple):
 class Attempt:
     """What one run made of one recording: what was ``said``, what was ``heard``, and how bad that is.
 
+    ``kind`` is what the run measures. ``words`` are what was heard as words: of commands, without the grammar.
     ``errors`` orders attempts at the same recording: wrong words; of commands 0 accepted exactly, 1 refused, 2 accepted
     wrongly; of other sound 0 refused, 1 accepted. ``counts`` has for each measure by its name what is counted, and of
     how many.
     """
 
+    kind: Literal["words", "commands"]
     speaker: str
     said: str
     heard: str
+    words: str
     errors: int
     counts: Mapping[str, tuple[int, int]]
 
@@ -55,7 +64,7 @@ class Difference:
 
     ``p`` is twice the share of the ``bootstrap`` draws on the rarer side of 0, 0 included, at most 1: where it is
     small, the difference is hardly chance. The draws are of ``groups`` groups, which are the speakers if
-    ``by_speaker`` and else the utterances.
+    ``by_speaker`` and else the utterances. Of a single group there is neither an interval nor a ``p``.
     """
 
     measure: str
@@ -63,7 +72,7 @@ class Difference:
     first: float
     second: float
     difference: Rate
-    p: float
+    p: float | None
     bootstrap: int
     groups: int
     by_speaker: bool
@@ -85,11 +94,15 @@ class Change:
 
 @dataclass(frozen=True)
 class RunComparison:
-    """What ``compare`` found; of ``attempts`` attempts in each run those in ``changes`` differ, by their keys."""
+    """What ``compare`` found; of ``attempts`` attempts in each run those in ``changes`` differ, by their keys.
+
+    ``by_list`` has the differences between the recordings of each list as they are, where there are several lists.
+    """
 
     differences: tuple[Difference, ...]
     changes: tuple[Change, ...]
     attempts: int
+    by_list: Mapping[str, tuple[Difference, ...]] = field(default_factory=dict)
 
     @property
     def better(self) -> tuple[Change, ...]:
@@ -101,9 +114,21 @@ class RunComparison:
         """Where the second run is worse, the greatest loss first."""
         return tuple(sorted((each for each in self.changes if each.gain < 0), key=lambda each: each.gain))
 
+    @property
+    def neither(self) -> tuple[Change, ...]:
+        """Where the second run is other, and no better or worse."""
+        return tuple(each for each in self.changes if not each.gain)
 
-def compare(first: Run, second: Run, *, bootstrap: int = DRAWS, seed: int = 0) -> RunComparison:
-    """How the second run differs from the first.
+
+def compare(
+    first: Run,
+    second: Run,
+    *,
+    lists: Mapping[str, Collection[str]] | None = None,
+    bootstrap: int = DRAWS,
+    seed: int = 0,
+) -> RunComparison:
+    """How the second run differs from the first, also by ``lists``, which have ids by their names.
 
     Whole speakers are drawn where more than one is named, as ``asr.evaluation.scoring.resample`` does.
 
@@ -115,13 +140,23 @@ def compare(first: Run, second: Run, *, bootstrap: int = DRAWS, seed: int = 0) -
         raise SettingsError(f"comparing: found {bootstrap} bootstrap resamplings, wanted 1 or more")
     _check_alike(first, second)
     keys = sorted(first, key=lambda key: (key.snr is not None, -(key.snr or 0.0), key.id))
-    differences = [
-        _difference(measure, snr, [key for key in keys if key.snr == snr], first, second, bootstrap, seed)
-        for snr in dict.fromkeys(key.snr for key in keys)
-        for measure in dict.fromkeys(name for key in keys if key.snr == snr for name in first[key].counts)
-    ]
+
+    def differences(some_keys: Sequence[Key]) -> tuple[Difference, ...]:
+        found = [
+            _difference(measure, snr, [key for key in some_keys if key.snr == snr], first, second, bootstrap, seed)
+            for snr in dict.fromkeys(key.snr for key in some_keys)
+            for measure in _MEASURES
+            if any(key.snr == snr and measure in first[key].counts for key in some_keys)
+        ]
+        return tuple(each for each in found if each is not None)
+
+    by_list = {}
+    if lists is not None and len(lists) > 1:
+        for name, ids in lists.items():
+            wanted = set(ids)
+            by_list[name] = differences([key for key in keys if key.snr is None and key.id in wanted])
     changes = [Change(key, first[key], second[key]) for key in keys if first[key].heard != second[key].heard]
-    return RunComparison(tuple(each for each in differences if each is not None), tuple(changes), len(keys))
+    return RunComparison(differences(keys), tuple(changes), len(keys), by_list)
 
 
 def read_run(path: Path) -> Run:
@@ -130,9 +165,24 @@ def read_run(path: Path) -> Run:
     Raises:
         AsrError: there is none, or it is no report of `asr evaluate`.
     """
+    return _read(path)[0]
+
+
+def read_lists(path: Path) -> dict[str, tuple[str, ...]]:
+    """The ids of each list that `asr evaluate` measured on, by its path; none in a report that does not name them.
+
+    Raises:
+        AsrError: as ``read_run``.
+    """
+    return _read(path)[1]
+
+
+def _read(path: Path) -> tuple[Run, dict[str, tuple[str, ...]]]:
     file = path / "report.json" if path.is_dir() else path
     try:
-        return run_of(json.loads(file.read_bytes()))
+        report = json.loads(file.read_bytes())
+        lists = {str(name): tuple(map(str, ids)) for name, ids in report.get("lists", {}).items()}
+        return run_of(report), lists
     except FileNotFoundError:
         raise AsrError(f"{path}: has no report.json; wanted a folder that `asr evaluate --out` wrote") from None
     except OSError as error:
@@ -151,18 +201,23 @@ def run_of(report: Mapping[str, Any]) -> Run:
     conditions: dict[float | None, dict[str, str]] = {None: {row["id"]: str(row["hypothesis"]) for row in rows}}
     conditions |= {float(each["snr"]): each["hypotheses"] for each in report.get("in_noise", ())}
     return {
-        Key(one.id, snr): Attempt(
-            one.speaker,
-            one.reference,
-            one.hypothesis,
-            one.errors,
-            {"word error rate": (one.errors, one.words), "sentences right": (not one.errors, 1)},
-        )
+        Key(one.id, snr): _word_attempt(one)
         for snr, heard in conditions.items()
         for one in align(
             {id: said[id] for id in heard}, heard, normaliser=str, speakers={id: speakers[id] for id in heard}
         )
     }
+
+
+def _word_attempt(one: ScoredUtterance) -> Attempt:
+    counts: dict[str, tuple[int, int]] = {"silence left empty": (not one.errors, 1)}
+    if one.words:
+        counts = {
+            "word error rate": (one.errors, one.words),
+            "character error rate": (one.character_errors, one.characters),
+            "sentences right": (not one.errors, 1),
+        }
+    return Attempt("words", one.speaker, one.reference, one.hypothesis, one.hypothesis, one.errors, counts)
 
 
 def _command_attempt(row: Mapping[str, Any]) -> Attempt:
@@ -178,7 +233,8 @@ def _command_attempt(row: Mapping[str, Any]) -> Attempt:
     if taken:
         slots = ", ".join(f"{name}={value}" for name, value in row["heard"]["slots"].items())
         heard = f"{row['heard']['command']}({slots})"
-    return Attempt(str(row["speaker"]), str(row["text"]), heard, errors, counts)
+    said, words = str(row["text"]), str(row["transcript"])
+    return Attempt("commands", str(row["speaker"]), said, heard, words, errors, counts)
 
 
 def _ratio(value: Any) -> float | None:
@@ -187,6 +243,12 @@ def _ratio(value: Any) -> float | None:
 
 def _check_alike(first: Run, second: Run) -> None:
     """Raises AsrError where a comparison would not be of the same things."""
+    kinds = [next((each.kind for each in run.values()), None) for run in (first, second)]
+    if None not in kinds and kinds[0] != kinds[1]:
+        raise AsrError(
+            f"comparing: the first is a run of {kinds[0]}, the second of {kinds[1]}; wanted both with --commands or "
+            "both without"
+        )
     found = [
         f"{len(keys)} utterances only in the {name} ({some(sorted(map(_named, keys)))})"
         for name, keys in (("first", first.keys() - second.keys()), ("second", second.keys() - first.keys()))
@@ -227,15 +289,19 @@ def _difference(
     drawn = sums.drawn[sums.drawn[:, 1] > 0]
     gaps = drawn[:, 2] / drawn[:, 3] - drawn[:, 0] / drawn[:, 1]
     value, tail = other.value - one.value, (1 - CONFIDENCE) / 2
-    low, high = np.quantile(gaps, [tail, 1 - tail]) if len(gaps) else (value, value)
-    rarer = min(np.count_nonzero(gaps <= 0), np.count_nonzero(gaps >= 0))
+    difference, p = Rate(value, None, None), None
+    if sums.groups > 1 and len(gaps):
+        low, high = np.quantile(gaps, [tail, 1 - tail])
+        difference = BoundedRate(value, min(float(low), value), max(float(high), value))
+        rarer = min(np.count_nonzero(gaps <= 0), np.count_nonzero(gaps >= 0))
+        p = min(1.0, 2 * (1 + rarer) / (len(gaps) + 1))
     return Difference(
         measure=measure,
         snr=snr,
         first=one.value,
         second=other.value,
-        difference=Rate(value, min(float(low), value), max(float(high), value)),
-        p=min(1.0, 2 * (1 + rarer) / (len(gaps) + 1)),
+        difference=difference,
+        p=p,
         bootstrap=sums.bootstrap,
         groups=sums.groups,
         by_speaker=sums.by_speaker,

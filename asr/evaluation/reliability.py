@@ -10,7 +10,7 @@ from typing import Final
 
 import numpy as np
 
-from asr.evaluation.scoring import Rate, resample, wilson_interval
+from asr.evaluation.scoring import BoundedRate, resample, wider, wilson_interval
 
 _BINS: Final = 10
 
@@ -28,7 +28,7 @@ class ReliabilityBin:
     high: float
     count: int
     confidence: float
-    right: Rate
+    right: BoundedRate
     balanced: float
 
 
@@ -56,7 +56,6 @@ def reliability(
             [ids[row] for row in members], [speakers[row] for row in members], rows, bootstrap=bootstrap, seed=seed
         ).rate(1, 0)
         assert drawn is not None, "the bin holds a reading"
-        low, high = wilson_interval(right, count)
         weights = right / total_right, (count - right) / total_wrong
         table.append(
             ReliabilityBin(
@@ -64,7 +63,7 @@ def reliability(
                 high=(number + 1) / _BINS,
                 count=count,
                 confidence=sum(confidences[row] for row in members) / count,
-                right=Rate(drawn.value, min(low, drawn.low), max(high, drawn.high)),
+                right=wider(drawn, *wilson_interval(right, count)),
                 balanced=weights[0] / sum(weights),
             )
         )

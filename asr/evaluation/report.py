@@ -24,15 +24,22 @@ def format_report(report: Report, *, confusions: int = 10, worst: int = 10) -> s
 
     ``confusions`` and ``worst`` are how many of each are shown at most.
     """
-    groups = "speakers" if report.by_speaker else "utterances"
+    spoken, silence = report.spoken, report.silence
     lines = [
         _rate_line("word error rate", report.wer),
         _rate_line("character error rate", report.cer),
         _rate_line("sentence accuracy", report.sentence_accuracy),
-        f"{len(report.utterances)} utterances, {report.words} words: {report.substitutions} substituted, "
+        f"{len(spoken)} utterances, {report.words} words: {report.substitutions} substituted, "
         f"{report.deletions} deleted, {report.insertions} inserted",
-        f"intervals: {CONFIDENCE:.0%}, from {report.bootstrap} resamplings of {report.groups} {groups}",
     ]
+    if silence is not None:
+        lines.append(
+            f"{silence.recordings} more in which nobody speaks: stayed empty {per_cent(silence.empty)}, "
+            f"words inserted: {silence.insertions}"
+        )
+    if spoken:
+        groups = f"{report.groups} {'speakers' if report.by_speaker else 'utterances'}"
+        lines.append(f"intervals: {CONFIDENCE:.0%}, from {report.bootstrap} resamplings of {groups}")
     if report.confusions and confusions:
         lines += ["", "most frequent errors (said -> heard)"]
         lines += [
@@ -58,7 +65,14 @@ def report_to_dict(report: Report) -> dict[str, Any]:
     return {
         "wer": report.wer and asdict(report.wer),
         "cer": report.cer and asdict(report.cer),
-        "sentence_accuracy": asdict(report.sentence_accuracy),
+        "sentence_accuracy": report.sentence_accuracy and asdict(report.sentence_accuracy),
+        "silence": report.silence
+        and {
+            "recordings": report.silence.recordings,
+            "insertions": report.silence.insertions,
+            "confusions": [asdict(confusion) for confusion in report.silence.confusions],
+            "empty": asdict(report.silence.empty),
+        },
         "confidence": CONFIDENCE,
         "bootstrap": report.bootstrap,
         "groups": report.groups,
@@ -161,9 +175,14 @@ def _rate_line(name: str, rate: Rate | None) -> str:
 
 def per_cent(rate: Rate | None, none: str = "none (no reference has a word)") -> str:
     """The rate in per cent, with its interval; ``none`` where there is no rate."""
-    if rate is None:
-        return none
-    return f"{100 * rate.value:.1f} % ({100 * rate.low:.1f} to {100 * rate.high:.1f})"
+    return none if rate is None else f"{100 * rate.value:.1f} % ({interval(rate, 100)})"
+
+
+def interval(rate: Rate, scale: float = 1, form: str = ".1f") -> str:
+    """The ends of the interval of a rate, times ``scale`` and formatted; "–" where it has none."""
+    if rate.low is None or rate.high is None:
+        return "–"
+    return f"{scale * rate.low:{form}} to {scale * rate.high:{form}}"
 
 
 def _aligned(utterance: ScoredUtterance) -> list[str]:

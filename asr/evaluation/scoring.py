@@ -26,9 +26,21 @@ _DRAWN_AT_ONCE: Final = 2_000_000  # numbers held in memory while resampling
 
 @dataclass(frozen=True)
 class Rate:
-    """A rate with the ends of its 95 % interval, which always holds the rate itself; 0.05 is five in a hundred."""
+    """A rate with the ends of its 95 % interval, which always holds the rate itself; 0.05 is five in a hundred.
+
+    The ends are None where nothing says how far to trust the rate: of a single speaker or utterance, or where all err
+    alike, every resampling is the same.
+    """
 
     value: float
+    low: float | None
+    high: float | None
+
+
+@dataclass(frozen=True)
+class BoundedRate(Rate):
+    """A rate that always has an interval, as a share has."""
+
     low: float
     high: float
 
@@ -93,28 +105,48 @@ class ScoredUtterance:
 
 
 @dataclass(frozen=True)
+class Silence:
+    """What was heard where nobody spoke: in ``recordings`` of an empty reference ``insertions`` words, which are
+    ``confusions``; the share ``empty`` of the recordings has none.
+    """
+
+    recordings: int
+    insertions: int
+    confusions: tuple[Confusion, ...]
+    empty: BoundedRate
+
+
+@dataclass(frozen=True)
 class Report:
     """What ``score`` found.
 
-    ``wer`` and ``cer`` are errors per reference word and per reference character (spaces between words count), and
-    may exceed 1; they are None where no reference has a word. ``sentence_accuracy`` is the share of utterances without
-    an error. ``confusions`` are all kinds of error, the most frequent first; ``utterances`` are in the order of their
-    ids. The intervals come from ``bootstrap`` resamplings of ``groups`` groups, which are the speakers if
-    ``by_speaker`` and else the utterances.
+    All rates and counts are of the spoken utterances, whose reference has a word, and are None or 0 where there is
+    none; ``silence`` is of the others. ``wer`` and ``cer`` are errors per reference word and per reference character
+    (spaces between words count), and may exceed 1. ``sentence_accuracy`` is the share of utterances without an error.
+    ``confusions`` are all kinds of error, the most frequent first; ``utterances``, silent ones too, are in the order of
+    their ids. The intervals come from ``bootstrap`` resamplings of ``groups`` groups, which are the speakers if
+    ``by_speaker`` and else the utterances; where those do not vary, the share gets Wilson's interval and the others
+    none.
     """
 
     wer: Rate | None
     cer: Rate | None
-    sentence_accuracy: Rate
+    sentence_accuracy: BoundedRate | None
     words: int
     substitutions: int
     deletions: int
     insertions: int
     confusions: tuple[Confusion, ...]
     utterances: tuple[ScoredUtterance, ...]
+    silence: Silence | None
     bootstrap: int
     groups: int
     by_speaker: bool
+
+    @property
+    def spoken(self) -> tuple[ScoredUtterance, ...]:
+        """The utterances whose reference has a word."""
+        return tuple(utterance for utterance in self.utterances if utterance.words)
 
     def worst(self, count: int) -> tuple[ScoredUtterance, ...]:
         """The utterances with the most word errors, the worst first; none without an error."""
@@ -137,8 +169,8 @@ def score(
     are alike, and an interval that takes them for independent is too narrow. An utterance of nobody ("-") counts as a
     speaker of its own. With a handful of speakers such an interval is still a rough one.
 
-    An empty reference is silence: every word heard in it is an insertion. The result does not depend on the order of
-    the mappings.
+    An empty reference is silence: every word heard in it is an insertion, and stands apart. The result does not depend
+    on the order of the mappings.
 
     Raises:
         ManifestError: there is nothing to score, or ids are missing or too many.
@@ -179,31 +211,46 @@ def align(
 
 def report_of(utterances: Sequence[ScoredUtterance], *, bootstrap: int = 1000, seed: int = 0) -> Report:
     """The report on one utterance or more, as on some of those of another report; see ``score``."""
-    sums = resample(
-        [utterance.id for utterance in utterances],
-        [utterance.speaker for utterance in utterances],
-        _counts(utterances),
-        bootstrap=bootstrap,
-        seed=seed,
-    )
-    sentence_accuracy = sums.rate(4, 5)
-    assert sentence_accuracy is not None, "there is an utterance"
-    counts = Counter(pair for utterance in utterances for pair in utterance.pairs if pair[0] != pair[1])
+    spoken = [utterance for utterance in utterances if utterance.words]
+    sums = _resampled(spoken, bootstrap, seed)
     return Report(
-        wer=sums.rate(0, 1),
-        cer=sums.rate(2, 3),
-        sentence_accuracy=sentence_accuracy,
-        words=sum(utterance.words for utterance in utterances),
-        substitutions=sum(utterance.substitutions for utterance in utterances),
-        deletions=sum(utterance.deletions for utterance in utterances),
-        insertions=sum(utterance.insertions for utterance in utterances),
-        confusions=tuple(
-            Confusion(*pair, count) for pair, count in sorted(counts.items(), key=lambda item: (-item[1], item[0]))
-        ),
+        wer=sums.rate(0, 1) if sums else None,
+        cer=sums.rate(2, 3) if sums else None,
+        sentence_accuracy=sums.share(4, 5) if sums else None,
+        words=sum(utterance.words for utterance in spoken),
+        substitutions=sum(utterance.substitutions for utterance in spoken),
+        deletions=sum(utterance.deletions for utterance in spoken),
+        insertions=sum(utterance.insertions for utterance in spoken),
+        confusions=_confusions(spoken),
         utterances=tuple(utterances),
-        bootstrap=sums.bootstrap,
-        groups=sums.groups,
-        by_speaker=sums.by_speaker,
+        silence=_silence([utterance for utterance in utterances if not utterance.words], bootstrap, seed),
+        bootstrap=bootstrap,
+        groups=sums.groups if sums else 0,
+        by_speaker=sums is not None and sums.by_speaker,
+    )
+
+
+def _silence(silent: Sequence[ScoredUtterance], bootstrap: int, seed: int) -> Silence | None:
+    sums = _resampled(silent, bootstrap, seed)
+    empty = sums.share(4, 5) if sums else None
+    if empty is None:
+        return None
+    return Silence(len(silent), sum(one.insertions for one in silent), _confusions(silent), empty)
+
+
+def _resampled(utterances: Sequence[ScoredUtterance], bootstrap: int, seed: int) -> "Resampled | None":
+    """The columns of ``_counts``; None where there is no utterance."""
+    _check_draws(bootstrap)
+    if not utterances:
+        return None
+    ids, speakers = [each.id for each in utterances], [each.speaker for each in utterances]
+    return resample(ids, speakers, _counts(utterances), bootstrap=bootstrap, seed=seed)
+
+
+def _confusions(utterances: Sequence[ScoredUtterance]) -> tuple[Confusion, ...]:
+    counts = Counter(pair for utterance in utterances for pair in utterance.pairs if pair[0] != pair[1])
+    return tuple(
+        Confusion(*pair, count) for pair, count in sorted(counts.items(), key=lambda item: (-item[1], item[0]))
     )
 
 
@@ -281,15 +328,29 @@ class Resampled:
     by_speaker: bool
 
     def rate(self, above: int, below: int) -> Rate | None:
-        """The count in column ``above`` for each in column ``below`` with its interval; None where the latter is 0."""
+        """The count in column ``above`` for each in column ``below`` with its interval; None where the latter is 0.
+
+        It has no interval where the draws do not vary: that would be sure of what it cannot know.
+        """
         if not self.total[below]:
             return None
         value = float(self.total[above] / self.total[below])
-        drawn = self.drawn[self.drawn[:, below] > 0]  # a draw of nothing but silence has no rate
+        drawn = self.drawn[self.drawn[:, below] > 0]  # a draw of nothing that counts has no rate
+        rates = drawn[:, above] / drawn[:, below]
         tail = (1 - CONFIDENCE) / 2
-        low, high = np.quantile(drawn[:, above] / drawn[:, below], [tail, 1 - tail]) if len(drawn) else (value, value)
+        ends = np.quantile(rates, [tail, 1 - tail]).tolist() if len(rates) else []
         # In few and lopsided groups the quantiles may leave out the rate itself.
-        return Rate(value, min(float(low), value), max(float(high), value))
+        low, high = min([*ends, value]), max([*ends, value])
+        return BoundedRate(value, low, high) if low < high else Rate(value, None, None)
+
+    def share(self, above: int, below: int) -> BoundedRate | None:
+        """As ``rate``, of a column of whole numbers that are part of those of the other; where the draws do not vary,
+        the interval is Wilson's.
+        """
+        rate = self.rate(above, below)
+        if rate is None or isinstance(rate, BoundedRate):
+            return rate
+        return BoundedRate(rate.value, *wilson_interval(int(self.total[above]), int(self.total[below])))
 
 
 def resample(
@@ -304,8 +365,7 @@ def resample(
     Raises:
         SettingsError: ``bootstrap`` is below 1.
     """
-    if bootstrap < 1:
-        raise SettingsError(f"scoring: found {bootstrap} bootstrap resamplings, wanted 1 or more")
+    _check_draws(bootstrap)
     by_speaker = len(set(speakers) - {NOBODY}) > 1
     sums: dict[tuple[str, str], NDArray[Any]] = {}
     for id, speaker, row in zip(ids, speakers, counts, strict=True):
@@ -331,7 +391,20 @@ def wilson_interval(count: int, of: int) -> tuple[float, float]:
     """The 95 % interval of a share where ``count`` of ``of`` were seen (E. B. Wilson, JASA 22, 1927)."""
     middle = (count + _Z**2 / 2) / (of + _Z**2)
     aside = _Z * (count * (of - count) / of + _Z**2 / 4) ** 0.5 / (of + _Z**2)
-    return max(0.0, middle - aside), min(1.0, middle + aside)
+    share = count / of  # which rounding may leave out
+    return max(0.0, min(middle - aside, share)), min(1.0, max(middle + aside, share))
+
+
+def wider(rate: Rate, low: float, high: float) -> BoundedRate:
+    """The rate with the wider of its own interval, if it has one, and another that holds it."""
+    if rate.low is None or rate.high is None:
+        return BoundedRate(rate.value, low, high)
+    return BoundedRate(rate.value, min(rate.low, low), max(rate.high, high))
+
+
+def _check_draws(bootstrap: int) -> None:
+    if bootstrap < 1:
+        raise SettingsError(f"scoring: found {bootstrap} bootstrap resamplings, wanted 1 or more")
 
 
 def _draw(groups: NDArray[Any], bootstrap: int, random: np.random.Generator) -> NDArray[Any]:

@@ -18,7 +18,7 @@ from asr.errors import ManifestError
 from asr.evaluation.command_scoring import CommandRates, OtherSound, score_commands
 from asr.evaluation.noise import Noises
 from asr.evaluation.outcome import Outcome
-from asr.evaluation.scoring import Rate, Report, poisson_interval, resample, score, wilson_interval
+from asr.evaluation.scoring import BoundedRate, Rate, Report, poisson_interval, resample, score, wider, wilson_interval
 
 Found = TypeVar("Found")
 Condition = float | None
@@ -117,8 +117,8 @@ class QuietRow:
     recogniser: str
     clips: int
     seconds: float
-    wordless: Rate
-    words_per_hour: Rate
+    wordless: BoundedRate
+    words_per_hour: BoundedRate
     accepts: OtherSound
     pace: Rate
 
@@ -241,8 +241,8 @@ def score_quiet(
                 recogniser=name,
                 clips=len(clips),
                 seconds=sum(lengths),
-                wordless=_wider(wordless, wilson_interval(words.count(0), len(words))),
-                words_per_hour=_wider(per_hour, [3600 * e / sum(lengths) for e in poisson_interval(sum(words))]),
+                wordless=wider(wordless, *wilson_interval(words.count(0), len(words))),
+                words_per_hour=wider(per_hour, *(3600 * e / sum(lengths) for e in poisson_interval(sum(words)))),
                 accepts=accepts,
                 pace=_rate(utterances, [each.seconds for each in said], lengths),
             )
@@ -325,8 +325,3 @@ def _rate(utterances: Sequence[Utterance], above: Sequence[float], below: Sequen
     found = resample([each.id for each in utterances], [each.speaker for each in utterances], counts).rate(0, 1)
     assert found is not None, "recordings have a length"
     return found
-
-
-def _wider(rate: Rate, interval: Sequence[float]) -> Rate:
-    low, high = interval
-    return Rate(rate.value, min(rate.low, low), max(rate.high, high))

@@ -7,7 +7,7 @@ from accuracy_sets import SpeechSet
 from markdown_tables import number, table
 
 from asr.apps.listening import left_out
-from asr.evaluation.report import per_cent
+from asr.evaluation.report import interval, per_cent
 from asr.evaluation.scoring import Rate
 
 
@@ -113,4 +113,4 @@ def _condition(snr: Condition) -> str:
 def _points(rate: Rate | None) -> str:
     if rate is None:
         return "-"
-    return f"{100 * rate.value:.1f} ({100 * rate.low:.1f} to {100 * rate.high:.1f})"
+    return f"{100 * rate.value:.1f} ({interval(rate, 100)})"

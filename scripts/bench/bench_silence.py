@@ -82,7 +82,7 @@ def measure(options: argparse.Namespace) -> tuple[str, int]:
 def _row(path: Path, heard: Sequence[Utterance], same: "np.ndarray[tuple[int, int], np.dtype[np.int64]]") -> str:
     counts = np.column_stack([same, np.ones(len(heard))])
     rates = resample([each.id for each in heard], [each.speaker for each in heard], counts)
-    shares = [per_cent(rates.rate(place, counts.shape[1] - 1)) for place in range(same.shape[1])]
+    shares = [per_cent(rates.share(place, counts.shape[1] - 1)) for place in range(same.shape[1])]
     return " | ".join([path.parent.name if path.is_file() else path.name, str(len(heard)), *shares])
 
 

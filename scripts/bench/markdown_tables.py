@@ -9,6 +9,7 @@ from pathlib import Path
 from sphinx import has_sphinx
 
 from asr.errors import SettingsError
+from asr.evaluation.report import interval
 from asr.evaluation.scoring import Rate
 from asr.files import write_whole
 
@@ -31,7 +32,7 @@ def number(rate: Rate | None, digits: int) -> str:
     """A rate that is no share, with its interval; "-" where there is none."""
     if rate is None:
         return "-"
-    return f"{rate.value:.{digits}f} ({rate.low:.{digits}f} to {rate.high:.{digits}f})"
+    return f"{rate.value:.{digits}f} ({interval(rate, form=f'.{digits}f')})"
 
 
 def between_marks(path: Path, name: str) -> tuple[str, str]:

@@ -14,6 +14,7 @@ import jinja2
 import numpy as np
 from numpy.typing import NDArray
 
+from asr.audio.encoding import playable
 from asr.audio.load import SAMPLE_RATE
 from asr.data.inspection.faults import KINDS, Judge, Kind
 from asr.data.inspection.pictures import (
@@ -21,7 +22,6 @@ from asr.data.inspection.pictures import (
     MFCC_LIMIT,
     SPECTRUM_RANGE_DB,
     WIDTH,
-    audio,
     mel_spectrogram,
     mfcc,
     waveform,
@@ -112,7 +112,7 @@ def draw_samples(found: Survey, chosen: Mapping[int, str], judge: Judge) -> Iter
             utterance=utterance,
             seconds=len(wave) / SAMPLE_RATE,
             shown=len(shown) / SAMPLE_RATE,
-            audio=audio(shown),
+            audio=playable(shown),
             waveform=waveform(shown),
             mfcc=mfcc(shown, judge.features),
             mel=mel_spectrogram(shown),
@@ -127,7 +127,7 @@ def list_suspects(found: Survey) -> list[Suspects]:
         for rank, finding in enumerate(findings[:LISTED]):
             utterance = found.utterances[finding.place]
             heard = rank < HEARD and found.measures[finding.place] is not None
-            sound = audio(_beginning(read_utterance(utterance))) if heard else None
+            sound = playable(_beginning(read_utterance(utterance))) if heard else None
             worst.append(Suspect(utterance, finding.fault.number, sound))
         lists.append(Suspects(KINDS[name], len(findings), worst))
     return lists

@@ -5,10 +5,8 @@ import io
 from typing import Final
 
 import numpy as np
-import soundfile
 from numpy.typing import NDArray
 
-from asr.audio.encoding import to_int16
 from asr.audio.features import FeatureSettings
 from asr.audio.load import SAMPLE_RATE
 
@@ -60,13 +58,6 @@ def mfcc(wave: NDArray[np.float32], settings: FeatureSettings) -> str:
     return _png((features[0].numpy().T / MFCC_LIMIT + 1) / 2, "RdBu_r")
 
 
-def audio(wave: NDArray[np.float32]) -> str:
-    """A wave (N,) as the data URI of a 16-bit WAV: every browser plays it, and clipping is heard as it is."""
-    file = io.BytesIO()
-    soundfile.write(file, to_int16(wave), SAMPLE_RATE, format="WAV", subtype="PCM_16")
-    return _data_uri("audio/wav", file.getvalue())
-
-
 def _png(values: NDArray[np.floating], colours: str) -> str:
     """Values (rows, columns) from 0 to 1, the first row below; long ones are averaged to at most 1,200 columns."""
     from matplotlib.image import imsave
@@ -76,8 +67,4 @@ def _png(values: NDArray[np.floating], colours: str) -> str:
         values = np.add.reduceat(values, edges, axis=1) / np.diff(edges, append=values.shape[1])
     file = io.BytesIO()
     imsave(file, values, vmin=0, vmax=1, cmap=colours, origin="lower", format="png")
-    return _data_uri("image/png", file.getvalue())
-
-
-def _data_uri(kind: str, content: bytes) -> str:
-    return f"data:{kind};base64,{base64.b64encode(content).decode()}"
+    return f"data:image/png;base64,{base64.b64encode(file.getvalue()).decode()}"

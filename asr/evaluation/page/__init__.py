@@ -1,1 +1,1 @@
-"""The page that `asr evaluate` makes of what it found: one HTML file that needs nothing else."""
+"""The pages that `asr evaluate` and `asr compare` make of what they found: HTML files that need nothing else."""

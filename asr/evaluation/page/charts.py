@@ -1,7 +1,7 @@
 """Pictures of a report as SVG, whose colours the page chooses by their classes; they hold numbers and fixed words."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from asr.evaluation.command_scoring import CommandRates
@@ -14,13 +14,29 @@ _DASHES: Final = ("", "6 3", "2 3", "9 3 2 3", "1 5", "12 4", "4 4 1 4")
 
 
 def interval_bar(rate: Rate, limit: float) -> str:
-    """A bar as long as the rate is of ``limit``, with its interval."""
-    value, low, high = (100 * min(1.0, each / limit) for each in (rate.value, rate.low, rate.high))
-    return (
-        '<svg class="bar" viewBox="0 0 100 10" preserveAspectRatio="none" aria-hidden="true">'
-        f'<rect class="value" width="{value:.1f}" height="10"/>'
-        f'<path class="interval" d="M{low:.1f} 2V8M{low:.1f} 5H{high:.1f}M{high:.1f} 2V8"/></svg>'
+    """A bar as long as the rate is of ``limit``, with its interval where it has one."""
+    drawn = f'<rect class="value" width="{100 * min(1.0, rate.value / limit):.1f}" height="10"/>'
+    return _bar(drawn, rate, lambda share: 100 * min(1.0, share / limit))
+
+
+def difference_bar(rate: Rate, limit: float) -> str:
+    """A bar from the middle, to the right where the difference is above 0, as long as it is of ``limit``."""
+
+    def across(share: float) -> float:
+        return 50 + 50 * max(-1.0, min(1.0, share / limit))
+
+    start, end = sorted((50.0, across(rate.value)))
+    drawn = (
+        f'<rect class="value" x="{start:.1f}" width="{end - start:.1f}" height="10"/><path class="zero" d="M50 0V10"/>'
     )
+    return _bar(drawn, rate, across)
+
+
+def _bar(drawn: str, rate: Rate, across: Callable[[float], float]) -> str:
+    if rate.low is not None and rate.high is not None:
+        low, high = across(rate.low), across(rate.high)
+        drawn += f'<path class="interval" d="M{low:.1f} 2V8M{low:.1f} 5H{high:.1f}M{high:.1f} 2V8"/>'
+    return f'<svg class="bar" viewBox="0 0 100 10" preserveAspectRatio="none" aria-hidden="true">{drawn}</svg>'
 
 
 def reliability_chart(table: Sequence[ReliabilityBin], name: str) -> str:

@@ -1,6 +1,8 @@
 """The page about commands: what is understood, what is refused, and what is taken for something else."""
 
+import itertools
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Final
 
 from asr.commands.reading import Reading
@@ -19,12 +21,15 @@ from asr.evaluation.page.parts import (
     Tile,
     by_list,
     grouped,
+    intervals_note,
+    least_sure,
     rate_tile,
     reliability_row,
     speaker_name,
 )
-from asr.evaluation.report import length_name
-from asr.evaluation.scoring import Rate
+from asr.evaluation.page.words import LEAST, error_sections
+from asr.evaluation.report import interval, length_name
+from asr.evaluation.scoring import Rate, Report, score
 
 SHOWN: Final = 15
 """How many utterances of each kind of mistake are shown."""
@@ -69,7 +74,30 @@ def command_sections(measured: Evaluation[CommandReport], sounds: Sounds) -> lis
             shown = tuple(_heard(each, sounds) for each in mistakes[:SHOWN])
             more = f"{len(shown)} of {len(mistakes)} are shown; those in noise can be heard as recorded."
             sections.append(Section(id, title, more, utterances=shown))
+    words = score_freely(measured)
+    if words is not None:
+        for each in itertools.chain(*error_sections(words, measured.transcripts, sounds)):
+            title = f"{each.title}, heard freely"
+            sections.append(replace(each, title=title, note=f"As heard without the grammar. {each.note}"))
+    if not any(each.utterances for each in sections):
+        said = [each for each in report.outcomes if each.kind == "command" and each.snr is None]
+        least = sorted(said, key=lambda each: each.confidence)[:LEAST]
+        if least:
+            sections.append(least_sure(tuple(_heard(each, sounds) for each in least)))
     return sections
+
+
+def score_freely(measured: Evaluation[CommandReport]) -> Report | None:
+    """What was heard without the grammar in the recordings of the lists, as they are, beside what was said."""
+    heard = [each for each in measured.report.outcomes if each.snr is None and each.id in measured.transcripts]
+    if not heard:
+        return None
+    return score(
+        {each.id: each.text for each in heard},
+        {each.id: each.transcript for each in heard},
+        normaliser=str,
+        speakers={each.id: each.speaker for each in heard},
+    )
 
 
 def _rates(measured: Evaluation[CommandReport]) -> Section:
@@ -106,8 +134,7 @@ def _rates(measured: Evaluation[CommandReport]) -> Section:
         rates = [(name, score_commands(members).overall) for name, members in groups[:ROWS]]
         rows = tuple(TableRow(name, (each.commands,), _shares(each)) for name, each in rates)
         tables.append(Table(id, title, (id, *_RATES), rows, max(0, len(groups) - ROWS)))
-    drawn = "speakers" if report.by_speaker else "utterances"
-    note = f"Intervals are of 95 %, from {report.bootstrap} bootstrap resamplings of {report.groups} {drawn}."
+    note = intervals_note(report.bootstrap, report.groups, by_speaker=report.by_speaker)
     return Section("rates", "Commands", note, tuple(tables))
 
 
@@ -119,7 +146,7 @@ def _others(report: CommandReport) -> list[Section]:
                 at = "" if each.snr is None else f", {each.name}"
                 hour = sound.per_hour
                 counts = (sound.count, f"{sound.seconds:.0f}", sound.accepted)
-                an_hour = f"{hour.value:.1f} ({hour.low:.1f} to {hour.high:.1f})"
+                an_hour = f"{hour.value:.1f} ({interval(hour)})"
                 rows.append(TableRow(f"{name}{at}", (*counts, an_hour), (sound.refused,)))
     if not rows:
         return []

@@ -8,6 +8,7 @@ from asr.evaluation.page.charts import reliability_chart
 from asr.evaluation.page.parts import (
     RELIABILITY,
     ROWS,
+    AlignedWords,
     HeardUtterance,
     Section,
     Sounds,
@@ -16,17 +17,22 @@ from asr.evaluation.page.parts import (
     Tile,
     by_list,
     grouped,
+    intervals_note,
+    least_sure,
     rate_tile,
     reliability_row,
     speaker_name,
 )
 from asr.evaluation.reliability import ReliabilityBin, calibration_error, reliability
 from asr.evaluation.report import length_name
-from asr.evaluation.scoring import Report, ScoredUtterance, report_of
+from asr.evaluation.scoring import Report, ScoredUtterance, Silence, report_of
 from asr.runtime.transcript import Transcript
 
 WORST: Final = 25
 """How many of the worst utterances, and of those in which nothing was said, are shown."""
+
+LEAST: Final = 5
+"""How many of the least sure are shown where none is wrong."""
 
 _CONFUSIONS: Final = 20
 _RATES: Final = ("utterances", "words", "word error rate", "sentences right")
@@ -42,7 +48,7 @@ def word_tiles(measured: Evaluation[Report]) -> list[Tile]:
     )
     return [
         *(rate_tile(name, rate) for name, rate in rates if rate is not None),
-        Tile("utterances", f"{len(report.utterances):,}"),
+        Tile("utterances", f"{len(report.spoken):,}"),
         Tile("words", f"{report.words:,}"),
         Tile("substituted", f"{report.substitutions:,}"),
         Tile("deleted", f"{report.deletions:,}"),
@@ -52,20 +58,30 @@ def word_tiles(measured: Evaluation[Report]) -> list[Tile]:
 
 def word_sections(measured: Evaluation[Report], sounds: Sounds) -> list[Section]:
     """The sections of the page; those of which there is nothing to show are left out."""
-    report = measured.report
-    silent = [one for one in report.utterances if not one.words]
-    sections = [_rates(measured)]
-    if report.confusions:
-        sections.append(_confusions(report))
-    if silent:
-        sections.append(_silence(silent, measured.transcripts, sounds))
-    if any(one.hypothesis for one in report.utterances):
-        sections.append(_confidence(report, measured.transcripts))
-    if worst := [one for one in report.worst(len(report.utterances)) if one.words][:WORST]:
-        heard = tuple(_heard(one, measured.transcripts, sounds) for one in worst)
-        note = f"The {len(worst)} utterances with the most wrong words. S substituted, D deleted, I inserted."
-        sections.append(Section("worst", "Worst utterances", note, utterances=heard))
+    report, transcripts = measured.report, measured.transcripts
+    confusions, silence, worst = error_sections(report, transcripts, sounds)
+    confidence = [_confidence(report, transcripts)] if any(one.hypothesis for one in report.utterances) else []
+    sections = [_rates(measured), *confusions, *silence, *confidence, *worst]
+    if report.spoken and not any(each.utterances for each in sections):
+        least = sorted(report.spoken, key=lambda one: transcripts[one.id].confidence)[:LEAST]
+        sections.append(least_sure(tuple(_heard(one, transcripts, sounds) for one in least)))
     return sections
+
+
+def error_sections(
+    report: Report, transcripts: Mapping[str, Transcript], sounds: Sounds
+) -> tuple[list[Section], list[Section], list[Section]]:
+    """Confusions of words, words in silence, and the worst utterances, none where there is nothing to show."""
+    worst = [one for one in report.worst(len(report.utterances)) if one.words][:WORST]
+    note = f"The {len(worst)} utterances with the most wrong words. S substituted, D deleted, I inserted."
+    # The silent ones come first on the page, and the room for sound is theirs first.
+    silence = [_silence(report, report.silence, transcripts, sounds)] if report.silence else []
+    heard = tuple(_heard(one, transcripts, sounds) for one in worst)
+    return (
+        [_confusions(report)] if report.confusions else [],
+        silence,
+        [Section("worst", "Worst utterances", note, utterances=heard)] if worst else [],
+    )
 
 
 def confident_words(
@@ -105,7 +121,7 @@ def confident_utterances(
 
 def _rates(measured: Evaluation[Report]) -> Section:
     report = measured.report
-    spoken = [one for one in report.utterances if one.words]
+    spoken = report.spoken
     speakers = grouped(spoken, lambda one: speaker_name(one.speaker))
     worst_first = sorted(speakers.items(), key=lambda each: -sum(one.errors for one in each[1]) / _words(each[1]))
     lengths = grouped(sorted(spoken, key=lambda one: one.words), lambda one: length_name(one.words))
@@ -121,13 +137,12 @@ def _rates(measured: Evaluation[Report]) -> Section:
             continue
         rows = tuple(_row(name, report_of(members)) for name, members in groups[:ROWS])
         tables.append(Table(id, title, (id, *_RATES), rows, max(0, len(groups) - ROWS)))
-    drawn = "speakers" if report.by_speaker else "utterances"
-    note = f"Intervals are of 95 %, from {report.bootstrap} bootstrap resamplings of {report.groups} {drawn}."
+    note = intervals_note(report.bootstrap, report.groups, by_speaker=report.by_speaker)
     return Section("rates", "Error rates", note, tuple(tables))
 
 
 def _row(name: str, report: Report) -> TableRow:
-    return TableRow(name, (len(report.utterances), report.words), (report.wer, report.sentence_accuracy))
+    return TableRow(name, (len(report.spoken), report.words), (report.wer, report.sentence_accuracy))
 
 
 def _words(utterances: Sequence[ScoredUtterance]) -> int:
@@ -156,17 +171,21 @@ def _confusions(report: Report) -> Section:
     return Section("confusions", "Confusions of words", "The most frequent first.", tables)
 
 
-def _silence(silent: Sequence[ScoredUtterance], transcripts: Mapping[str, Transcript], sounds: Sounds) -> Section:
-    report, seconds = report_of(silent), sum(transcripts[one.id].seconds for one in silent)
-    rows = (TableRow("", (len(silent), f"{seconds:.0f}", report.insertions), (report.sentence_accuracy,)),)
-    columns = ("", "utterances", "seconds", "words inserted", "stayed empty")
-    heard = tuple(_heard(one, transcripts, sounds) for one in report.worst(WORST))
+def _silence(report: Report, silence: Silence, transcripts: Mapping[str, Transcript], sounds: Sounds) -> Section:
+    seconds = sum(transcripts[one.id].seconds for one in report.utterances if not one.words)
+    rows = (TableRow("", (silence.recordings, f"{seconds:.0f}", silence.insertions), (silence.empty,)),)
+    columns = ("", "recordings", "seconds", "words inserted", "stayed empty")
+    tables = [Table("silent", "Where nothing is said", columns, rows)]
+    if words := [TableRow(one.hypothesis, (one.count,)) for one in silence.confusions]:
+        left = max(0, len(words) - _CONFUSIONS)
+        tables.append(Table("silent-words", "Heard there", ("heard", "times"), tuple(words[:_CONFUSIONS]), left))
+    worst = [one for one in report.worst(len(report.utterances)) if not one.words][:WORST]
     return Section(
         "silence",
         "Words in silence and noise",
-        "Recordings in which, by the list, nobody speaks: every word heard there is an insertion.",
-        (Table("silent", "Where nothing is said", columns, rows),),
-        utterances=heard,
+        "Recordings in which, by the list, nobody speaks: words heard there are in no rate of this page but this.",
+        tuple(tables),
+        utterances=tuple(_heard(one, transcripts, sounds) for one in worst),
     )
 
 
@@ -190,4 +209,4 @@ def _heard(one: ScoredUtterance, transcripts: Mapping[str, Transcript], sounds: 
         f"{one.errors} wrong of {one.words} words, speaker {speaker_name(one.speaker)}, {transcript.seconds:.1f} s, "
         f"confidence {transcript.confidence:.2f}"
     )
-    return HeardUtterance(one.id, facts, one.pairs, sound=sounds.of(one.id))
+    return HeardUtterance(one.id, facts, (AlignedWords("heard", one.pairs),), sound=sounds.of(one.id))
