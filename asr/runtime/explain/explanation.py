@@ -124,14 +124,17 @@ def _measures(
     spans, begin = part.times(found.tokens), part.utterance.start / SAMPLE_RATE
     where: dict[str, Times | None] = {
         "worst_word": (spans[first][0], spans[end - 1][1]),
-        "worst_moment": (begin + at.worst_moment[0], begin + at.worst_moment[1]),
-        "unexplained": None if at.unexplained is None else (begin + at.unexplained[0], begin + at.unexplained[1]),
+        "worst_moment": part.within(begin + at.worst_moment[0], begin + at.worst_moment[1]),
+        "unexplained": at.unexplained and part.within(begin + at.unexplained[0], begin + at.unexplained[1]),
     }
     words = {"worst_word": tokenizer.decode(found.tokens[first:end]).strip()}
-    return tuple(
-        Measure(name, getattr(evidence, name), weights[name], weights[name] * size, where.get(name), words.get(name))
-        for name, size in zip(MEASURES, evidence.measures().tolist(), strict=True)
-    )
+    measures = []
+    for name, size in zip(MEASURES, evidence.measures().tolist(), strict=True):
+        value = getattr(evidence, name)
+        # Where nothing is amiss no place is the worst.
+        told = (where.get(name), words.get(name)) if value > 0 else (None, None)
+        measures.append(Measure(name, value, weights[name], weights[name] * size, *told))
+    return tuple(measures)
 
 
 @dataclass(frozen=True, eq=False)
@@ -163,10 +166,13 @@ class _Part:
         return [(start / SAMPLE_RATE, end / SAMPLE_RATE) for start, end in spans]
 
     def about(self, steps: tuple[int, int]) -> Times:
-        """What lies around some steps of the encoder, one more on each side; within the recording's own sound."""
+        """What lies around some steps of the encoder, one more on each side."""
         begin = self.utterance.start / SAMPLE_RATE
+        return self.within(begin + (steps[0] - 1) * self.step_seconds, begin + (steps[1] + 1) * self.step_seconds)
+
+    def within(self, start: float, end: float) -> Times:
+        """What of a time lies in the utterance's own sound, which is in the recording."""
         low, high = (sample / SAMPLE_RATE for sample in self.utterance.own)
-        start, end = begin + (steps[0] - 1) * self.step_seconds, begin + (steps[1] + 1) * self.step_seconds
         return min(max(start, low), high), min(max(end, low), high)
 
     def search(self, constraint: Constraint | None) -> tuple[Hypothesis, Search]:

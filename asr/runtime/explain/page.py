@@ -29,9 +29,9 @@ _FOLDER: Final = Path(__file__).parent
 
 MEANINGS: Final = {
     "gap": "how much better CTC explains the sound freely, for each token",
-    "worst_word": "the same, of the word for which it is worst",
-    "silence": "the same, of the steps in which the reading says nothing",
-    "worst_moment": "the same, of the worst 0.4 s",
+    "worst_word": "how much better CTC explains freely the sound of the word for which that is worst, for each token",
+    "silence": "how much better CTC explains freely the steps in which the reading says nothing",
+    "worst_moment": "how much better CTC explains freely the 0.4 s for which that is worst",
     "surprise": "how unlikely the decoder finds the reading, for each token",
     "free": "by how much free decoding scores higher",
     "unexplained": "seconds of the longest loud stretch that no token is near, weighed in tenths",
