@@ -165,7 +165,7 @@ function picture(place, { height, names = [], marks = [], label, tip, paper = PA
 /** Marks in as few rows as keep them apart, on the screen and on paper; those without room are ticks, which play too. */
 function spread(row, paper) {
   const marks = [...row.children];
-  for (const mark of marks) mark.classList.remove("tick");
+  for (const mark of marks) mark.classList.remove("tick", "paper-tick");
   const halves = marks.map((mark) => mark.offsetWidth / 2 + 1);  // on paper letters are a little wider
   for (const [kind, wide, tick] of [["screen", row.clientWidth, "tick"], ["paper", paper, "paper-tick"]]) {
     const ends = [];
