@@ -22,7 +22,7 @@ const percent = (share) => {
 /** The same where there is little room. */
 const short = (share) => percent(share).replace("under ", "<").replace("over ", ">");
 const minus = (text) => text.replace("-", "−");
-const at = (seconds) => `${(seconds + start).toFixed(2)} s`;
+const at = (seconds) => `${minus((seconds + start).toFixed(2))} s`;
 
 /** An element with a class, text and what stands in it; text is never taken for markup. */
 function make(tag, name = "", text = "", ...inside) {
@@ -487,7 +487,7 @@ function drawTree(place, search) {
     column.forEach((each, row) => places.set(each, [16 + (each.step - 1) * wide + 40, 8 + row * tall]));
   }
   const most = Math.max(...[...columns.values()].map((column) => column.length));
-  const size = [columns.size * wide + 40, most * tall + 12];
+  const size = [columns.size * wide + 36, most * tall + 12];
   const drawn = draw("svg", { class: "tree", width: size[0], height: size[1], viewBox: `0 0 ${size.join(" ")}`, role: "group" });
   drawn.setAttribute("aria-label", `The tree of the search; the best text is ${search.text || "empty"}`);
   const whole = draw("g", { id: `tree-${place.id}`, class: "branches" });
