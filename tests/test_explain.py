@@ -9,6 +9,7 @@ import subprocess
 import sys
 import zlib
 from collections.abc import Iterator
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -393,10 +394,13 @@ def assert_in_place(rows: list[list[tuple[float, float, float, float, bool, floa
 
 
 def test_a_long_text_loses_nothing_on_a_phone_nor_on_paper(browser: Any, long: Explanation, tmp_path: Path) -> None:
-    view = opened(browser, long, tmp_path, viewport={"width": 390, "height": 844}, color_scheme="dark")
     stages = long.stages
     assert stages is not None
     assert stages.decoder is not None
+    first, *others = stages.free.branches
+    wordy = replace(stages.free, branches=(replace(first, token="_extraordinarily"), *others))
+    told = replace(long, stages=replace(stages, free=wordy))
+    view = opened(browser, told, tmp_path, viewport={"width": 390, "height": 844}, color_scheme="dark")
     rows = view.evaluate(MARKS)
     assert_in_place(rows)
     assert len(rows[0]) == len(long.transcript.words)

@@ -87,7 +87,7 @@ def explain(
     told = Explanation(name, len(wave) / SAMPLE_RATE, wave, transcript, None)
     if utterance is None:
         return told if commander is None else _with_commands(replace(told, commands=commands), commander, None, None)
-    part = _Part(transcriber, utterance, transcriber.hear(utterance))
+    part = _HeardPart(transcriber, utterance, transcriber.hear(utterance))
     best, free = part.search(None)
     told = replace(told, stages=_stages(part, best, free))
     if commander is None:
@@ -99,7 +99,7 @@ def explain(
 
 
 def _with_commands(
-    told: Explanation, commander: Commander, part: "_Part | None", found: Hypothesis | None
+    told: Explanation, commander: Commander, part: "_HeardPart | None", found: Hypothesis | None
 ) -> Explanation:
     understanding, rejection = commander.understand(told.wave), commander.rejection
     evidence: tuple[Measure, ...] = ()
@@ -115,7 +115,7 @@ def _with_commands(
 
 
 def _measures(
-    evidence: Evidence, weights: Mapping[str, float], part: "_Part", found: Hypothesis
+    evidence: Evidence, weights: Mapping[str, float], part: "_HeardPart", found: Hypothesis
 ) -> tuple[Measure, ...]:
     tokenizer = part.transcriber.bundle.tokenizer
     starts = np.array([tokenizer.piece(token).startswith(WORD_START) for token in found.tokens])
@@ -138,7 +138,7 @@ def _measures(
 
 
 @dataclass(frozen=True, eq=False)
-class _Part:
+class _HeardPart:
     """An utterance, and what the encoder made of it."""
 
     transcriber: Transcriber
@@ -261,7 +261,7 @@ def _shown(nodes: Sequence[TreeNode], way: set[int]) -> list[int]:
     return sorted(shown)
 
 
-def _stages(part: _Part, best: Hypothesis, free: Search) -> Stages:
+def _stages(part: _HeardPart, best: Hypothesis, free: Search) -> Stages:
     bundle, wave, heard = part.transcriber.bundle, part.utterance.wave, part.heard
     mel = log_mel(wave, bundle.features)
     cepstra = cepstra_of(mel, bundle.features)
@@ -291,7 +291,7 @@ def _stages(part: _Part, best: Hypothesis, free: Search) -> Stages:
     )
 
 
-def _decoder_steps(part: _Part, best: Hypothesis) -> tuple[DecoderStep, ...] | None:
+def _decoder_steps(part: _HeardPart, best: Hypothesis) -> tuple[DecoderStep, ...] | None:
     try:
         log_probs, attention = AttentionGraph(part.transcriber.bundle).steps(part.heard, best.tokens)
     except BundleError:
