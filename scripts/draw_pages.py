@@ -1,72 +1,126 @@
-"""Draw the pictures of pages that the docs show, as a browser shows the pages; needs the [train] extra and Playwright.
+"""Photograph the pages that commands write, for the documentation; needs the [all] extra and Chromium.
 
-The pages are made anew, of recordings in this repository and the default bundle, and are drawn from their top.
+    scripts/draw_pages.py [NAME...]
+
+The pages are made anew, of recordings in this repository by the default bundle.
 """
 
+import io
 import shutil
 import subprocess
 import sys
+import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any
 
+from PIL import Image
 from playwright.sync_api import sync_playwright
 
-ROOT: Final = Path(__file__).resolve().parents[1]
-NOISE: Final = "tests/data/noise_esc10/all.tsv"
-LISTS: Final = ("recipes/commands/samples/transcripts.tsv", "tests/data/librispeech_dev/dev.tsv", NOISE)
-MADE: Final = Path("reports", "pages")
-"""Where the pages are made, in the repository, so that they name no folder of this machine."""
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
 
-PHONE: Final = 390
-"""Pixels that a phone is wide."""
+import asr  # noqa: E402
+from asr.files import write_whole  # noqa: E402
+
+SAMPLES = ROOT / "recipes" / "commands" / "samples"
+NOISE = "tests/data/noise_esc10/all.tsv"
+LISTS = ("recipes/commands/samples/transcripts.tsv", "tests/data/librispeech_dev/dev.tsv", NOISE)
+PHONE = 390  # pixels that it is wide
+COLOURS_KEPT = 200  # of a picture
 
 
 @dataclass(frozen=True)
-class Picture:
-    """A picture in docs/ of the first ``high`` of ``wide`` pixels of a page that ``make_pages`` makes."""
+class Photograph:
+    """A picture of a page, in docs: how wide and at most how high, in pixels of the page, and which parts it shows."""
 
     name: str
-    page: str
+    page: Callable[[Path], Path]  # writes it into a folder, unless it is there, and says which file it is
     wide: int
     high: int
+    shown: tuple[str, ...] = ()  # of the children of main; all where none is named
+    drawn: str = "body"  # what there is as soon as the page is drawn
 
 
-PICTURES: Final = (
-    Picture("report.png", "beam/report.html", 1080, 1500),
-    Picture("report-phone.png", "beam/report.html", PHONE, 1500),
-    Picture("compare.png", "compared/compare.html", 1080, 1300),
-    Picture("compare-phone.png", "compared/compare.html", PHONE, 1300),
+def explained(folder: Path) -> Path:
+    """The page that `asr explain` writes of a sample."""
+    told = asr.load().explain(SAMPLES / "show_me_my_photos_please.flac", asr.Commands.load("computer"))
+    path = folder / "explain.html"
+    path.write_text(told.html(), encoding="utf-8")
+    return path
+
+
+def reported(folder: Path, search: str = "") -> Path:
+    """The page that `asr evaluate` writes of two lists, in noise too."""
+    made = folder / f"report{search}"
+    if not made.exists():
+        options = ["--bundle", "asr/bundles/default", "--noise", NOISE, "--snr", "6"] + [search] * bool(search)
+        run("evaluate", *LISTS, *options, "--report", str(made))
+    return made / "report.html"
+
+
+def compared(folder: Path) -> Path:
+    """The page that `asr compare` writes of a greedy search and the beam."""
+    runs = [str(reported(folder, search).parent) for search in ("--greedy", "")]
+    run("compare", *runs, "--report", str(folder / "compared"))
+    return folder / "compared" / "compare.html"
+
+
+def run(*arguments: str) -> None:
+    """Run `asr` in the root of the checkout, so that pages name no folder of this machine."""
+    subprocess.run([sys.executable, "-m", "asr", *arguments], cwd=ROOT, check=True)
+
+
+PHOTOGRAPHS = (
+    Photograph("explain", explained, 1060, 2400, ("#sound", "#self", "#beam"), "body[data-drawn=yes]"),
+    Photograph("explain-phone", explained, PHONE, 1700, ("#sound", "#decoder"), "body[data-drawn=yes]"),
+    Photograph("report", reported, 1080, 1500),
+    Photograph("report-phone", reported, PHONE, 1500),
+    Photograph("compare", compared, 1080, 1300),
+    Photograph("compare-phone", compared, PHONE, 1300),
 )
 
 
-def make_pages() -> None:
-    """Make the pages of two evaluations, and of how they differ."""
-    measure = ("evaluate", *LISTS, "--bundle", "asr/bundles/default", "--noise", NOISE, "--snr", "6")
-    for arguments in (
-        (*measure, "--report", MADE / "beam"),
-        (*measure, "--greedy", "--report", MADE / "greedy"),
-        ("compare", MADE / "greedy", MADE / "beam", "--report", MADE / "compared"),
-    ):
-        subprocess.run([sys.executable, "-m", "asr", *map(str, arguments)], cwd=ROOT, check=True)
+def photograph(browser: Any, wanted: Photograph, path: Path) -> bytes:
+    """A PNG of a page."""
+    view = browser.new_page(viewport={"width": wanted.wide, "height": 800}, color_scheme="light")
+    view.goto(path.as_uri())
+    view.wait_for_selector(wanted.drawn, timeout=60_000)
+    if wanted.shown:
+        left_out = "".join(f":not({each})" for each in wanted.shown)
+        # Counters go on counting what only cannot be seen.
+        view.add_style_tag(
+            content=f"main > {left_out} {{ position: absolute !important; visibility: hidden; left: -9999px }}"
+            " #player { position: static !important }"
+        )
+        view.wait_for_timeout(300)
+    high = view.evaluate("document.querySelector('main').getBoundingClientRect().bottom")
+    taken = view.screenshot(
+        full_page=True, clip={"x": 0, "y": 0, "width": wanted.wide, "height": min(high, wanted.high)}
+    )
+    view.close()
+    small = io.BytesIO()
+    with Image.open(io.BytesIO(taken)) as picture:
+        few = picture.convert("RGB").quantize(COLOURS_KEPT, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
+        few.save(small, format="png", optimize=True)
+    return small.getvalue()
 
 
-def main() -> int:
-    """Draw all of them; the exit status."""
+def main() -> None:
+    """Photograph all, or those that are named."""
     program = shutil.which("chromium") or shutil.which("google-chrome")
-    if program is None:
-        sys.exit("no browser here: neither chromium nor google-chrome")
-    make_pages()
-    with sync_playwright() as driver:
+    names = sys.argv[1:] or [each.name for each in PHOTOGRAPHS]
+    with tempfile.TemporaryDirectory() as folder, sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=program, args=["--no-sandbox"])
-        for each in PICTURES:
-            view = browser.new_page(viewport={"width": each.wide, "height": each.high}, color_scheme="light")
-            view.goto((ROOT / MADE / each.page).as_uri())
-            view.screenshot(path=ROOT / "docs" / each.name)
-            view.close()
+        written: dict[Callable[[Path], Path], Path] = {}
+        for each in PHOTOGRAPHS:
+            if each.name in names:
+                if each.page not in written:
+                    written[each.page] = each.page(Path(folder))
+                write_whole(ROOT / "docs" / f"{each.name}.png", photograph(browser, each, written[each.page]))
         browser.close()
-    return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

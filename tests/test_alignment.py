@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from toy import random_ctc
 
 from asr.errors import AsrError
-from asr.search.alignment import align
+from asr.search.alignment import TextBeginning, align
 from asr.search.ctc import ctc_greedy, ctc_log_prob
 
 
@@ -92,3 +92,29 @@ def test_silence_and_what_is_refused():
         align(random_ctc(0, 5), [6])
     with pytest.raises(AsrError, match="NaN"):
         align(np.full((3, 6), np.nan), [4])
+
+
+@settings(max_examples=40, derandomize=True)
+@given(
+    st.integers(0, 10_000), st.integers(1, 12), st.integers(2, 4), st.lists(st.integers(1, 3), min_size=1, max_size=3)
+)
+def test_the_beginning_of_a_text_is_where_it_is_likeliest_if_anything_may_follow(seed, frames, vocabulary, tokens):
+    ctc = random_ctc(seed, frames, vocabulary).astype(np.float64)
+    tokens = [min(each, vocabulary - 1) for each in tokens]
+    freely = ctc.max(axis=1)
+    found, beginning = {}, TextBeginning(ctc)
+    for end in range(1, frames + 1):
+        try:
+            aligned = align(ctc[:end], tokens)
+        except AsrError:
+            continue
+        if aligned.spans[-1][1] == end:
+            found[end] = aligned.log_probs.sum() + freely[end:].sum()
+    for token in tokens:
+        beginning = beginning.grown(token)
+    if not found:
+        assert beginning.span is None
+        return
+    first, end = beginning.span
+    assert found[end] == pytest.approx(max(found.values()), abs=1e-9)
+    assert first == align(ctc[:end], tokens).spans[-1][0]

@@ -5,7 +5,7 @@ import pytest
 from numpy.typing import NDArray
 from toy import log_softmax
 
-from asr.commands.evidence import MEASURES, Evidence, weigh
+from asr.commands.evidence import MEASURES, Evidence, places, weigh
 from asr.search.ctc import ctc_greedy
 from asr.search.hypothesis import Hypothesis
 
@@ -116,3 +116,20 @@ def test_measures_are_finite_and_grow_with_what_they_measure() -> None:
     assert np.isfinite(found.measures()).all()
     more = Evidence(**{name: getattr(found, name) + 1 for name in MEASURES})
     assert (more.measures() > found.measures()).all()
+
+
+def test_the_places_are_those_that_the_measures_tell_of() -> None:
+    ctc, wave = spelled((4, 5, 7)), with_tone(silence(), 1.3, 0.3)
+    told = places(ctc, (4, 5, 6), word_starts=WORD_STARTS, wave=wave, rate=RATE)
+    assert told.worst_word == (2, 3), "the third token is a word, and it was not said"
+    assert weighed((4, 5, 6), ctc, wave).worst_word > 0
+    start, end = told.worst_moment
+    assert start <= 44.5 * 0.04 <= end, "the wrong token's frame"
+    assert end - start == pytest.approx(0.4)
+    first = places(spelled((7, 5, 6)), (4, 5, 6), word_starts=WORD_STARTS, wave=silence(), rate=RATE)
+    assert (first.worst_word, first.unexplained) == ((0, 2), None)
+    stretch = places(spelled((4,)), (4,), word_starts=WORD_STARTS[:1], wave=with_tone(silence(), 1.2, 0.5), rate=RATE)
+    assert stretch.unexplained == pytest.approx((1.2, 1.7), abs=0.05)
+    assert stretch.unexplained[1] - stretch.unexplained[0] == pytest.approx(
+        weighed((4,), spelled((4,)), with_tone(silence(), 1.2, 0.5)).unexplained
+    )

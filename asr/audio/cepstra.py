@@ -42,6 +42,17 @@ def cepstra_of(bands: Floats, settings: FeatureSettings) -> Floats:
     return normal
 
 
+def band_centres(settings: FeatureSettings) -> Floats:
+    """The frequency in Hz to which each mel band listens most: (bands,)."""
+    return _corners(settings)[1:-1].astype(np.float32)
+
+
+def _corners(settings: FeatureSettings) -> NDArray[np.float64]:
+    """Where in Hz the triangles begin, have their tops and end: (bands + 2,)."""
+    edges = np.linspace(mel(settings.low_hz), mel(settings.high_hz), settings.mel_bands + 2)
+    return np.array([hertz(edge) for edge in edges])
+
+
 def _frame_weights(cepstra: NDArray[np.float64], settings: FeatureSettings) -> NDArray[np.float64]:
     """How much each frame of (T, C) counts in the means, from 0 to 1: (T,)."""
     if not settings.speech_range_db or len(cepstra) < LOUD_FRAMES:
@@ -54,8 +65,7 @@ def _frame_weights(cepstra: NDArray[np.float64], settings: FeatureSettings) -> N
 
 def _filter_bank(settings: FeatureSettings) -> NDArray[np.float64]:
     """Triangles on the mel scale: (bins, bands)."""
-    edges = np.linspace(mel(settings.low_hz), mel(settings.high_hz), settings.mel_bands + 2)
-    corners = np.array([hertz(edge) for edge in edges])
+    corners = _corners(settings)
     bins = np.linspace(0, settings.sample_rate / 2, settings.fft_length // 2 + 1)[:, np.newaxis]
     widths = np.diff(corners)
     rising, falling = (bins - corners[:-2]) / widths[:-1], (corners[2:] - bins) / widths[1:]

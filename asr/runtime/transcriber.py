@@ -1,8 +1,9 @@
 """Wave in, transcript out: a pure function of the bundle and the wave."""
 
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +12,7 @@ from asr.audio.load import SAMPLE_RATE
 from asr.bundle import DEFAULT_BUNDLE, RUNNER_UP, Bundle, read_bundle
 from asr.errors import AudioError
 from asr.runtime.graphs import EncoderOutput, Graphs
-from asr.runtime.timing import token_spans
+from asr.runtime.timing import Spans, token_spans
 from asr.runtime.transcript import Transcript, join, transcript_of
 from asr.runtime.utterances import SpeechPart, find_utterance, find_utterances
 from asr.search.beam import BeamStep, beam
@@ -91,7 +92,6 @@ class Transcriber:
         With a constraint they are among its texts; where none of those is possible, none has ended. The bundle's
         language model has a say without one, unless ``language_model`` is False. ``watch`` is shown each step.
         """
-        weighed = language_model and constraint is None
         return beam(
             self._graphs.stepper(heard),
             max_tokens=max_tokens(seconds, TOKENS_PER_SECOND, MINIMUM_TOKENS),
@@ -99,20 +99,27 @@ class Transcriber:
             n_best=n_best,
             constraint=constraint,
             language_model=self.bundle.language_model,
-            language_model_weight=self.decoding.language_model_weight if weighed else 0.0,
             watch=watch,
-            **self.decoding.of_search(among_commands=constraint is not None),
+            **self.search_settings(among_commands=constraint is not None, language_model=language_model),
         )
+
+    def search_settings(self, *, among_commands: bool, language_model: bool = True) -> dict[str, Any]:
+        """What ``decode`` searches with: the width, the weights and the length penalty, as ``beam`` names them."""
+        weight = self.decoding.language_model_weight if language_model and not among_commands else 0.0
+        return {**self.decoding.of_search(among_commands=among_commands), "language_model_weight": weight}
+
+    def spans(self, tokens: Sequence[int], utterance: SpeechPart, heard: EncoderOutput) -> Spans:
+        """From where to where in the recording each token of an utterance is said, in samples."""
+        spellings = [self.bundle.tokenizer.piece(token) for token in tokens]
+        step = self.bundle.model["stack"] * self.bundle.features.hop_length
+        return token_spans(utterance, heard.ctc_log_probs, tokens, spellings, step)
 
     def transcript(
         self, best: Hypothesis, utterance: SpeechPart, heard: EncoderOutput, seconds: float | None = None
     ) -> Transcript:
         """A hypothesis for an utterance as words with their times; ``seconds`` is what it says of its length."""
-        tokenizer = self.bundle.tokenizer
-        spellings = [tokenizer.piece(token) for token in best.tokens]
-        step = self.bundle.model["stack"] * self.bundle.features.hop_length
-        spans = token_spans(utterance, heard.ctc_log_probs, best.tokens, spellings, step)
-        return transcript_of(best, tokenizer, spans, utterance.seconds if seconds is None else seconds)
+        spans = self.spans(best.tokens, utterance, heard)
+        return transcript_of(best, self.bundle.tokenizer, spans, utterance.seconds if seconds is None else seconds)
 
 
 def check_wave(wave: NDArray[np.float32]) -> NDArray[np.float32]:

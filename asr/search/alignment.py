@@ -1,13 +1,16 @@
 """Which frames say which token: the likeliest CTC alignment of a known text (Viterbi; Graves et al. 2006)."""
 
 from collections.abc import Sequence
+from copy import copy
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from asr.errors import AsrError
-from asr.search.ctc import checked_ctc, with_blanks
+from asr.search.ctc import BLANK, checked_ctc, with_blanks
+
+_LEAST = -1e4
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,6 +42,45 @@ def align(log_probs: NDArray[np.floating], tokens: Sequence[int]) -> Alignment:
     ends = np.searchsorted(places, np.arange(len(tokens)) * 2 + 1, side="right")
     spans = tuple(zip(firsts.tolist(), ends.tolist(), strict=True))
     return Alignment(spans, emit[np.arange(len(emit)), labels[places]])
+
+
+class TextBeginning:
+    """Where the last token of a beginning of a text is said, whatever follows it.
+
+    Begun with the probabilities and then grown by a token at a time; all that grow from one share what it found.
+    """
+
+    def __init__(self, log_probs: NDArray[np.floating]) -> None:
+        """The beginning of no tokens, of CTC output (S, V)."""
+        # No frame is impossible: sums go on past one that is.
+        self._emit = np.maximum(np.asarray(log_probs, np.float64), _LEAST)
+        self._freely = _sums(self._emit.max(axis=1))
+        self._blank = _sums(self._emit[:, BLANK])
+        # Of the best way over the first t frames (S + 1,): that ends with the last token, or with a blank after it.
+        self._in_token = np.full(len(self._emit) + 1, -np.inf)
+        self._in_blank = self._blank
+        self._token = BLANK
+        self.span: tuple[int, int] | None = None
+        """Its frames: the first, and the one after the last."""
+
+    def grown(self, token: int) -> "TextBeginning":
+        """The beginning that has one token more, which is not blank."""
+        new = copy(self)
+        said = _sums(self._emit[:, token])
+        before = self._in_blank if token == self._token else np.maximum(self._in_blank, self._in_token)
+        entered = before - said
+        new._in_token = np.concatenate([[-np.inf], said[1:] + np.maximum.accumulate(entered[:-1])])
+        left = np.maximum.accumulate(new._in_token - self._blank)
+        new._in_blank = np.concatenate([[-np.inf], self._blank[1:] + left[:-1]])
+        new._token = token
+        end = int((new._in_token - self._freely).argmax())
+        new.span = (int(entered[:end].argmax()), end) if end else None
+        return new
+
+
+def _sums(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Of the first t values (S + 1,)."""
+    return np.concatenate([[0.0], np.cumsum(values)])
 
 
 def _best_places(emit: NDArray[np.float64], tokens: Sequence[int]) -> NDArray[np.int64]:

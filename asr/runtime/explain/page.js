@@ -7,11 +7,22 @@ const VIRIDIS = [[68, 1, 84], [59, 82, 139], [33, 145, 140], [94, 201, 98], [253
 const LINES = ["#0f9d8a", "#d9730d", "#7d6fd6", "#d0486c", "#3b82c4", "#7a8b1f", "#b0643a", "#b5489d"];
 const SVG = "http://www.w3.org/2000/svg";
 const AROUND = 0.25;  // seconds that are played on both sides of a place
-const LANES = 3;  // of marks above a picture; where more would be wanted some are left out
+const LANES = 3;  // of marks above a picture; where more would be wanted some have no text
+const PAPER = 600;  // pixels that a picture over time has at least on a printed page (A4), and a map of attention
+const PAPER_MAP = 280;
+const UNFOLDED = 8;  // steps of the decoder that are seen at once
+const PAPER_COLUMNS = 6;  // of a tree, in a row of a printed page
 
 const part = (id) => document.getElementById(id);
-const percent = (share) => `${(100 * share).toFixed(share > 0.99 || share < 0.01 ? 1 : 0)} %`;
-const at = (seconds) => `${(seconds + start).toFixed(2)} s`;
+const percent = (share) => {
+  if (share < 0.001) return "under 0.1 %";
+  if (share > 0.999 && share < 1) return "over 99.9 %";
+  return `${(100 * share).toFixed(share > 0.99 || share < 0.01 ? 1 : 0)} %`;
+};
+/** The same where there is little room. */
+const short = (share) => percent(share).replace("under ", "<").replace("over ", ">");
+const minus = (text) => text.replace("-", "−");
+const at = (seconds) => `${minus((seconds + start).toFixed(2))} s`;
 
 /** An element with a class, text and what stands in it; text is never taken for markup. */
 function make(tag, name = "", text = "", ...inside) {
@@ -103,8 +114,19 @@ function playAround(seconds) {
 
 // Pictures over time.
 
+const playTimes = ([from, to]) => play(from - start, to - start);
+
+/** A button that plays from when to when, in seconds of the recording. */
+function player(kind, text, times) {
+  const button = make("button", kind, text);
+  button.type = "button";
+  button.onclick = () => playTimes(times);
+  tipOn(button, () => `${times[0].toFixed(2)} s to ${times[1].toFixed(2)} s`);
+  return button;
+}
+
 /** A picture over time in a part of the page: names of its rows, marks above, an axis below, values under the pointer. */
-function picture(place, { height, names = [], marks = [], label, tip, axis = true, seconds = (share) => share * span }) {
+function picture(place, { height, names = [], marks = [], label, tip, paper = PAPER, seconds = (share) => share * span }) {
   const field = make("div", "field");
   if (height) field.style.height = height;
   field.setAttribute("role", "img");
@@ -115,19 +137,17 @@ function picture(place, { height, names = [], marks = [], label, tip, axis = tru
     mark.type = "button";
     mark.dataset.at = (from + to) / 2 / span;
     mark.setAttribute("aria-label", `Play ${text}`);
-    if (hint) tipOn(mark, () => hint);
+    tipOn(mark, () => hint);
     mark.onclick = () => play(from, to);
     row.append(mark);
   }
   const ticks = make("div", "axis");
-  if (axis) {
-    const every = [0.25, 0.5, 1, 2, 5].find((each) => span / each <= 9) ?? 10;
-    for (let tick = Math.ceil(start / every); tick * every <= start + span * 0.97; tick++) {
-      if (tick < 0) continue;
-      const written = make("span", "", `${+(tick * every).toFixed(2)} s`);
-      written.style.left = `${(100 * (tick * every - start)) / span}%`;
-      ticks.append(written);
-    }
+  const every = [0.25, 0.5, 1, 2, 5].find((each) => span / each <= 9) ?? 10;
+  for (let tick = Math.ceil(start / every); tick * every <= start + span * 0.97; tick++) {
+    if (tick < 0) continue;
+    const written = make("span", "", `${+(tick * every).toFixed(2)} s`);
+    written.style.left = `${(100 * (tick * every - start)) / span}%`;
+    ticks.append(written);
   }
   const plot = make("div", "plot", "", ...(marks.length ? [row] : []), make("div", "names", "", ...names.map((name) => make("span", "", name))), field, ticks);
   place.append(plot);
@@ -138,26 +158,36 @@ function picture(place, { height, names = [], marks = [], label, tip, axis = tru
   };
   tipOn(field, (event) => tip(...shares(event)));
   field.addEventListener("click", (event) => playAround(seconds(...shares(event))));
-  if (marks.length) new ResizeObserver(() => spread(row)).observe(row);
+  if (marks.length) new ResizeObserver(() => spread(row, paper)).observe(row);
   return field;
 }
 
-/** Marks in as few rows as keep them apart. */
-function spread(row) {
-  const ends = [];
-  for (const mark of row.children) {
-    mark.hidden = false;
-    const half = mark.offsetWidth / 2;
-    const middle = Math.max(half, Math.min(row.clientWidth - half, mark.dataset.at * row.clientWidth));
-    let lane = ends.findIndex((end) => end <= middle - half);
-    if (lane < 0) lane = ends.length;
-    mark.hidden = lane >= LANES;
-    if (mark.hidden) continue;
-    ends[lane] = middle + half;
-    mark.style.left = `${middle}px`;
-    mark.style.bottom = `${lane * 1.4}rem`;
+/** Marks in as few rows as keep them apart, on the screen and on paper; those without room are ticks, which play too. */
+function spread(row, paper) {
+  const marks = [...row.children];
+  for (const mark of marks) mark.classList.remove("tick", "paper-tick");
+  const halves = marks.map((mark) => mark.offsetWidth / 2 + 1);  // on paper letters are a little wider
+  for (const [kind, wide, tick] of [["screen", row.clientWidth, "tick"], ["paper", paper, "paper-tick"]]) {
+    const ends = [];
+    let ticks = 0;
+    marks.forEach((mark, number) => {
+      const half = halves[number];
+      const middle = Math.max(half, Math.min(wide - half, mark.dataset.at * wide));
+      let lane = ends.findIndex((end) => end <= middle - half);
+      if (lane < 0) lane = ends.length;
+      mark.classList.toggle(tick, lane >= LANES);
+      if (lane >= LANES) return ticks++;
+      ends[lane] = middle + half;
+      mark.style.setProperty(`--${kind}-lane`, lane);
+    });
+    row.style.setProperty(`--${kind}-lanes`, Math.max(1, ends.length));
+    row.style.setProperty(`--${kind}-ticks`, ticks ? 1 : 0);
   }
-  row.style.height = `${Math.max(1, ends.length) * 1.4 + 0.3}rem`;
+  marks.forEach((mark, number) => {
+    const at = `${100 * mark.dataset.at}%`;
+    mark.style.setProperty("--place", at);
+    mark.style.setProperty("--kept", `clamp(${halves[number]}px, ${at}, 100% - ${halves[number]}px)`);
+  });
 }
 
 function playhead(field) {
@@ -166,16 +196,21 @@ function playhead(field) {
 
 function tipOn(element, text) {
   const tip = part("tip");
-  element.addEventListener("pointermove", (event) => {
+  const show = (event) => {
     tip.textContent = text(event);
     tip.hidden = false;
     const left = Math.min(event.clientX + 14, innerWidth - tip.offsetWidth - 8);
     const below = event.clientY + 18 + tip.offsetHeight < innerHeight;
     tip.style.left = `${Math.max(8, left)}px`;
     tip.style.top = `${below ? event.clientY + 18 : event.clientY - tip.offsetHeight - 12}px`;
-  });
-  element.addEventListener("pointerleave", () => { tip.hidden = true; });
+  };
+  element.addEventListener("pointermove", show);
+  element.addEventListener("pointerdown", show);
+  // A finger leaves as soon as it is lifted: what it showed stays until the next tap.
+  element.addEventListener("pointerleave", (event) => { if (event.pointerType === "mouse") tip.hidden = true; });
 }
+
+document.addEventListener("pointerdown", () => { part("tip").hidden = true; }, { capture: true });
 
 function viridis(share) {
   const place = Math.max(0, Math.min(1, share)) * (VIRIDIS.length - 1);
@@ -257,11 +292,19 @@ function drawWave() {
   playhead(field);
 }
 
+/** Frequencies at five places of a picture of mel bands, from the top. */
+const tops = (hertz) => [1, 0.75, 0.5, 0.25, 0].map((share) => `${Number(hertz[Math.round(share * (hertz.length - 1))].toPrecision(2))} Hz`);
+
 async function drawVectors() {
+  part("colours").append(make("span", "", "Colours: low"), make("i", "scale"), make("span", "", "high."));
+  part("margins").textContent = `Around the speech ${stages.margin} s of silence are put on each side, as in training: so the pictures may begin before 0 s.`;
+  part("counted").textContent = stages.loud
+    ? `over the frames that are at most about ${stages.loud} dB fainter than the loud ones. What is fainter is moved along with them: the stripes at both ends are the silence that was put there, the same in each frame`
+    : "over all frames of the recording; the stripes at both ends are the silence that was put there, the same in each frame";
   const mel = upright(across(await image(stages.mel)));
   overTime(part("mel"), mel, stages.frame, {
-    height: "10rem", names: ["high", "low"], label: `${mel.rows} mel bands over ${mel.columns} frames`,
-    row: (line) => `band ${mel.rows - line} of ${mel.rows}, log power`, clip: [Math.max(mel.low, mel.high - 14), mel.high],
+    height: "10rem", names: tops(stages.hertz), label: `${mel.rows} mel bands over ${mel.columns} frames`,
+    row: (line) => `band ${mel.rows - line} of ${mel.rows}, at ${Math.round(stages.hertz[mel.rows - 1 - line])} Hz, log power`, clip: [Math.max(mel.low, mel.high - 14), mel.high],
   });
   const cepstra = upright(across(await image(stages.cepstra)));
   overTime(part("mfcc"), cepstra, stages.frame, {
@@ -297,6 +340,7 @@ async function drawVectors() {
 
 async function drawSelf() {
   if (!stages.attention) return part("self").remove();
+  part("self").append(make("p", "key", "", make("span", "", "Colours: no attention"), make("i", "scale ink"), make("span", "", "the most that this head gives.")));
   const layers = await Promise.all(stages.attention.map((heads) => Promise.all(heads.map(image))));
   const maps = make("div", "maps");
   const grid = make("div", "heads");
@@ -312,7 +356,7 @@ async function drawSelf() {
     map.replaceChildren(make("h3", "", `Layer ${layer + 1}, head ${head + 1}`));
     const tall = (stages.step * shown.rows) / span;
     const field = picture(map, {
-      marks: wordMarks(), names: [at(0), "looks", "from", "↓", at(span)], label: `Where each of ${shown.rows} steps looks`,
+      marks: wordMarks(), paper: PAPER_MAP, names: [at(0), "looks", "from", "↓", at(span)], label: `Where each of ${shown.rows} steps looks`,
       tip: (x, y) => {
         const column = columnAt(x, stages.step, shown.columns), row = columnAt(y, stages.step, shown.rows);
         return `from ${at(y * span)} to ${at(x * span)}\n${shown.value(row, column).toFixed(3)} of its attention`;
@@ -370,47 +414,70 @@ function drawCtc() {
 async function drawDecoder() {
   if (!stages.decoder) return part("decoder").remove();
   const list = make("ol", "steps");
-  list.tabIndex = 0;
   list.setAttribute("aria-label", "Steps of the decoder");
+  let after = 0;  // the end of the last token
   for (const step of stages.decoder) {
     const shown = await image(step.attention);
-    const looks = Array.from({ length: shown.columns }, (_, column) => {
-      let sum = 0;
-      for (let head = 0; head < shown.rows; head++) sum += shown.value(head, column);
-      return sum / shown.rows;
-    });
-    const most = middle(looks.indexOf(Math.max(...looks)));
-    const token = make("button", "token", step.token);
-    token.type = "button";
-    token.setAttribute("aria-label", `${step.token}: play where it looks, at ${at(most)}`);
-    token.onclick = () => play(most - AROUND, most + AROUND);
+    const said = step.said ?? [after, content.seconds];
+    after = said[1];
+    const times = `${said[0].toFixed(2)} s to ${said[1].toFixed(2)} s`;
+    const token = player("token", step.token, said);
+    token.setAttribute("aria-label", step.said ? `Play ${step.token}, ${times}` : `Play what follows the text, ${times}`);
     const five = make("div", "five");
     for (const [text, probability] of step.likeliest) {
       const bar = make("i");
       bar.style.width = `${100 * probability}%`;
-      five.append(make("span", text === step.token ? "taken" : "", text), make("div", "", "", bar), make("b", "", percent(probability)));
+      five.append(make("span", text === step.token ? "taken" : "", text), make("div", "", "", bar), make("b", "", short(probability)));
     }
     if (!step.likeliest.some(([text]) => text === step.token)) {
-      five.append(make("span", "taken", step.token), make("div"), make("b", "", percent(step.probability)));
+      five.append(make("span", "taken", step.token), make("div"), make("b", "", short(step.probability)));
     }
     const item = make("li", "", "", token, five);
     list.append(item);
     const field = picture(item, {
-      axis: false, label: `${step.token}: looks at ${at(most)} most`,
+      names: Array.from({ length: shown.rows }, (_, head) => `head ${head + 1}`), label: `Where ${shown.rows} heads look for ${step.token}`,
       tip: (x, y) => {
         const column = columnAt(x, stages.step, shown.columns), head = Math.floor(y * shown.rows);
         return `${step.token} · head ${head + 1} · ${at(x * span)}\n${shown.value(head, column).toFixed(3)} of its attention`;
       },
     });
     field.append(lay(dots({ ...shown, share: (row, column) => shown.value(row, column) / shown.high }, ink), stages.step));
+    if (step.said) {
+      const band = make("i", "said");
+      band.style.left = `${(100 * (said[0] - start)) / span}%`;
+      band.style.width = `${(100 * (said[1] - said[0])) / span}%`;
+      field.append(band);
+    }
     playhead(field);
   }
   part("decoder").append(list);
+  if (stages.decoder.length <= UNFOLDED) return;
+  list.classList.add("folded");
+  const more = make("button", "more", `Show all ${stages.decoder.length} steps`);
+  more.type = "button";
+  more.onclick = () => { list.classList.remove("folded"); more.remove(); };
+  part("decoder").append(more);
+}
+
+/** A search's score as a formula, with its weights. */
+function formula({ weights, penalty, branches }) {
+  const used = Object.keys(weights).filter((name) => branches.some((each) => name in each.parts) && weights[name]);
+  return `(${used.map((name) => `${+weights[name].toFixed(4)} · ${name}`).join(" + ")}) / ((5 + n) / 6)${penalty === 1 ? "" : ` to the power of ${penalty}`}`;
+}
+
+/** How a branch's score comes from its parts. */
+function sum({ weights, penalty }, each) {
+  const parts = Object.entries(each.parts);
+  if (!parts.length) return [];
+  return [
+    ...parts.map(([name, value]) => `${name}: ${minus(value.toFixed(3))} × ${+weights[name].toFixed(4)}`),
+    `their sum ÷ ${(((5 + each.step) / 6) ** penalty).toFixed(4)} = ${minus(each.score.toFixed(3))}`,
+  ];
 }
 
 function drawTree(place, search) {
   if (!search.branches.length) return place.append(make("p", "quiet", "There was no token that it might take."));
-  const wide = 104, tall = 42, box = [78, 34];
+  const wide = 114, tall = 42, box = [90, 34];
   const columns = new Map();
   search.branches.forEach((each) => columns.set(each.step, [...(columns.get(each.step) ?? []), each]));
   const rank = { kept: 0, ended: 0, dropped: 1 };
@@ -420,43 +487,68 @@ function drawTree(place, search) {
     column.forEach((each, row) => places.set(each, [16 + (each.step - 1) * wide + 40, 8 + row * tall]));
   }
   const most = Math.max(...[...columns.values()].map((column) => column.length));
-  const size = [columns.size * wide + 40, most * tall + 12];
-  const drawn = draw("svg", { class: "tree", width: size[0], height: size[1], viewBox: `0 0 ${size.join(" ")}`, role: "img" });
+  const size = [columns.size * wide + 36, most * tall + 12];
+  const drawn = draw("svg", { class: "tree", width: size[0], height: size[1], viewBox: `0 0 ${size.join(" ")}`, role: "group" });
   drawn.setAttribute("aria-label", `The tree of the search; the best text is ${search.text || "empty"}`);
+  const whole = draw("g", { id: `tree-${place.id}`, class: "branches" });
+  drawn.append(whole);
   const order = [...places].sort(([one], [other]) => one.best - other.best);
-  drawn.append(draw("circle", { cx: 22, cy: 25, r: 5, fill: "currentColor" }));
+  whole.append(draw("circle", { cx: 22, cy: 25, r: 5, fill: "currentColor" }));
   for (const [each, [x, y]] of order) {
     const [fromX, fromY] = each.parent === null ? [22, 25] : places.get(search.branches[each.parent]).map((value, at) => value + (at ? box[1] / 2 : box[0]));
     const half = (x + fromX) / 2;
-    drawn.append(draw("path", { class: `${each.fate} ${each.best ? "best" : ""}`, d: `M${fromX} ${fromY}C${half} ${fromY} ${half} ${y + box[1] / 2} ${x} ${y + box[1] / 2}` }));
+    whole.append(draw("path", { class: `${each.fate} ${each.best ? "best" : ""}`, d: `M${fromX} ${fromY}C${half} ${fromY} ${half} ${y + box[1] / 2} ${x} ${y + box[1] / 2}` }));
   }
   for (const [each, [x, y]] of order) {
     const node = draw("g", { class: `${each.fate} ${each.best ? "best" : ""}` });
     node.append(
       draw("rect", { x, y, width: box[0], height: box[1] }),
-      draw("text", { x: x + 9, y: y + 15 }, each.token.length > 9 ? `${each.token.slice(0, 8)}…` : each.token),
-      draw("text", { x: x + 9, y: y + 28, class: "score" }, each.score.toFixed(2).replace("-", "−")),
+      draw("text", { x: x + 9, y: y + 15, class: "name" }, each.token),
+      draw("text", { x: x + 9, y: y + 28, class: "score" }, minus(each.score.toFixed(2))),
     );
     const fates = { kept: "kept", ended: "ended", dropped: "not kept" };
-    tipOn(node, () => [`“${each.text}”`, `${fates[each.fate]}, score ${each.score.toFixed(3)}`, ...each.parts.map(([name, value]) => `${name}: log-probability ${value.toFixed(2)}`)].join("\n"));
-    drawn.append(node);
+    tipOn(node, () => [`“${each.text}”`, `${fates[each.fate]}, score ${minus(each.score.toFixed(3))}`, ...sum(search, each)].join("\n"));
+    const before = each.parent === null ? null : search.branches[each.parent].said;
+    const said = each.said ?? [before ? before[1] : 0, content.seconds];
+    node.addEventListener("click", () => playTimes(said));
+    if (each.best) {  // the others are too many to be stepped through
+      node.setAttribute("tabindex", 0);
+      node.setAttribute("role", "button");
+      node.setAttribute("aria-label", `Play ${each.token}, score ${each.score.toFixed(2)}`);
+      node.addEventListener("keydown", (event) => {
+        if (event.key !== "Enter" && event.key !== " ") return;
+        event.preventDefault();
+        playTimes(said);
+      });
+    }
+    whole.append(node);
+  }
+  const rows = make("div", "slices");
+  rows.setAttribute("aria-hidden", "true");
+  const full = PAPER_COLUMNS * wide + 56;
+  for (let first = 0; first < columns.size; first += PAPER_COLUMNS) {
+    const from = first ? first * wide + 34 : 0;  // behind the boxes of the row before
+    const across = first * wide + full - from;
+    const slice = draw("svg", { class: "tree", viewBox: `${from} 0 ${across} ${size[1]}`, style: `width: ${(100 * across) / full}%` });
+    slice.append(draw("use", { href: `#${whole.id}` }));
+    rows.append(slice);
   }
   const scroll = make("div", "scroll", "", drawn);
   scroll.tabIndex = 0;
   scroll.setAttribute("role", "group");
   scroll.setAttribute("aria-label", "The tree of the search, from left to right");
-  place.append(scroll, make("p", "key", "", make("span", "", "Number below each token: the score so far; higher is better."), make("span", "", "Broken lines: the best that were not kept."), make("span", "", "Point at a token for the parts of its score.")));
+  const told = ["Number below each token: the score so far; higher is better.", "Broken lines: the best that were not kept.", "Press a token to hear it and to see the parts of its score.", ...(search.left ? [`Left out: ${search.left} more that the search looked at.`] : [])];
+  place.append(make("p", "key formula", `Score = ${formula(search)}: log-probabilities, of n tokens, the end included.`), scroll, rows, make("p", "key", "", ...told.map((each) => make("span", "", each))));
+  for (const name of drawn.querySelectorAll(".name")) {
+    const room = box[0] - 18;
+    if (name.getComputedTextLength() > room) name.setAttribute("textLength", room), name.setAttribute("lengthAdjust", "spacingAndGlyphs");
+  }
 }
 
+const wordPlayers = (list) => list.map((word) => player("word", `${word.word} · ${percent(word.confidence)}`, [word.start, word.end]));
+
 function wordTable(place, said) {
-  const list = make("div", "meaning");
-  for (const word of said.words) {
-    const button = make("button", "word", `${word.word} · ${percent(word.confidence)}`);
-    button.type = "button";
-    button.onclick = () => play(word.start - start, word.end - start);
-    tipOn(button, () => `${word.start.toFixed(2)} s to ${word.end.toFixed(2)} s`);
-    list.append(button);
-  }
+  const list = make("div", "meaning", "", ...wordPlayers(said.words));
   place.append(said.words.length ? list : make("p", "quiet", "No word was heard."));
   place.append(make("p", "quiet", `The whole: ${percent(said.confidence)}, the geometric mean over all tokens, the end included.`));
 }
@@ -477,17 +569,31 @@ function verdict() {
   if (!stages) return "Refused: nobody speaks in this recording.";
   if (!command.reading) return "Refused: no sentence of the grammar is possible here.";
   const worst = [...command.evidence].sort((one, other) => one.points - other.points).filter((each) => each.points < 0).slice(0, 3);
-  return `Refused: “${command.reading.text}” would be the nearest, but only ${percent(command.confidence)} sure, less than the ${percent(command.threshold)} wanted. Most speaks against it by ${worst.map((each) => each.name).join(", ") || "nothing"}.`;
+  const reasons = worst.map((each) => `${each.name} (${each.meaning}${each.word ? `: “${each.word}”` : ""})`).join("; ");
+  return `Refused: “${command.reading.text}” would be the nearest, but that is only ${percent(command.confidence)} sure, less than the ${percent(command.threshold)} wanted. ${reasons ? `What speaks most against it: ${reasons}.` : "No measure speaks against it by itself."}`;
 }
 
 function drawGrammar() {
   const search = stages.constrained;
   const section = part("grammar");
   const narrow = search.options.length ? `Of ${stages.vocabulary} tokens the grammar (${command.grammars.join(", ")}) allows ${search.options.join(", then ")}.` : "";
-  section.append(make("p", "quiet", narrow));
+  section.append(make("p", "quiet", narrow), make("p", "quiet", otherSearch(search, stages.free)));
   drawTree(section, search);
   if (!command.reading) return;
-  section.append(make("p", "", `Reading: ${command.reading.text}`), make("div", "meaning", "", ...meaning()));
+  section.append(
+    make("p", "", command.understood ? `Reading: ${command.reading.text}` : `The nearest reading, refused below: ${command.reading.text}`),
+    make("div", "meaning", "", ...wordPlayers(search.words)),
+    make("div", command.understood ? "meaning" : "meaning not", "", ...meaning()),
+  );
+}
+
+/** In what the search inside the grammar differs from the free one, besides the mask. */
+function otherSearch(inside, free) {
+  const changes = [];
+  if (inside.width !== free.width) changes.push(`it keeps ${inside.width} beginnings instead of ${free.width}`);
+  if (inside.weights.CTC !== free.weights.CTC) changes.push(`CTC weighs ${inside.weights.CTC} instead of ${free.weights.CTC}`);
+  if (free.weights["language model"] && !inside.weights["language model"]) changes.push("no language model has a say, for what people write says nothing of your commands");
+  return `${changes.length ? `It differs in this: ${changes.join("; ")}. ` : "Its width and its weights are the same. "}The grammar only forbids: which of its sentences are likely has no part in the score.`;
 }
 
 function drawEvidence() {
@@ -501,14 +607,14 @@ function drawEvidence() {
       return make("div", "points", "", inner);
     };
     const body = make("tbody");
-    const line = (name, what, found, weight, points) => {
-      const head = make("th", "", name, make("span", "what", what));
+    const line = (name, what, found, weight, points, heard = []) => {
+      const head = make("th", "", name, make("span", "what", what), ...heard);
       head.scope = "row";
       body.append(make("tr", "", "", head, make("td", "number", found), make("td", "number weight", weight), make("td", "number", signed(points)), make("td", "bars", "", bar(points))));
     };
     const signed = (value) => `${value < 0 ? "−" : "+"}${Math.abs(value).toFixed(2)}`;
     for (const each of command.evidence) {
-      line(each.name, each.meaning, Number.isInteger(each.value) ? String(each.value) : each.value.toFixed(3), signed(each.weight), each.points);
+      line(each.name, each.meaning, Number.isInteger(each.value) ? String(each.value) : each.value.toFixed(3), signed(each.weight), each.points, each.where ? [player("word where", `${each.word ? `“${each.word}”` : "play"} · ${each.where[0].toFixed(2)} s`, each.where)] : []);
     }
     line("intercept", "where the sum begins", "", "", command.intercept);
     const sum = command.evidence.reduce((total, each) => total + each.points, command.intercept);

@@ -5,6 +5,7 @@ import hashlib
 import html
 import json
 import zlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,20 +16,22 @@ from asr.audio.encoding import to_int16
 from asr.audio.load import SAMPLE_RATE
 from asr.printable import printable
 from asr.runtime.explain.stages import Account, Search, Stages
-from asr.runtime.transcript import Transcript
+from asr.runtime.transcript import Transcript, Word
 from asr.search.ctc import BLANK
 
 NAMED_FROM: Final = 0.15
 """Probability; a token that CTC never gives more is not drawn."""
 _MOST_SILENCE: Final = 20.0  # seconds that are shown of a recording in which nobody speaks
 _BARS: Final = 700
+_PARTS: Final = {"decoder": "decoder", "ctc": "CTC", "language_model": "language model"}
+"""What a branch's score is made of, and how it is called on the page."""
 _FOLDER: Final = Path(__file__).parent
 
 MEANINGS: Final = {
     "gap": "how much better CTC explains the sound freely, for each token",
-    "worst_word": "the same, of the word for which it is worst",
-    "silence": "the same, of the steps in which the reading says nothing",
-    "worst_moment": "the same, of the worst 0.4 s",
+    "worst_word": "how much better CTC explains freely the sound of the word for which that is worst, for each token",
+    "silence": "how much better CTC explains freely the steps in which the reading says nothing",
+    "worst_moment": "how much better CTC explains freely the 0.4 s for which that is worst",
     "surprise": "how unlikely the decoder finds the reading, for each token",
     "free": "by how much free decoding scores higher",
     "unexplained": "seconds of the longest loud stretch that no token is near, weighed in tenths",
@@ -91,7 +94,10 @@ def _stages(stages: Stages) -> dict[str, Any]:
     return {
         "frame": stages.frame_seconds,
         "step": stages.step_seconds,
+        "margin": stages.margin_seconds,
+        "loud": stages.speech_range_db,
         "mel": _image(stages.mel),
+        "hertz": [round(each, 1) for each in stages.hertz.tolist()],
         "cepstra": _image(stages.cepstra),
         "stacked": _image(stages.stacked),
         "positions": _image(stages.positions),
@@ -115,6 +121,7 @@ def _stages(stages: Stages) -> dict[str, Any]:
                 "probability": round(step.probability, 4),
                 "likeliest": [[each.token, round(each.probability, 4)] for each in step.likeliest],
                 "attention": _image(step.attention),
+                "said": step.said,
             }
             for step in stages.decoder
         ],
@@ -124,10 +131,15 @@ def _stages(stages: Stages) -> dict[str, Any]:
 
 
 def _search(search: Search) -> dict[str, Any]:
-    names = ("decoder", "ctc", "language_model", "grammar")
+    weights = search.weights
     return {
         "text": search.text,
+        "words": _words(search.words),
         "options": search.options,
+        "width": search.width,
+        "weights": {name: getattr(weights, part) for part, name in _PARTS.items()},
+        "penalty": weights.length_penalty,
+        "left": search.left_out,
         "branches": [
             {
                 "parent": each.parent,
@@ -137,11 +149,10 @@ def _search(search: Search) -> dict[str, Any]:
                 "score": round(each.score, 4),
                 "fate": each.fate,
                 "best": each.best,
-                "parts": [
-                    [name.replace("_", " "), round(part, 3)]
-                    for name in names
-                    if (part := getattr(each, name)) is not None
-                ],
+                "said": each.said,
+                "parts": {
+                    name: round(value, 4) for part, name in _PARTS.items() if (value := getattr(each, part)) is not None
+                },
             }
             for each in search.branches
         ],
@@ -152,11 +163,12 @@ def _transcript(transcript: Transcript) -> dict[str, Any]:
     return {
         "text": transcript.text,
         "confidence": transcript.confidence,
-        "words": [
-            {"word": word.text, "start": word.start, "end": word.end, "confidence": word.confidence}
-            for word in transcript.words
-        ],
+        "words": _words(transcript.words),
     }
+
+
+def _words(words: Sequence[Word]) -> list[dict[str, Any]]:
+    return [{"word": word.text, "start": word.start, "end": word.end, "confidence": word.confidence} for word in words]
 
 
 def _command(heard: Account) -> dict[str, Any] | None:
@@ -180,6 +192,8 @@ def _command(heard: Account) -> dict[str, Any] | None:
                 "value": each.value,
                 "weight": each.weight,
                 "points": each.points,
+                "where": each.where,
+                "word": each.word,
             }
             for each in heard.evidence
         ],
