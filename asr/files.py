@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import BinaryIO
 
 if sys.platform != "win32":
     import fcntl
@@ -25,24 +26,39 @@ _HERE = -100  # AT_FDCWD
 _SWAP = 2  # RENAME_EXCHANGE, and RENAME_SWAP of macOS
 
 
-def write_whole(path: Path, content: bytes) -> None:
-    """Write into a file of another name, which then takes the place of ``path``; its folder is made where needed.
+@contextmanager
+def unfinished_file(path: Path, name: str | None = None, *, durable: bool = False) -> Iterator[BinaryIO]:
+    """A new file beside ``path``, open for writing, which at the end takes its place, or is gone after any error.
 
-    Raises OSError, which names ``path``.
+    The folder is made where needed. ``name`` is the file's until then, else that of ``path`` with the number of the
+    process; ``durable`` has the disk keep the content before the name, or after a power cut it may be an empty file's.
+    Raises OSError for what cannot be written.
     """
     # The name first: Lhotse tells by a name's beginning what belongs to a folder of shards.
-    unfinished = path.with_name(f"{path.name}.{os.getpid()}")
+    unfinished = path.with_name(name or f"{path.name}.{os.getpid()}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        unfinished.write_bytes(content)
+        with unfinished.open("wb") as file:
+            yield file
+            if durable:
+                file.flush()
+                os.fsync(file.fileno())
         unfinished.replace(path)
+    finally:
+        with suppress(OSError):  # it may be the folder that could not be made or written to
+            unfinished.unlink()
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Write into an ``unfinished_file``. Raises OSError, which names ``path``."""
+    unfinished = path.with_name(f"{path.name}.{os.getpid()}")
+    try:
+        with unfinished_file(path, unfinished.name) as file:
+            file.write(content)
     except OSError as error:
         # Nobody asked for the other name.
         named = path if error.filename in (None, os.fspath(unfinished)) else error.filename
         raise OSError(error.errno, error.strerror, os.fspath(named)) from error
-    finally:
-        with suppress(OSError):  # it may be the folder that could not be made or written to
-            unfinished.unlink()
 
 
 @contextmanager

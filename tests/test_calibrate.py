@@ -10,6 +10,7 @@ import soundfile
 from conftest import ROOT
 from typer.testing import CliRunner
 
+from asr.adaptation.calibration import Calibration, calibrate
 from asr.adaptation.trials import LabelledWave, half_of, in_longer_speech, sets_of_sentences, strings_of_words, trial
 from asr.apps.cli import app
 from asr.apps.cli import run as cli_run
@@ -127,8 +128,8 @@ def test_what_is_found_is_printed_and_kept_in_the_bundle(bundle: Path, noise: Pa
     assert f"a reading is taken from a confidence of {found.threshold:.2f} on" in printed
     assert found.point.false_accepts <= 0.05
     assert {"noise", "other speech", "half a command"} <= set(found.point.by_kind)
-    again = run(SAMPLES / "transcripts.tsv", "--noise", noise, "--bundle", bundle, "--grammars", 12)
-    assert again == printed
+    again = calibrate([SAMPLES / "transcripts.tsv"], [noise], bundle=bundle, grammars=12)
+    assert again == Calibration(found, recordings=14, unread=())
     assert read_bundle(bundle).rejection == kept
 
 
@@ -171,6 +172,11 @@ def test_bad_recordings_are_named_and_left_out(
         assert name in error
     assert len(error.splitlines()) == 5
     assert "unexpected" not in error
+
+
+def test_a_program_is_told_that_a_grammar_is_too_few(bundle: Path) -> None:
+    with pytest.raises(SettingsError, match="at least 2"):
+        calibrate([SAMPLES / "transcripts.tsv"], bundle=bundle, grammars=1)
 
 
 def test_a_list_of_which_nothing_can_be_read_ends_it(bundle: Path, tmp_path: Path) -> None:

@@ -1,10 +1,12 @@
 """Training text: fixed by the seed, in the alphabet of targets, and too varied to be learnt by heart."""
 
+import ast
 import random
 import re
 from collections import Counter
 from collections.abc import Callable
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 
@@ -13,6 +15,8 @@ from asr.data.texts import number_phrases as phrases
 from asr.data.texts.sentence_templates import read_templates, ready_templates
 from asr.data.texts.sentences import LONGEST, SHARES, sentences, words_of
 from asr.errors import SettingsError
+from asr.text import english
+from asr.text.english.numbers import WEEKDAYS
 
 VOCABULARY = [f"{a}{b}{c}" for a in "bdfgk" for b in "aeiou" for c in "lmnrst"]
 COMMANDS = ["show me my files please", "stop", "turn on the light", "set a timer for ten minutes"]
@@ -164,10 +168,54 @@ def test_words_of_transcripts() -> None:
 
 def test_number_in_words() -> None:
     generator = random.Random(0)
-    assert {phrases.number_in_words(121, generator) for _ in range(20)} == {
-        "one hundred and twenty one",
-        "one hundred twenty one",
+    said = Counter(phrases.number_in_words(121, generator) for _ in range(400))
+    assert set(said) == set(english.number_ways(121))
+    assert said["one hundred and twenty one"] == max(said.values()), "the usual way the most often"
+
+
+def test_number_phrases_have_no_words_of_their_own() -> None:
+    """How a thing is said stands in one place, which grammars and the normaliser know too."""
+    tree = ast.parse(Path(phrases.__file__).read_text(encoding="utf-8"))
+    bodies = [node.body[0] for node in ast.walk(tree) if isinstance(node, ast.Module | ast.FunctionDef)]
+    told = {id(first.value) for first in bodies if isinstance(first, ast.Expr)}
+    texts = {node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and id(node) not in told}
+    assert {text for text in texts if isinstance(text, str) and re.search("[a-z]", text)} == {
+        *(phrases.LETTERS, "am", "pm"),
     }
+
+
+TIMES = {way for minute in range(24 * 60) for way in english.time_ways(minute, bare=True)}
+DAYS = {text for text, value in english.date_ways() if value[0].isdigit()}
+YEARS = {way for number in range(1700, 2061) for way in english.number_ways(number)}
+
+
+def is_date(text: str) -> bool:
+    said = text.split()
+    said = said[said[0] in WEEKDAYS :]
+    parts = [(" ".join(said[:end]), " ".join(said[end:])) for end in range(2, len(said) + 1)]
+    return any(day in DAYS and (not year or year in YEARS) for day, year in parts)
+
+
+def is_written(form: str, *numbers: int | str) -> Callable[[str], bool]:
+    known = [english.written_ways(form.format(number)) for number in numbers]
+    return {way for each in known if each for way in each[0]}.__contains__
+
+
+@pytest.mark.parametrize(
+    ("make", "known"),
+    [
+        (phrases.time, TIMES.__contains__),
+        (phrases.date, is_date),
+        (phrases.year, YEARS.__contains__),
+        (phrases.percent, is_written("{}%", *range(101), *(f"{n / 10}" for n in range(1000)))),
+        (phrases.degrees, is_written("{}°", *range(-20, 251), *(f"{n}.5" for n in range(-20, 251)))),
+    ],
+)
+def test_what_is_drawn_is_what_a_grammar_understands(
+    make: Callable[[random.Random], str], known: Callable[[str], bool]
+) -> None:
+    generator = random.Random(1)
+    assert [text for text in (make(generator) for _ in range(1000)) if not known(text)] == []
 
 
 @pytest.mark.parametrize(("vocabulary", "commands"), [([], COMMANDS), (VOCABULARY, [])])

@@ -1,10 +1,11 @@
-"""The wheel, installed where the checkout is not: it has all that it needs."""
+"""The wheel, made of the source archive and installed where the checkout is not: it has all that it needs."""
 
 import os
 import shutil
 import subprocess
 import sys
 import sysconfig
+import tarfile
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,9 @@ from conftest import ROOT
 from asr.bundle import FILES, SETTINGS
 
 SAMPLES = ROOT / "recipes" / "commands" / "samples"
-BUILT_FROM = ("asr", "configs", "LICENSE", "MANIFEST.in", "README.md", "pyproject.toml", "setup.py")
+BUILT_FROM = ("asr", "configs", "CHANGELOG.md", "LICENSE", "MANIFEST.in", "README.md", "pyproject.toml", "setup.py")
+SDIST = "import sys; from setuptools.build_meta import build_sdist; print(build_sdist(sys.argv[1]))"
+RELEASED = ("CHANGELOG.md", "LICENSE", "README.md", "PKG-INFO", "configs/commands/computer.yaml")
 
 
 def run(*command: str | Path, cwd: Path) -> str:
@@ -36,8 +39,13 @@ def bare(tmp_path_factory: pytest.TempPathFactory) -> Path:
             shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns("__pycache__"))
         else:
             shutil.copy(ROOT / name, source / name)
+    # As `python -m build` does it, but with what is installed: the wheel is made of the archive alone.
+    run(sys.executable, "-c", SDIST, folder, cwd=source)
+    (archive,) = folder.glob("asr-*.tar.gz")
+    with tarfile.open(archive) as tar:
+        assert {name.partition("/")[2] for name in tar.getnames()} >= {*RELEASED}
     pip = (sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check")
-    run(*pip, "wheel", "--no-deps", "--no-build-isolation", "--wheel-dir", folder, source, cwd=folder)
+    run(*pip, "wheel", "--no-deps", "--no-build-isolation", "--wheel-dir", folder, archive, cwd=folder)
     (wheel,) = folder.glob("asr-*.whl")
     run(sys.executable, "-m", "venv", "--without-pip", folder / "bare", cwd=folder)
     programs = folder / "bare" / "bin"

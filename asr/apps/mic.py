@@ -187,6 +187,7 @@ def kept(blocks: "Blocks", path: Path) -> "Blocks":
     from asr.audio.encoding import to_int16
     from asr.audio.load import SAMPLE_RATE
 
+    # Not asr.files.unfinished_file: what was heard up to an error is kept, and nothing heard is no file.
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_name(f"{path.name}.{os.getpid()}")
     heard = False

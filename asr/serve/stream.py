@@ -76,7 +76,7 @@ async def stream(socket: WebSocket) -> None:
     service = service_of(socket)
     await socket.accept()
     connection = _Connection(socket)
-    heard = _Stream(service, connection)
+    heard = _StreamClient(service, connection)
     try:
         await _run(heard, connection)
     except StreamClosed as closed:
@@ -86,7 +86,7 @@ async def stream(socket: WebSocket) -> None:
         socket.state.record |= heard.record
 
 
-async def _run(heard: "_Stream", connection: "_Connection") -> None:
+async def _run(heard: "_StreamClient", connection: "_Connection") -> None:
     """Raises StreamClosed for whatever ends the stream before its time, but that the client has gone."""
     try:
         await heard.run()
@@ -178,7 +178,7 @@ def _size(data: bytes | None) -> int:
     return 128 + len(data or b"")
 
 
-class _Stream:
+class _StreamClient:
     """One client from its first message to its last event."""
 
     def __init__(self, service: Service, connection: _Connection) -> None:

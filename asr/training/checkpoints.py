@@ -1,9 +1,7 @@
 """How a run's checkpoints come onto the disk: whole or not at all, and between the ends of epochs too."""
 
-import os
 import time
 import warnings
-from contextlib import suppress
 from pathlib import Path
 from typing import Any, cast
 
@@ -13,6 +11,7 @@ from lightning.pytorch.callbacks import Callback, Checkpoint, ModelCheckpoint
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 
 from asr.errors import AsrError, SettingsError
+from asr.files import unfinished_file
 
 CHECKPOINTS = "checkpoints"
 KEPT = 10
@@ -64,18 +63,11 @@ class AtomicCheckpoints(TorchCheckpointIO):
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
         """Raises AsrError where the disk is full; the checkpoint that was there stays."""
         place = Path(path)
-        place.parent.mkdir(parents=True, exist_ok=True)
-        # One name for all: what a killed process left is written over by the next.
-        unfinished = place.with_name(_UNFINISHED)
         try:
-            with unfinished.open("wb") as file:
+            # One name for all: what a killed process left is written over by the next.
+            with unfinished_file(place, _UNFINISHED, durable=True) as file:
                 torch.save(checkpoint, file)
-                file.flush()
-                os.fsync(file.fileno())
-            unfinished.replace(place)
         except (OSError, RuntimeError) as error:
-            with suppress(OSError):
-                unfinished.unlink(missing_ok=True)
             reason = " ".join(str(error).split())
             raise AsrError(
                 f"{place}: the checkpoint could not be written ({reason}); "

@@ -222,7 +222,7 @@ class _GivenBatches(SpeechData):
 
 
 @dataclass(frozen=True)
-class _Sample:
+class _DrawnBatches:
     """Batches of the first epoch, the largest and middling ones; sizes are seconds of audio with its padding."""
 
     large: list[Batch]
@@ -234,7 +234,7 @@ class _Sample:
     hours: float
 
 
-def _sample(data: SpeechData, trainer: Trainer) -> _Sample:
+def _sample(data: SpeechData, trainer: Trainer) -> _DrawnBatches:
     """Of a plan, all sizes are known before augmentation; a stream is read for a while."""
     loader = data.train_dataloader()
     dataset = loader.dataset
@@ -255,7 +255,7 @@ def _sample(data: SpeechData, trainer: Trainer) -> _Sample:
     large, middling = order[-_OF_A_KIND:], order[middle : middle + _OF_A_KIND]
     chosen = [get(number) for number in [*large, *middling]]
     loaded = len(chosen) if isinstance(dataset, SpeechDataset) else len(sizes)
-    return _Sample(
+    return _DrawnBatches(
         chosen[: len(large)],
         chosen[len(large) :],
         mean(sizes[number] for number in large),

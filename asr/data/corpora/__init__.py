@@ -7,7 +7,7 @@ from asr.data.corpora.an4 import AN4
 from asr.data.corpora.audiomnist import AUDIOMNIST
 from asr.data.corpora.common_voice import COMMON_VOICE
 from asr.data.corpora.corpus import Corpus
-from asr.data.corpora.digits import DIGITS
+from asr.data.corpora.digits import SPOKEN_DIGITS
 from asr.data.corpora.english_ccc import ENGLISH_CCC
 from asr.data.corpora.fluent_speech_commands import FLUENT_SPEECH_COMMANDS
 from asr.data.corpora.librispeech import LIBRISPEECH, MINI_LIBRISPEECH
@@ -21,7 +21,7 @@ CORPORA: dict[str, Corpus] = {
     "an4": AN4,
     "audiomnist": AUDIOMNIST,
     "common_voice": COMMON_VOICE,
-    "digits": DIGITS,
+    "digits": SPOKEN_DIGITS,
     "english_ccc": ENGLISH_CCC,
     "fluent_speech_commands": FLUENT_SPEECH_COMMANDS,
     "librispeech": LIBRISPEECH,

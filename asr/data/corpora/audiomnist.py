@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Final
 
 from asr.data.corpora.corpus import Archive, Corpus, CorpusSplits
-from asr.data.corpora.digits import WORDS
 from asr.data.corpora.pairing import TranscriptLine, add, find_recordings, find_root, pair
+from asr.text.english.numbers import DIGITS
 
 LAYOUT: Final = "data/NN/D_NN_R.wav with digit D, speaker NN and repetition R, such as data/07/3_07_12.wav"
 
@@ -40,7 +40,7 @@ def read_audiomnist(folder: Path) -> CorpusSplits:
             del recordings[name]
             continue
         split = _SPLIT_OF_LAST_FIGURE.get(match[2][-1], "train")
-        add(transcripts, name, TranscriptLine(WORDS[int(match[1])], match[2], split, place), folder)
+        add(transcripts, name, TranscriptLine(DIGITS[int(match[1])], match[2], split, place), folder)
     return pair(folder, recordings, transcripts, left_out, LAYOUT)
 
 

@@ -10,8 +10,7 @@ from asr.audio.load import find_audio
 from asr.data.corpora.corpus import Corpus, CorpusSplits
 from asr.data.manifests.utterance import Utterance, some
 from asr.errors import AudioError, ManifestError
-
-WORDS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
+from asr.text.english.numbers import DIGITS
 
 # The corpus's own split is by number, with every speaker in both halves; this one measures new speakers.
 SPLIT_OF_SPEAKER = {"theo": "dev", "george": "test", "yweweler": "test"}
@@ -49,7 +48,7 @@ def read_digits(folder: Path) -> CorpusSplits:
         name = path.relative_to(folder).as_posix()
         if earlier := found.get((speaker, digit, number)):
             raise ManifestError(f"{folder}: found {earlier.id} and {name}; wanted each recording once; remove one")
-        found[speaker, digit, number] = Utterance(name, path, speaker, WORDS[digit])
+        found[speaker, digit, number] = Utterance(name, path, speaker, DIGITS[digit])
 
     splits: dict[str, list[Utterance]] = {"train": [], "dev": [], "test": []}
     for _, utterance in sorted(found.items()):
@@ -57,7 +56,7 @@ def read_digits(folder: Path) -> CorpusSplits:
     return CorpusSplits({split: utterances for split, utterances in splits.items() if utterances})
 
 
-DIGITS = Corpus(
+SPOKEN_DIGITS = Corpus(
     title="Free Spoken Digit Dataset",
     url="https://github.com/Jakobovski/free-spoken-digit-dataset",
     licence="CC BY-SA 4.0",

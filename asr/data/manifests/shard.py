@@ -15,7 +15,6 @@ import re
 import tarfile
 import zlib
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
 from pathlib import Path, PurePosixPath
 from typing import Any, Final
 from urllib.parse import quote
@@ -29,6 +28,7 @@ from asr.data.manifests.bounded import BoundedTarInfo, is_file, lines_of
 from asr.data.manifests.cuts import UTTERANCE_ID, Member, parse_cut
 from asr.data.manifests.utterance import Utterance, some
 from asr.errors import ManifestError
+from asr.files import unfinished_file
 
 TAR_ERRORS: Final = (tarfile.TarError, ValueError, OverflowError, MemoryError)
 """What reading a damaged tar raises: its headers promise sizes and numbers that nothing can hold."""
@@ -177,10 +177,13 @@ def write_shard(
             the items raise passes through. Then there is no such shard, and nothing unfinished is left.
     """
     listed, archive = folder / cuts_name(number), folder / audio_name(number)
-    unfinished = folder / f"cuts.{number:06d}.{os.getpid()}.list", folder / f"cuts.{number:06d}.{os.getpid()}.audio"
+    unfinished = f"cuts.{number:06d}.{os.getpid()}"
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with unfinished[0].open("wb") as list_file, unfinished[1].open("wb") as audio_file:
+        # The archive has its name before the list: where that is, the shard is whole.
+        with (
+            unfinished_file(listed, f"{unfinished}.list", durable=True) as list_file,
+            unfinished_file(archive, f"{unfinished}.audio", durable=True) as audio_file,
+        ):
             # Neither a time nor a name of its own, so that the same lines give the same bytes.
             with (
                 gzip.GzipFile("", "wb", fileobj=list_file, mtime=0) as lines,
@@ -200,18 +203,9 @@ def write_shard(
                     lines.write(f"{json.dumps(_cut(name, utterance, recording))}\n".encode())
             if not taken:
                 raise ManifestError(f"{listed}: there are no utterances to write; wanted at least one")
-            for file in (list_file, audio_file):
-                file.flush()
-                os.fsync(file.fileno())  # or after a power cut the names may stand for empty files
-        listed.unlink(missing_ok=True)  # it would describe the new archive wrongly
-        unfinished[1].replace(archive)
-        unfinished[0].replace(listed)
+            listed.unlink(missing_ok=True)  # it would describe the new archive wrongly
     except OSError as error:
         raise ManifestError(f"{listed}: cannot be written: {error}; free space or choose another folder") from error
-    finally:
-        for path in unfinished:
-            with suppress(NotADirectoryError):
-                path.unlink(missing_ok=True)
     return listed
 
 
