@@ -22,7 +22,6 @@ from asr.apps.adapt import adapt
 from asr.apps.calibrate import calibrate
 from asr.apps.check import check
 from asr.apps.compare import compare
-from asr.apps.corpus import language_model, sentences, tokenizer
 from asr.apps.data import data_app
 from asr.apps.evaluate import evaluate
 from asr.apps.explain import explain
@@ -34,6 +33,7 @@ from asr.apps.push import push
 from asr.apps.record import record
 from asr.apps.serve import serve
 from asr.apps.synthesize import synthesize
+from asr.apps.texts import language_model, sentences, tokenizer
 from asr.apps.transcribe import demo, transcribe
 from asr.apps.voices import voices_app
 from asr.failures import show_tracebacks
@@ -43,6 +43,16 @@ __all__ = ["app", "mic_app", "run", "transcribe_app"]
 _DEBUG = "--debug"
 
 # Without rich markup a usage error is three plain lines, which scripts and narrow terminals can read.
+class _Command(TyperCommand):
+    """A command whose help names its arguments, and not the types that Python has for them."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for each in self.params:
+            if each.param_type_name == "argument":
+                vars(each)["display_type_rich"] = lambda ctx: None
+
+
 app = typer.Typer(name="asr", no_args_is_help=True, rich_markup_mode=None, pretty_exceptions_enable=False)
 transcribe_app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False, add_completion=False)
 transcribe_app.command()(transcribe)
@@ -72,11 +82,13 @@ def _print_version(asked: bool) -> None:
 @app.callback()
 def _global_options(
     _version: Annotated[
-        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and end.")
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
     ] = False,
-    _debug: Annotated[bool, typer.Option(_DEBUG, help="Show tracebacks; may stand anywhere.")] = False,
+    _debug: Annotated[
+        bool, typer.Option(_DEBUG, help="Show the traceback of an error; may stand anywhere on the line.")
+    ] = False,
 ) -> None:
-    """Turn speech into text, offline, on a plain processor."""
+    """Turn speech into text, offline, on a computer without a GPU."""
 
 
 for _command in (
@@ -109,7 +121,7 @@ app.add_typer(voices_app, name="voices")
     context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []},
 )
 def train(context: typer.Context) -> None:
-    """Train a model: `asr train --config FILE`, or --help."""
+    """Train a model: `asr train --config FILE`; see `asr train --help`."""
     from asr.training.command import train as run_training
 
     run_training(context.args)
@@ -117,17 +129,23 @@ def train(context: typer.Context) -> None:
 
 @app.command()
 def export(
-    run: Annotated[Path, typer.Argument(help="The folder of a training, as given with --run.")],
-    out: Annotated[Path, typer.Argument(help="Folder for the bundle; one that is there is replaced.")],
-    average: Annotated[int, typer.Option(min=1, help="How many of the last checkpoints to average.")] = 5,
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="The folder of a training, as `asr train --run` got it.")],
+    out: Annotated[
+        Path, typer.Argument(metavar="OUT", help="Folder for the bundle; an older bundle there is replaced.")
+    ],
+    average: Annotated[int, typer.Option(min=1, metavar="N", help="How many of the last checkpoints to average.")] = 5,
     single_precision: Annotated[
-        bool, typer.Option("--single-precision", help="Keep 32 bits a weight; twice the size.")
+        bool, typer.Option("--single-precision", help="Keep 32 bits for each weight, which doubles the size.")
     ] = False,
-    beam: Annotated[int, typer.Option(min=1, help="Width of the bundle's own search.")] = 4,
-    ctc_weight: Annotated[float, typer.Option(help="Share of CTC in its scores, from 0 to below 1.")] = 0.3,
-    length_penalty: Annotated[float, typer.Option(help="Its length normalisation; 0 is none.")] = 0.6,
+    beam: Annotated[int, typer.Option(min=1, metavar="N", help="Width of the bundle's beam search.")] = 4,
+    ctc_weight: Annotated[
+        float, typer.Option(metavar="SHARE", help="Share of CTC in the scores of the search, from 0 to below 1.")
+    ] = 0.3,
+    length_penalty: Annotated[
+        float, typer.Option(metavar="X", help="Exponent of the search's length normalisation; 0 turns it off.")
+    ] = 0.6,
 ) -> None:
-    """Turn a training into a bundle, all that transcription needs."""
+    """Export a training as a bundle, the folder that transcription needs."""
     from asr.bundle import DecodingSettings
     from asr.training.export import export_run
 

