@@ -97,8 +97,8 @@ def describe_point(rejection: "Rejection") -> list[str]:
     point = rejection.point
     return [
         f"threshold: a command is accepted from a confidence of {rejection.threshold:.2f} on; "
-        f"of {point.commands} commands {100 * point.accepted:.1f} % are accepted and right, of {point.others} other sounds "
-        f"{100 * point.false_accepts:.1f} % are accepted (false-accept rate)",
+        f"of {point.commands} commands {100 * point.accepted:.1f} % are accepted and right, "
+        f"of {point.others} other sounds {100 * point.false_accepts:.1f} % are accepted (false-accept rate)",
         *(f"  {kind}: {100 * share:.1f} % accepted" for kind, share in point.by_kind.items()),
         *(
             f"--false-accepts {limit:g}: threshold {each.threshold:.2f}, {100 * each.accepted:.1f} % accepted and right"

@@ -27,6 +27,7 @@ from asr.apps.evaluate import evaluate
 from asr.apps.explain import explain
 from asr.apps.failures import complain
 from asr.apps.mic import mic
+from asr.apps.options import PlainCommand
 from asr.apps.output import flush, open_standard_streams, say
 from asr.apps.prepare import prepare
 from asr.apps.push import push
@@ -43,21 +44,11 @@ __all__ = ["app", "mic_app", "run", "transcribe_app"]
 _DEBUG = "--debug"
 
 # Without rich markup a usage error is three plain lines, which scripts and narrow terminals can read.
-class _Command(TyperCommand):
-    """A command whose help names its arguments, and not the types that Python has for them."""
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        for each in self.params:
-            if each.param_type_name == "argument":
-                vars(each)["display_type_rich"] = lambda ctx: None
-
-
 app = typer.Typer(name="asr", no_args_is_help=True, rich_markup_mode=None, pretty_exceptions_enable=False)
 transcribe_app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False, add_completion=False)
-transcribe_app.command()(transcribe)
+transcribe_app.command(cls=PlainCommand)(transcribe)
 mic_app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False, add_completion=False)
-mic_app.command()(mic)
+mic_app.command(cls=PlainCommand)(mic)
 commands_app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Check and record grammars of commands.")
 
 
@@ -66,8 +57,8 @@ def _commands() -> None:
     """Check and record grammars of commands."""
 
 
-commands_app.command()(check)
-commands_app.command()(record)
+commands_app.command(cls=PlainCommand)(check)
+commands_app.command(cls=PlainCommand)(record)
 
 
 def _print_version(asked: bool) -> None:
@@ -108,7 +99,7 @@ for _command in (
     synthesize,
     mic,
 ):
-    app.command()(_command)
+    app.command(cls=PlainCommand)(_command)
 
 app.add_typer(data_app, name="data")
 app.add_typer(commands_app, name="commands")
@@ -124,10 +115,10 @@ def train(context: typer.Context) -> None:
     """Train a model: `asr train --config FILE`; see `asr train --help`."""
     from asr.training.command import train as run_training
 
-    run_training(context.args)
+    run_training(context.args, tell=say)
 
 
-@app.command()
+@app.command(cls=PlainCommand)
 def export(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="The folder of a training, as `asr train --run` got it.")],
     out: Annotated[
@@ -175,6 +166,12 @@ def run(application: typer.Typer, arguments: Sequence[str], name: str) -> int:
     return status
 
 
+def _in_plain_words(usage: str) -> str:
+    """What is wrong with the command line, without the words that the library for its types has for itself."""
+    usage = usage.replace("Value error, ", "").replace("Input should be a ", "wanted a ")
+    return usage.replace("Input should be ", "wanted a value ")
+
+
 def _status_of(application: typer.Typer, arguments: list[str], name: str) -> int:
     try:
         status = application(args=arguments, prog_name=name, standalone_mode=False)
@@ -189,6 +186,6 @@ def _status_of(application: typer.Typer, arguments: list[str], name: str) -> int
             raise
         shown = StringIO()
         error.show(file=shown)  # type: ignore[attr-defined]
-        say(*shown.getvalue().splitlines(), error=True)
+        say(*_in_plain_words(shown.getvalue()).splitlines(), error=True)
         return int(error.exit_code)  # type: ignore[attr-defined]
     return status if isinstance(status, int) else 0

@@ -11,6 +11,7 @@ import typer
 
 from asr.apps.evaluate import default_folder
 from asr.apps.failures import complain
+from asr.apps.options import PlainCommand
 from asr.apps.output import say
 from asr.apps.shard import shard
 from asr.errors import AudioError, ManifestError
@@ -33,10 +34,10 @@ def _group() -> None:
     """Look at the recordings of a manifest, or pack them."""
 
 
-data_app.command()(shard)
+data_app.command(cls=PlainCommand)(shard)
 
 
-@data_app.command()
+@data_app.command(cls=PlainCommand)
 def show(
     manifests: Annotated[
         list[Path], typer.Argument(metavar="MANIFEST", help="A .tsv, .jsonl or .jsonl.gz, or a folder of shards.")

@@ -73,9 +73,9 @@ def evaluate(
     other speech (texts that the grammar does not have) and noise (empty texts) is rejected, false accepts per hour, how
     these change with the threshold, and how far the confidences can be trusted.
 
-    With --noise each utterance with words is heard again, with noise mixed in at each SNR of --snr. The SNR compares the
-    mean squares of the whole utterance and of the noise under it. The utterance's id alone decides which noise it gets.
-    With --commands the noise is also heard alone.
+    With --noise each utterance with words is heard again, with noise mixed in at each SNR of --snr. The SNR compares
+    the mean squares of the whole utterance and of the noise under it. The utterance's id alone decides which noise it
+    gets. With --commands the noise is also heard alone.
 
     A recording that cannot be read is named and left out of the rates, and the exit status is then 1.
     """

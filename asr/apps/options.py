@@ -1,10 +1,11 @@
-"""Options that several commands share."""
+"""Options that several commands share, and how their help is laid out."""
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer.core import TyperCommand
 
 if TYPE_CHECKING:
     from asr.data.synthetic.voices import Engine
@@ -76,6 +77,16 @@ Device = Annotated[
         "--device", metavar="NAME", help="The microphone, by its number or a part of its name. [default: the system's]"
     ),
 ]
+
+
+class PlainCommand(TyperCommand):
+    """A command whose help names its arguments without the types that Python has for them."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for each in self.params:
+            if each.param_type_name == "argument":  # what is asked for the type there
+                vars(each)["display_type_rich"] = lambda ctx: None
 
 
 def chosen_width(beam: int | None, greedy: bool) -> int | None:

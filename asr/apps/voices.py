@@ -4,9 +4,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from asr.apps.options import PlainCommand
 from asr.apps.output import say
 from asr.errors import SettingsError
 from asr.printable import printable
+from asr.text.languages import LANGUAGES, find_language
 
 if TYPE_CHECKING:
     from asr.data.synthetic.voices import Engine
@@ -23,7 +25,7 @@ def voices(
 ) -> None:
     """Show the voices of all synthesisers, or fetch more.
 
-    For each synthesiser it prints how many voices it has for training, dev and test, or how to get it.
+    For each synthesiser it prints how many voices it has for training, dev and test in each language, or how to get it.
     """
     from asr.data.synthetic.voices import ENGINES
 
@@ -32,7 +34,7 @@ def voices(
             say(*_told(engine, names))
 
 
-@voices_app.command()
+@voices_app.command(cls=PlainCommand)
 def fetch(
     engine: Annotated[str, typer.Argument(metavar="ENGINE", help="kokoro or hibari.")],
     from_publisher: Annotated[
@@ -60,16 +62,16 @@ def fetch(
 
 
 def _told(engine: "Engine", names: bool) -> list[str]:
-    """What is to be said of a synthesiser, in lines."""
+    """What is to be said of a synthesiser, in lines: its voices for each language that it speaks."""
     from asr.data.synthetic.voices import how_to_get, split_voices, voices_of
 
-    found = voices_of(engine)
-    if not found:
-        return [f"{engine:10} not here; {printable(how_to_get(engine))}"]
-    splits = split_voices(tuple(found))
-    counts = ", ".join(f"{len(group)} {split}" for split, group in splits.items() if group)
-    lines = [f"{engine:10} {counts}"]
-    if names:
-        named = {split: " ".join(voice.name for voice in group) for split, group in splits.items() if group}
-        lines += [f"  {split}: {printable(voices)}" for split, voices in named.items()]
-    return lines
+    lines: list[str] = []
+    for language in LANGUAGES:
+        splits = {split: group for split, group in split_voices(tuple(voices_of(engine, language))).items() if group}
+        if splits:
+            counts = ", ".join(f"{len(group)} {split}" for split, group in splits.items())
+            lines.append(f"{'' if lines else engine:10} {find_language(language).NAME}: {counts}")
+        if names:
+            named = {split: " ".join(voice.name for voice in group) for split, group in splits.items()}
+            lines += [f"  {split}: {printable(voices)}" for split, voices in named.items()]
+    return lines or [f"{engine:10} not installed; {printable(how_to_get(engine))}"]
