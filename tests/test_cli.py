@@ -529,8 +529,8 @@ def test_tokenizer_refuses(asr: Asr, tmp_path: Path) -> None:
     text = tmp_path / "texts.txt"
     text.write_text("find my files\n")
     for arguments, said in (
-        ([text, "--vocabulary", "5000"], "5000"),
-        ([tmp_path / "missing.txt"], "missing.txt"),
+        ([text, "--vocabulary", "5000"], "found text for at most 39 tokens, wanted a vocabulary of 5000"),
+        ([tmp_path / "missing.txt"], "missing.txt: found no such file, wanted a .txt file"),
         ([tmp_path / "texts.csv"], "texts.csv: wanted a manifest"),
         ([tmp_path], f"{tmp_path}: found a folder without shards"),
     ):
@@ -681,7 +681,7 @@ def test_prepare_refuses(asr: Asr, tmp_path: Path) -> None:
 
 def test_train_passes_its_arguments_on(asr: Asr, monkeypatch: pytest.MonkeyPatch) -> None:
     given: list[Sequence[str]] = []
-    monkeypatch.setattr("asr.training.command.train", given.append)
+    monkeypatch.setattr("asr.training.command.train", lambda arguments, tell: given.append(arguments))
     arguments = ["--config", "a.yaml", "--help", "--trainer.max_epochs=3", "--model.seed", "-1", "-c", "b.yaml"]
     assert asr("train", *arguments).status == 0
     assert given == [arguments]

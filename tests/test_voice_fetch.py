@@ -239,9 +239,9 @@ def test_the_command_shows_what_is_there_fetches_and_refuses(
     registry()
     assert run(app, ["voices"], "asr") == 0
     out = capsys.readouterr().out
-    assert "kokoro     not here; wanted: 3 of 3 files are not in" in out
+    assert "kokoro     not installed; wanted: 3 of 3 files are not in" in out
     assert "asr voices fetch kokoro" in out
-    assert "piper      not here; wanted: " in out
+    assert "piper      not installed; wanted: " in out
     assert run(app, ["voices", "fetch", "kokoro"], "asr") == 0
     assert capsys.readouterr().out.splitlines()[-1] == f"written: {kokoro_folder()}"
     for arguments in (["fetch", "flite"], ["fetch", "hibari", "--from-publisher"]):

@@ -43,12 +43,12 @@ def adapt(
     engines: Engines = None,
     keep: Annotated[bool, typer.Option("--keep", help="Keep the work folder beside --out.")] = False,
 ) -> None:
-    """Adapt a bundle to your own commands, on this machine, and show what that gained.
+    """Adapt a bundle to your own commands.
 
-    Synthetic voices speak the commands, and similar sentences that the model has to reject. The model is trained with
-    this speech, with your own recordings, and with its earlier training data where this machine has them. Other voices
-    then set the threshold for accepting a command. A third set of voices, and a third of your own recordings, which the
-    training did not use, give the table of rates before and after.
+    All of it happens on this machine. Synthetic voices speak the commands, and similar sentences that the model has to
+    reject. The model is trained with this speech, with your own recordings, and with its earlier training data where
+    this machine has them. Other voices then set the threshold for accepting a command. A third set of voices, and a
+    third of your own recordings, which the training did not use, give the table of rates before and after.
 
     If it is interrupted, run the same command again: it continues where it was.
     """

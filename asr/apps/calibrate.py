@@ -52,12 +52,13 @@ def calibrate(
     ] = 0.05,
     seed: Annotated[int, typer.Option(metavar="N", help="Random seed of the grammars.")] = 0,
 ) -> None:
-    """Find the confidence threshold from which a bundle accepts commands, for any grammar, and keep it in the bundle.
+    """Find a bundle's threshold for accepting commands.
 
-    Grammars are made of the texts of the manifests: some of their sentences, or all strings of some of their words.
-    With each, the bundle hears commands, and sounds that are no command: other sentences of the same manifest and of
-    the others, half commands, commands within longer speech, noise and silence. From what it hears follow the
-    confidence of a reading, and the threshold from which a reading is accepted.
+    It is the confidence from which a command is accepted, for any grammar, and it is kept in the bundle. Grammars are
+    made of the texts of the manifests: some of their sentences, or all strings of some of their words. With each, the
+    bundle hears commands, and sounds that are no command: other sentences of the same manifest and of the others, half
+    commands, commands within longer speech, noise and silence. From what it hears follow the confidence of a reading,
+    and the threshold from which a reading is accepted.
 
     A recording that cannot be read is named and left out, and the exit status is 1.
     """

@@ -38,11 +38,12 @@ def check(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
     seed: Annotated[int, typer.Option(metavar="N", help="Random seed of the examples.")] = 0,
 ) -> None:
-    """Count the sentences of grammars and say what can go wrong with them.
+    """Say what a grammar allows, and what can go wrong.
 
-    It finds sentences that two commands share, slots that swallow each other, commands and values that sound alike,
-    words that the model spells badly, lists that are too long, and commands that accept any words, and it prints an
-    example of each command. espeak-ng, where it is installed, says how words sound; otherwise their letters do.
+    It counts the sentences of grammars. It finds sentences that two commands share, slots that swallow each other,
+    commands and values that sound alike, words that the model spells badly, lists that are too long, and commands that
+    accept any words, and it prints an example of each command. espeak-ng, where it is installed, says how words sound;
+    otherwise their letters do.
 
     The exit status is 1 where there is an error among the findings.
     """

@@ -112,7 +112,7 @@ app.add_typer(voices_app, name="voices")
     context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []},
 )
 def train(context: typer.Context) -> None:
-    """Train a model: `asr train --config FILE`; see `asr train --help`."""
+    """Train a model; see `asr train --help`."""
     from asr.training.command import train as run_training
 
     run_training(context.args, tell=say)
@@ -136,7 +136,7 @@ def export(
         float, typer.Option(metavar="X", help="Exponent of the search's length normalisation; 0 turns it off.")
     ] = 0.6,
 ) -> None:
-    """Export a training as a bundle, the folder that transcription needs."""
+    """Export a training as a bundle."""
     from asr.bundle import DecodingSettings
     from asr.training.export import export_run
 

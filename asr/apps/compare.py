@@ -39,7 +39,7 @@ def compare(
         bool, typer.Option("--json", help="Print one JSON object, with all utterances that changed.")
     ] = False,
 ) -> None:
-    """Say by how much the second evaluation differs from the first, how surely, and in which utterances.
+    """Compare two evaluations, and show where they differ.
 
     Both have to be of the same manifests, with --commands or without. A difference is the second's rate minus the
     first's, with a confidence interval and p from a paired bootstrap, which resamples speakers where the manifests name

@@ -62,7 +62,7 @@ def show(
     seed: Annotated[int, typer.Option(metavar="N", help="Random seed of --samples.")] = 0,
     open_page: Annotated[bool, typer.Option("--open", help="Open the page in the browser.")] = False,
 ) -> None:
-    """Make a page about the recordings of manifests: what they hold, and what looks wrong.
+    """Make a page about the recordings of manifests.
 
     It is one HTML file with the data sheet, histograms, samples to hear and see, and all utterances that look wrong:
     clipped, silent, too short or too long for their text, with characters that the tokenizer lacks, full of marks such

@@ -62,7 +62,7 @@ def evaluate(
     jobs: Jobs = None,
     threads: Threads = 1,
 ) -> None:
-    """Measure on manifests of recordings how often a model is right.
+    """Measure on manifests how often a model is right.
 
     It prints word error rate, character error rate and sentence accuracy of what was spoken with their confidence
     intervals, words heard where nobody speaks, and the worst utterances, aligned. It writes report.txt with the same,

@@ -31,11 +31,12 @@ def explain(
     greedy: Greedy = False,
     bundle: BundleFolder = None,
 ) -> None:
-    """Write a page that shows how a recording is heard, stage by stage, from its sound to the text.
+    """Write a page that shows how a recording is heard.
 
-    It shows wave and words, mel bands, MFCC, positions, the encoder's self-attention by layer and head, CTC, each step
-    of the decoder and the tree of the search; with --commands also the search inside the grammar, and the command, or
-    why it is rejected. The page holds the recording and needs no network and no other file.
+    It goes stage by stage from the sound to the text: wave and words, mel bands, MFCC, positions, the encoder's
+    self-attention by layer and head, CTC, each step of the decoder and the tree of the search; with --commands also the
+    search inside the grammar, and the command, or why it is rejected. The page holds the recording and needs no network
+    and no other file.
     """
     from asr.api import Commands as Grammars
     from asr.api import load

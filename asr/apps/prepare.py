@@ -52,10 +52,10 @@ def prepare(
         ),
     ] = 0.05,
 ) -> None:
-    """Make manifests (Lhotse cut sets) of a published corpus, split by speaker.
+    """Make the manifests of a published corpus.
 
-    Every recording is decoded once. What cannot be used is left out, counted and listed in left_out.txt. An interrupted
-    run continues where it was.
+    They are Lhotse cut sets, split by speaker. Every recording is decoded once. What cannot be used is left out,
+    counted and listed in left_out.txt. An interrupted run continues where it was.
 
     The exit status is 0 when all recordings that were found can be used, even if some transcripts have no recording, as
     in a partial copy. It is 1 when recordings are damaged, empty or too short, when one that your own manifest names is

@@ -27,10 +27,11 @@ def push(
     ] = None,
     private: Annotated[bool, typer.Option("--private", help="Make a new repository that only you can see.")] = False,
 ) -> None:
-    """Put a bundle on the Hugging Face Hub, where `--bundle hf:OWNER/NAME` finds it.
+    """Put a bundle on the Hugging Face Hub.
 
-    It uploads the bundle's own files, its MODEL_CARD.md as README.md, and the pictures that MODEL_CARD.md shows; of an
-    adaptation neither the recordings nor the report. Log in first, with `hf auth login`.
+    There `--bundle hf:OWNER/NAME` finds it. It uploads the bundle's own files, its MODEL_CARD.md as README.md, and the
+    pictures that MODEL_CARD.md shows; of an adaptation neither the recordings nor the report. Log in first, with `hf
+    auth login`.
     """
     from asr.bundle import DEFAULT_BUNDLE, SETTINGS, read_bundle
     from asr.hub import push as upload

@@ -45,11 +45,11 @@ def record(
     device: Device = None,
     speaker: Annotated[str, typer.Option(metavar="NAME", help="The speaker's name.")] = "me",
 ) -> None:
-    """Record sentences of a grammar in your own voice, to adapt and measure with.
+    """Record sentences of a grammar in your own voice.
 
-    Each sentence is shown; press Enter and say it. The recording ends by itself after the speech. If it is clipped, too
-    quiet, too short or cut off, a line says so, and what to do. Each recording is saved before the next begins; run the
-    command again to record more.
+    The recordings are for `asr adapt` and `asr evaluate`. Each sentence is shown; press Enter and say it. The recording
+    ends by itself after the speech. If it is clipped, too quiet, too short or cut off, a line says so, and what to do.
+    Each recording is saved before the next begins; run the command again to record more.
     """
     from rich.console import Console
 

@@ -91,11 +91,11 @@ def serve(
     greedy: Greedy = False,
     bundle: BundleFolder = None,
 ) -> None:
-    """Serve transcription over HTTP: OpenAI's transcription API, and commands of grammars.
+    """Serve transcription over HTTP.
 
-    By default only this computer can reach it. The log goes to standard error, one JSON object a line, without the
-    transcripts. SIGHUP makes it read bundle, grammars and certificate again. SIGTERM and ctrl-C end it as soon as the
-    requests that have begun are answered.
+    It answers OpenAI's transcription API, and understands commands of grammars. By default only this computer can reach
+    it. The log goes to standard error, one JSON object a line, without the transcripts. SIGHUP makes it read bundle,
+    grammars and certificate again. SIGTERM and ctrl-C end it as soon as the requests that have begun are answered.
     """
     from asr.serve.server import serve as run
     from asr.serve.settings import ServeSettings

@@ -43,11 +43,12 @@ def shard(
         ),
     ] = 0.05,
 ) -> None:
-    """Pack recordings into Lhotse Shar: audio by the thousand in tar files, in random order.
+    """Pack recordings into shards.
 
-    A training reads such a folder from front to back, from a disk, a web server or an object store. Recordings that
-    cannot be read are left out, counted and listed in cuts.left_out.txt. An interrupted run continues where it was. The
-    exit status is 0 when all could be packed, and 1 when some were left out or when it had to stop.
+    The shards are in Lhotse's Shar format: tar files with a thousand recordings each, in random order. A training reads
+    such a folder from front to back, from a disk, a web server or an object store. Recordings that cannot be read are
+    left out, counted and listed in cuts.left_out.txt. An interrupted run continues where it was. The exit status is 0
+    when all could be packed, and 1 when some were left out or when it had to stop.
     """
     from asr.data.manifests.manifest import read_manifest
     from asr.data.manifests.utterance import some_lines

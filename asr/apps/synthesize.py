@@ -59,10 +59,11 @@ def synthesize(
         ),
     ] = "flac",
 ) -> None:
-    """Speak texts with the voices of all synthesisers that are installed (see `asr voices`).
+    """Speak texts with synthetic voices.
 
-    The same seed gives the same files. An interrupted run continues where it was. Kokoro is slow and speaks only a
-    part, a seventh beside all the others; its voices are the closest to people's, and --engines kokoro uses them alone.
+    They are those of all synthesisers that are installed (see `asr voices`). The same seed gives the same files. An
+    interrupted run continues where it was. Kokoro is slow and speaks only a part, a seventh beside all the others; its
+    voices are the closest to people's, and --engines kokoro uses them alone.
     """
     from asr.audio.encoding import FORMS
     from asr.commands.grammar.ready import find_grammar

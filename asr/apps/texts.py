@@ -60,11 +60,11 @@ def sentences(
         typer.Option("--sentences", metavar="FILE", help="A .txt file of sentences about anything, one a line."),
     ] = None,
 ) -> None:
-    """Make varied sentences around commands, for training.
+    """Make varied sentences around commands.
 
-    They are the commands as they are and changed, commands of many other domains, single words, random words, numbers,
-    names and spelled words. A model that is trained on commands alone learns to guess them; with these it has to attend
-    to the sound. A command that stands in the file twice comes twice as often.
+    They are texts for training: the commands as they are and changed, commands of many other domains, single words,
+    random words, numbers, names and spelled words. A model that is trained on commands alone learns to guess them; with
+    these it has to attend to the sound. A command that stands in the file twice comes twice as often.
     """
     from asr.data.texts.sentences import LONGEST, words_of
     from asr.data.texts.sentences import sentences as make
@@ -105,7 +105,7 @@ def language_model(
         typer.Option(metavar="MANIFEST", help="A manifest whose sentences are left out of the texts; may be repeated."),
     ] = None,
 ) -> None:
-    """Give a bundle a language model, learnt from texts, for transcription.
+    """Give a bundle a language model, learnt from texts.
 
     Among words that sound alike the search then prefers those that are likely in such texts. With a grammar of commands
     the language model is not used.

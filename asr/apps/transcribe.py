@@ -203,7 +203,7 @@ def demo(
     greedy: Greedy = False,
     bundle: BundleFolder = None,
 ) -> None:
-    """Transcribe a folder of recordings, and show the confidence and the speed."""
+    """Transcribe a folder, with confidence and speed."""
     from rich.table import Table
     from rich.text import Text
 

@@ -94,16 +94,21 @@ class TrainCommand(LightningCLI):
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """The run's folder, what there is to do besides training, and settings that two parts share."""
-        parser.add_argument("--run", type=Path, default=Path("runs/default"), help="folder for logs and checkpoints")
-        parser.add_argument("--ckpt_path", type=str | None, default=None, help="checkpoint to go on from, or `last`")
+        parser.add_argument("--run", type=Path, default=Path("runs/default"), help="Folder for logs and checkpoints.")
         parser.add_argument(
-            "--save_every_minutes", type=float, default=5.0, help="renew last.ckpt in mid-epoch so often; 0 is never"
+            "--ckpt_path", type=str | None, default=None, help="Checkpoint to continue from, or `last`."
         )
         parser.add_argument(
-            "--save_every_updates", type=int, default=0, help="renew it every so many updates too; 0 is never"
+            "--save_every_minutes",
+            type=float,
+            default=5.0,
+            help="Minutes between saves of last.ckpt within an epoch; 0 is never.",
         )
         parser.add_argument(
-            "--dry_run", type=bool, default=False, help="print the config, sizes, time and memory, and train nothing"
+            "--save_every_updates", type=int, default=0, help="Updates between saves of last.ckpt, besides; 0 is never."
+        )
+        parser.add_argument(
+            "--dry_run", type=bool, default=False, help="Print the config, sizes, time and memory, and train nothing."
         )
         parser.link_arguments("model.tokenizer", "data.tokenizer")
         parser.link_arguments("model.seed", "data.seed")
@@ -179,8 +184,8 @@ class TrainCommand(LightningCLI):
 def train(arguments: Sequence[str], tell: Callable[[str], object] = print) -> TrainCommand:
     """Run a training from the command line's arguments, `--config FILE` first of all, and return its parts.
 
-    With `--dry_run`, ``tell`` what it finds instead, line by line. Raises SettingsError, ManifestError, BundleError (the
-    tokenizer) or AudioError for what cannot be used, and KeyboardInterrupt at ctrl-C.
+    With `--dry_run`, ``tell`` what it finds instead, line by line. Raises SettingsError, ManifestError, BundleError
+    (the tokenizer) or AudioError for what cannot be used, and KeyboardInterrupt at ctrl-C.
     """
     with quiet_lightning():
         try:

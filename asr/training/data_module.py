@@ -66,25 +66,23 @@ class SpeechData(lightning.LightningDataModule):
     GPU the waves are changed there, otherwise by the workers.
 
     Args:
-        tokenizer: file of the tokenizer, the model's.
-        train: manifests to train on, with their weights.
-        dev: manifests that choose the model; no speaker of theirs may be in train.
-        noise: manifests of recordings without speech, for mixing and as examples of nothing said.
-        impulses: manifests of recorded impulse responses of rooms, for reverberation.
-        made_noises: how many more noises to compute, every other one of tones.
-        simulated_rooms: how many more impulse responses to compute.
-        augmentation: how waves are changed.
-        batches: what makes a batch.
-        stream: read the training set as it goes from folders of shards, on a disk or at any URL of fsspec, instead of
+        tokenizer: File of the model's tokenizer.
+        train: Manifests to train on, with their weights.
+        dev: Manifests that choose the model; no speaker of theirs may be in train.
+        noise: Manifests of recordings without speech, for mixing and as examples of nothing said.
+        impulses: Manifests of recorded impulse responses of rooms, for reverberation.
+        made_noises: How many more noises to compute, every other one of tones.
+        simulated_rooms: How many more impulse responses to compute.
+        stream: Read the training set as it goes from folders of shards, on a disk or at any URL of fsspec, instead of
             holding it.
-        stream_hours: hours of audio in an epoch of a stream, for all processes together; with 0 once through
+        stream_hours: Hours of audio in an epoch of a stream, for all processes together; with 0 once through
             everything.
-        phonemes: targets for the auxiliary phoneme loss: `auto` has them where espeak-ng is installed, `on` fails
+        phonemes: Targets for the auxiliary phoneme loss: `auto` has them where espeak-ng is installed, `on` fails
             without it, `off` has none.
-        join_ramp_epochs: epochs over which joining short utterances rises from none to full.
-        hold_hours: hours of each split that are kept decoded in memory.
-        workers: processes that prepare batches.
-        seed: random seed, the model's.
+        join_ramp_epochs: Epochs over which joining short utterances rises from none to full.
+        hold_hours: Hours of each split that are kept decoded in memory.
+        workers: Processes that prepare batches.
+        seed: The model's random seed.
 
     Raises:
         ManifestError: a manifest that cannot be used.

@@ -130,18 +130,13 @@ class SpeechModule(lightning.LightningModule):
     run goes on as the straight one would.
 
     Args:
-        tokenizer: file of the tokenizer that `asr tokenizer` made.
-        features: what the encoder hears.
-        model: its dimensions.
-        optimiser: how it learns.
-        loss: what it learns.
-        spec_augment: what is hidden from it.
-        decoded_at_most: how many utterances of the dev set are decoded by greedy search after an epoch, evenly chosen,
+        tokenizer: File of the tokenizer that `asr tokenizer` made.
+        decoded_at_most: How many utterances of the dev set are decoded by greedy search after an epoch, evenly chosen,
             which is the slow part; the losses and the CTC head's word error rate take in all of them.
-        margin_seconds: silence before and after every utterance, here and in the bundle; in training none to twice as
+        margin_seconds: Silence before and after every utterance, here and in the bundle; in training none to twice as
             much, drawn for each end, so that where an utterance begins is nothing to learn.
-        seed: random seed of weights, data and augmentation.
-        start_from: folder of a bundle whose weights the model begins with, in place of random ones; it must have the
+        seed: Random seed of weights, data and augmentation.
+        start_from: Folder of a bundle whose weights the model begins with, in place of random ones; it must have the
             same features, dimensions and tokenizer.
 
     Raises:
