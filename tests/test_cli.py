@@ -529,7 +529,7 @@ def test_tokenizer_refuses(asr: Asr, tmp_path: Path) -> None:
     text = tmp_path / "texts.txt"
     text.write_text("find my files\n")
     for arguments, said in (
-        ([text, "--vocabulary", "5000"], "found text for at most 39 tokens, wanted a vocabulary of 5000"),
+        ([text, "--vocabulary", "5000"], "found text for at most 50 tokens, wanted a vocabulary of 5000"),
         ([tmp_path / "missing.txt"], "missing.txt: found no such file, wanted a .txt file"),
         ([tmp_path / "texts.csv"], "texts.csv: wanted a manifest"),
         ([tmp_path], f"{tmp_path}: found a folder without shards"),

@@ -65,8 +65,8 @@ def mic(
 ) -> None:
     """Print what is said into a microphone, as it is said.
 
-    With --commands it prints which command each utterance is, or that it is none. Ctrl-C ends it. Each line says how many milliseconds after
-    the end of speech it came. If the microphone is lost, it is waited for.
+    With --commands it prints which command each utterance is, or that it is none. Ctrl-C ends it. Each line says how
+    many milliseconds after the end of speech it came. If the microphone is lost, it is waited for.
 
     With --json an event has one of these types: started; partial (text so far, and stable, the part of it that will not
     change); final (the keys of `asr transcribe --json` without file, and milliseconds); dropped (there were no words

@@ -95,11 +95,10 @@ class Tokenizer:
             if most := _LARGEST.search(str(error)):
                 raise SettingsError(
                     f"tokenizer: found text for at most {most[1]} tokens, wanted a vocabulary of {vocabulary}; "
-                    f"lower --vocabulary to {most[1]} or give more text"
+                    f"lower --vocabulary to at most {most[1]}, or give more text"
                 ) from error
             raise SettingsError(
-                f"tokenizer: no vocabulary of {vocabulary} can be learnt from this text ({_first_line(error)}); "
-                "lower --vocabulary or give more text"
+                f"tokenizer: found too little text for {vocabulary} tokens; lower --vocabulary or give more text"
             ) from error
         return cls(out.getvalue())
 
