@@ -676,6 +676,12 @@ def test_prepare_refuses(asr: Asr, tmp_path: Path) -> None:
     assert not (tmp_path / "out").exists()
 
 
+def test_a_recording_given_twice_is_said_to_be(asr: Asr, folder: Path, tmp_path: Path) -> None:
+    ended = asr("transcribe", folder / "a.wav", folder / "a.wav", "--out", tmp_path / "texts")
+    assert (ended.status, ended.out, len(ended.complaints)) == (1, "", 1)
+    assert f"{folder / 'a.wav'}: found it twice, wanted each recording once" in ended.error
+
+
 # train, export, mic: each has tests of its own; here, that the command reaches it
 
 
@@ -696,6 +702,12 @@ def test_train_ends_with_ctrl_c(asr: Asr, monkeypatch: pytest.MonkeyPatch) -> No
 
     monkeypatch.setattr("asr.training.command.make_command", interrupted)
     assert asr("train").status == 130
+
+
+def test_train_names_a_config_that_is_not_there(asr: Asr, tmp_path: Path) -> None:
+    ended = asr("train", "--config", tmp_path / "no such.yaml")
+    assert (ended.status, ended.out, len(ended.complaints)) == (1, "", 1)
+    assert f"{tmp_path / 'no such.yaml'}: found no such file, wanted a YAML file" in ended.error
 
 
 def test_train_refuses_an_unknown_setting(asr: Asr) -> None:

