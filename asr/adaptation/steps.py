@@ -151,8 +151,8 @@ class Adaptation:
                 )
         if self.rehearsed.absent:
             lines.append(
-                f"of what the bundle was trained with, {len(self.rehearsed.absent)} manifests are not here, so more may "
-                f"be forgotten: {some(self.rehearsed.absent)}"
+                f"of what the bundle was trained with, {len(self.rehearsed.absent)} manifests are not here, so more "
+                f"may be forgotten: {some(self.rehearsed.absent)}"
             )
         settings = self.request.settings
         hours = 2 * (settings.train + 2 * settings.held_out) * _A_COMMAND / 3600
