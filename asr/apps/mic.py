@@ -47,7 +47,7 @@ def mic(
             metavar="CMD",
             help="Run this program, with arguments but without a shell, for each command that is accepted. Its "
             "environment has ASR_COMMAND, ASR_TEXT, ASR_CONFIDENCE, ASR_SLOTS (JSON), and for each slot ASR_SLOT_ "
-            "and the slot's name.",
+            "and its name in capitals.",
         ),
     ] = None,
     wav_out: Annotated[

@@ -61,7 +61,7 @@ def serve(
         list[str] | None,
         typer.Option(
             metavar="ORIGIN",
-            help="Where web pages come from that may use it, such as https://example.org; may be repeated.",
+            help="The origin of web pages of others that may use it, such as https://example.org; may be repeated.",
         ),
     ] = None,
     certificate: Annotated[
