@@ -43,8 +43,8 @@ def compare(
 
     Both have to be of the same manifests, with --commands or without. A difference is the second's rate minus the
     first's, with a confidence interval and p from a paired bootstrap, which resamples speakers where the manifests name
-    them, else utterances. --report writes a page with the differences, by manifest too, and the utterances that changed:
-    each aligned with what both heard, and its sound, if the manifests still are where they were.
+    them, else utterances. --report writes a page with the differences, by manifest too, and the utterances that
+    changed: each aligned with what both heard, and its sound, if the manifests still are where they were.
     """
     from asr.evaluation.comparison import compare as compare_runs
     from asr.evaluation.comparison import read_lists, read_run
