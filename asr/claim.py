@@ -18,6 +18,8 @@ def claim(folder: Path, name: str, wanted: Mapping[str, Any]) -> None:
     than ``wanted``, holds something else, or cannot be read or written.
     """
     note, wanted = folder / name, json.loads(json.dumps(wanted))
+    if folder.exists() and not folder.is_dir():
+        raise SettingsError(f"{folder}: found a file, wanted a folder; name another")
     try:
         if note.exists():
             try:
@@ -41,7 +43,7 @@ def claim(folder: Path, name: str, wanted: Mapping[str, Any]) -> None:
             )
         write_whole(note, f"{json.dumps(wanted, indent=1)}\n".encode())
     except OSError as error:
-        raise SettingsError(f"{folder}: cannot be written ({error}); choose another folder") from error
+        raise SettingsError(f"{folder}: cannot be written ({error.strerror}); choose another folder") from error
 
 
 def _told(value: object) -> str:

@@ -3,6 +3,7 @@
 They lie in docs/how-it-works, and each says in its `Description` which numbers it shows.
 """
 
+import argparse
 import io
 import itertools
 import json
@@ -292,6 +293,7 @@ def draw(name: str, page: Names) -> tuple[bytes, list[float]]:
 
 def main() -> None:
     """Run the page and draw all."""
+    argparse.ArgumentParser(description=__doc__).parse_args()  # there are no options but --help
     names: Names = {}
     for _ in run(pieces(PAGE.read_text(encoding="utf-8")), names):
         pass

@@ -1,5 +1,6 @@
 """Run the code of docs/how-it-works.md in its order, and put below each piece what it prints."""
 
+import argparse
 import io
 import re
 import sys
@@ -74,5 +75,6 @@ def written(page: str, printed: list[str]) -> str:
 
 
 if __name__ == "__main__":
+    argparse.ArgumentParser(description=__doc__).parse_args()  # there are no options but --help
     page = PAGE.read_text(encoding="utf-8")
     PAGE.write_text(written(page, list(run(pieces(page), {}))), encoding="utf-8")

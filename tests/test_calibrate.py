@@ -125,7 +125,7 @@ def test_what_is_found_is_printed_and_kept_in_the_bundle(bundle: Path, noise: Pa
     assert kept is not None
     found = Rejection.from_dict(kept)
     assert kept != read_bundle(DEFAULT_BUNDLE).rejection
-    assert f"a reading is taken from a confidence of {found.threshold:.2f} on" in printed
+    assert f"a command is accepted from a confidence of {found.threshold:.2f} on" in printed
     assert found.point.false_accepts <= 0.05
     assert {"noise", "other speech", "half a command"} <= set(found.point.by_kind)
     again = calibrate([SAMPLES / "transcripts.tsv"], [noise], bundle=bundle, grammars=12)

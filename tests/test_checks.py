@@ -21,7 +21,7 @@ from asr.commands.grammar.form import read_grammar
 from asr.commands.grammar.grammar import Grammar
 from asr.commands.grammar.ready import ready_grammars
 from asr.commands.inspection.alike import ALIKE_BELOW, Phrase, find_alike
-from asr.commands.inspection.checks import Check, Finding, check
+from asr.commands.inspection.checks import Check, Finding, _letters, check
 from asr.commands.inspection.diagram import draw_grammars
 from asr.commands.inspection.outlines import outlines, used_lists
 from asr.commands.inspection.overlap import find_overlap
@@ -412,6 +412,12 @@ def test_a_ready_grammar_has_no_errors(name: str) -> None:
     status, output = run(name, "--json")
     assert [finding for finding in json.loads(output)["findings"] if finding["severity"] == "error"] == []
     assert status == 0
+
+
+def test_a_vowel_with_a_mark_is_a_vowel() -> None:
+    assert not list(_letters([Phrase("one", ("één", "öl", "brûlée"))]))
+    (note,) = _letters([Phrase("one", ("één", "tv"))])
+    assert note.message == "no vowel in tv; the model spells what is said"
 
 
 def test_words_are_pronounced_where_that_can_be_asked(grammar: Callable[[str], Grammar], tokenizer: Tokenizer) -> None:

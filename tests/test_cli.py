@@ -529,8 +529,8 @@ def test_tokenizer_refuses(asr: Asr, tmp_path: Path) -> None:
     text = tmp_path / "texts.txt"
     text.write_text("find my files\n")
     for arguments, said in (
-        ([text, "--vocabulary", "5000"], "5000"),
-        ([tmp_path / "missing.txt"], "missing.txt"),
+        ([text, "--vocabulary", "5000"], "found text for at most 50 tokens, wanted a vocabulary of 5000"),
+        ([tmp_path / "missing.txt"], "missing.txt: found no such file, wanted a .txt file"),
         ([tmp_path / "texts.csv"], "texts.csv: wanted a manifest"),
         ([tmp_path], f"{tmp_path}: found a folder without shards"),
     ):
@@ -676,12 +676,18 @@ def test_prepare_refuses(asr: Asr, tmp_path: Path) -> None:
     assert not (tmp_path / "out").exists()
 
 
+def test_a_recording_given_twice_is_said_to_be(asr: Asr, folder: Path, tmp_path: Path) -> None:
+    ended = asr("transcribe", folder / "a.wav", folder / "a.wav", "--out", tmp_path / "texts")
+    assert (ended.status, ended.out, len(ended.complaints)) == (1, "", 1)
+    assert f"{folder / 'a.wav'}: found it twice, wanted each recording once" in ended.error
+
+
 # train, export, mic: each has tests of its own; here, that the command reaches it
 
 
 def test_train_passes_its_arguments_on(asr: Asr, monkeypatch: pytest.MonkeyPatch) -> None:
     given: list[Sequence[str]] = []
-    monkeypatch.setattr("asr.training.command.train", given.append)
+    monkeypatch.setattr("asr.training.command.train", lambda arguments, tell: given.append(arguments))
     arguments = ["--config", "a.yaml", "--help", "--trainer.max_epochs=3", "--model.seed", "-1", "-c", "b.yaml"]
     assert asr("train", *arguments).status == 0
     assert given == [arguments]
@@ -696,6 +702,12 @@ def test_train_ends_with_ctrl_c(asr: Asr, monkeypatch: pytest.MonkeyPatch) -> No
 
     monkeypatch.setattr("asr.training.command.make_command", interrupted)
     assert asr("train").status == 130
+
+
+def test_train_names_a_config_that_is_not_there(asr: Asr, tmp_path: Path) -> None:
+    ended = asr("train", "--config", tmp_path / "no such.yaml")
+    assert (ended.status, ended.out, len(ended.complaints)) == (1, "", 1)
+    assert f"{tmp_path / 'no such.yaml'}: found no such file, wanted a YAML file" in ended.error
 
 
 def test_train_refuses_an_unknown_setting(asr: Asr) -> None:

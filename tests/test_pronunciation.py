@@ -76,7 +76,11 @@ def test_what_is_no_normalised_word_is_refused(word: str) -> None:
         pronounce(["fine", word])
 
 
-@needs_espeak
+def test_a_letter_that_a_language_lacks_is_sent_to_its_module() -> None:
+    with pytest.raises(SettingsError, match=r"'één': found other letters than a-zäöüß .* asr\.text\.german .* LETTERS"):
+        pronounce(["één"], "de")
+
+
 def test_lost_lines_are_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pronunciation, "run_engine", lambda command, text: b"w_\xcb\x88\xca\x8c_n\n")
     with pytest.raises(AudioError, match="1 pronunciations for 2 words"):

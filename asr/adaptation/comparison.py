@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _SHARES: Final = (
     ("commands accepted exactly", "exactly_accepted"),
     ("commands accepted wrongly", "wrongly_accepted"),
-    ("right command, refused or not", "command_accuracy"),
+    ("right command, rejected or not", "command_accuracy"),
 )
 
 
@@ -44,7 +44,7 @@ def listen_all(
 ) -> list[dict[str, Any]]:
     """What becomes of each utterance, as ``outcomes`` reads it; what cannot be read is named and left out.
 
-    Without a ``rejection`` everything is refused.
+    Without a ``rejection`` everything is rejected.
     """
     from asr.data.manifests.manifest import read_utterance
     from asr.runtime.commander import decide
@@ -118,7 +118,7 @@ def trials(
 
 
 def command_rows(before: Sequence["Outcome"], after: Sequence["Outcome"]) -> list[Row]:
-    """How well commands were understood and everything else refused; empty where there is nothing to compare."""
+    """How well commands were understood and everything else rejected; empty where there is nothing to compare."""
     from asr.evaluation.command_scoring import score_commands
 
     if not before or not after:
@@ -127,7 +127,7 @@ def command_rows(before: Sequence["Outcome"], after: Sequence["Outcome"]) -> lis
     rows = [Row(name, getattr(was, key), getattr(now, key)) for name, key in _SHARES]
     for name, one, other in (("other speech", was.speech, now.speech), ("noise", was.noise, now.noise)):
         if one and other:
-            rows.append(Row(f"{name} refused", one.refused, other.refused))
+            rows.append(Row(f"{name} rejected", one.refused, other.refused))
             rows.append(Row(f"false accepts in an hour of {name}", one.per_hour, other.per_hour, percent=False))
     said = [
         {each.id: (each.text, each.transcript, each.speaker) for each in found if each.text}

@@ -1,4 +1,4 @@
-"""What is spoken to a model that is to learn a person's commands: the commands, and what is to be refused."""
+"""What is spoken to a model that is to learn a person's commands: the commands, and what is to be rejected."""
 
 import random
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from asr.commands.network.network import Network
 
 NEAR_SHARE: Final = 0.6
-"""The share of near misses among what is to be refused; the rest are sentences of other domains, words and numbers."""
+"""The share of near misses among what is to be rejected; the rest are sentences of other domains, words and numbers."""
 
 _DRAWN_FOR_ONE = 20
 """How many sentences are drawn at most for each that is taken, in search of what has not been said."""

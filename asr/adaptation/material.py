@@ -85,7 +85,7 @@ def write_list(utterances: "Sequence[Utterance]", path: Path) -> Path:
 
 
 def draw_texts(network: "Network", manifests: Sequence[Path], train: int, held_out: int, seed: int) -> dict[str, Any]:
-    """By split, the commands that are to be spoken and the ``others`` that are to be refused.
+    """By split, the commands that are to be spoken and the ``others`` that are to be rejected.
 
     No other sentence of dev or test is learnt from. ``manifests`` are lists whose words serve as well.
     """

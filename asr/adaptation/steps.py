@@ -79,7 +79,7 @@ class Request:
 @dataclass(frozen=True)
 class Adapted:
     """What came of it: the rates before and after by the name of what they were measured on, the updates made,
-    and when it refuses.
+    and when it rejects.
     """
 
     bundle: Path
@@ -147,12 +147,12 @@ class Adaptation:
             if unknown:
                 lines.append(
                     f"{self.request.recordings}: {len(unknown)} takes say what the grammar does not have, so they are "
-                    f"examples of what to refuse: {some(unknown)}"
+                    f"examples of what to reject: {some(unknown)}"
                 )
         if self.rehearsed.absent:
             lines.append(
-                f"of what the bundle was trained with, {len(self.rehearsed.absent)} lists are not at hand, so more may "
-                f"be forgotten: {some(self.rehearsed.absent)}"
+                f"of what the bundle was trained with, {len(self.rehearsed.absent)} manifests are not here, so more "
+                f"may be forgotten: {some(self.rehearsed.absent)}"
             )
         settings = self.request.settings
         hours = 2 * (settings.train + 2 * settings.held_out) * _A_COMMAND / 3600
@@ -163,11 +163,11 @@ class Adaptation:
     def steps(self) -> list[tuple[str, Callable[[], object]]]:
         """What there is to do, in its order, each with a line that says so."""
         return [
-            ("speaking the commands and what is to be refused", lambda: self.speech),
+            ("speaking the commands and what is to be rejected", lambda: self.speech),
             ("measuring the bundle as it is", self.measure_before),
             ("learning", self.learn),
             ("writing the bundle", lambda: self.candidate),
-            ("calibrating what is refused", self.calibrate),
+            ("calibrating what is rejected", self.calibrate),
             ("measuring the adapted bundle", self.measure_after),
         ]
 
@@ -265,7 +265,7 @@ class Adaptation:
         def measure() -> dict[str, Any]:
             kept = self.start.rejection
             if kept is None:
-                # One that hears next to nothing cannot be calibrated, and refuses everything.
+                # One that hears next to nothing cannot be calibrated, and rejects everything.
                 with suppress(SettingsError):
                     kept = self._calibrated(self.before)
             return self._measured(self.before, kept)

@@ -1,4 +1,4 @@
-"""Commands, and what a careless ear would take for commands: the trials by which a bundle learns to refuse."""
+"""Commands, and what a careless ear would take for commands: the trials by which a bundle learns to reject."""
 
 import random
 from collections.abc import Callable, Iterator, Sequence

@@ -19,33 +19,38 @@ DEFAULT: Final = "default"
 
 def adapt(
     grammars: Annotated[
-        list[str], typer.Argument(metavar="GRAMMAR...", help="Grammars of commands: .yaml, or names of ready ones.")
+        list[str], typer.Argument(metavar="GRAMMAR", help="A .yaml, a folder of them, or the name of a ready grammar.")
     ],
     out: Annotated[Path, typer.Option(metavar="DIR", help="Folder for the adapted bundle.")],
     bundle: Annotated[
         Path,
         typer.Option(
-            metavar="BUNDLE", help="The bundle to start from, as for transcribe; `default` is the one in the package."
+            metavar="BUNDLE", help="The bundle to start from: a folder, or `default` for the one in the package."
         ),
     ] = Path(DEFAULT),
     recordings: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Your own takes, as `asr commands record` files them.")
+        Path | None,
+        typer.Option(metavar="DIR", help="Folder of your own recordings, as `asr commands record` makes it."),
     ] = None,
-    minutes: Annotated[float, typer.Option(help="How long to train; speaking and measuring come on top.")] = 10.0,
-    seed: Annotated[int, typer.Option(min=0, help="Random seed of sentences and voices.")] = 0,
+    minutes: Annotated[
+        float, typer.Option(metavar="MINUTES", help="How long to train; speaking and measuring take more time.")
+    ] = 10.0,
+    seed: Annotated[int, typer.Option(min=0, metavar="N", help="Random seed of sentences and voices.")] = 0,
     jobs: Annotated[
-        int | None, typer.Option(min=1, help="How many voices speak at a time. [default: one a core]")
+        int | None,
+        typer.Option(min=1, metavar="N", help="How many voices speak at a time. [default: one for each core]"),
     ] = None,
     engines: Engines = None,
     keep: Annotated[bool, typer.Option("--keep", help="Keep the work folder beside --out.")] = False,
 ) -> None:
-    """Adapt a bundle to your own commands, on this machine, and show what that gained.
+    """Adapt a bundle to your own commands.
 
-    Synthetic voices speak the commands, and sentences that come close to them and are to be refused. The model learns
-    from these, your own takes, and what it was trained with where that is at hand. The threshold of refusal is found
-    with voices that were not learnt from, and the table is of yet others and of a third of your takes.
+    All of it happens on this machine. Synthetic voices speak the commands, and similar sentences that the model has to
+    reject. The model is trained with this speech, with your own recordings, and with its earlier training data where
+    this machine has them. Other voices then set the threshold for accepting a command. A third set of voices, and a
+    third of your own recordings, which the training did not use, give the table of rates before and after.
 
-    Interrupted, the same command goes on.
+    If it is interrupted, run the same command again: it continues where it was.
     """
     from asr.adaptation.adapt import adapt
     from asr.apps.listening import attempt_all

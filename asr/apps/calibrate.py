@@ -1,4 +1,4 @@
-"""`asr calibrate`: when a bundle refuses a command, found by trials."""
+"""`asr calibrate`: the confidence from which a bundle accepts a command, found by trials."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -15,25 +15,34 @@ if TYPE_CHECKING:
 
 def calibrate(
     manifests: Annotated[
-        list[Path], typer.Argument(metavar="MANIFEST", help="Speech that the bundle was not trained on.")
+        list[Path], typer.Argument(metavar="MANIFEST", help="Recordings of speech that the bundle was not trained on.")
     ],
     noise: Annotated[
         list[Path] | None,
         typer.Option("--noise", metavar="MANIFEST", help="Recordings without speech; may be repeated."),
     ] = None,
     bundle: BundleFolder = None,
-    grammars: Annotated[int, typer.Option(min=2, help="How many grammars to draw from each list's texts.")] = 16,
+    grammars: Annotated[
+        int, typer.Option(min=2, metavar="N", help="How many grammars to make of each manifest's texts.")
+    ] = 16,
     false_accepts: Annotated[
-        float, typer.Option(help="Maximum false-accept rate: the share of other sounds that may be accepted.")
+        float,
+        typer.Option(
+            min=0.0,
+            max=1.0,
+            metavar="SHARE",
+            help="Maximum false-accept rate: the share of other speech and noise that may be accepted as a command.",
+        ),
     ] = 0.05,
-    seed: Annotated[int, typer.Option(help="Random seed of the grammars.")] = 0,
+    seed: Annotated[int, typer.Option(metavar="N", help="Random seed of the grammars.")] = 0,
 ) -> None:
-    """Find when to refuse a command, for any grammar, and keep it in the bundle.
+    """Find a bundle's threshold for accepting commands.
 
-    Grammars are drawn from the texts of the lists: some of their sentences, or all strings of some of their words. For
-    each the bundle hears commands and what is none: other sentences of the list and of the other lists, halves of
-    commands, commands amid other speech, noise and silence. How sure it is of a reading, and from where on it is
-    taken, follow from these.
+    It is the confidence from which a command is accepted, for any grammar, and it is kept in the bundle. Grammars are
+    made of the texts of the manifests: some of their sentences, or all strings of some of their words. With each, the
+    bundle hears commands, and sounds that are no command: other sentences of the same manifest and of the others, half
+    commands, commands within longer speech, noise and silence. From what it hears follow the confidence of a reading,
+    and the threshold from which a reading is accepted.
 
     A recording that cannot be read is named and left out, and the exit status is 1.
     """
@@ -62,12 +71,12 @@ def describe_point(rejection: "Rejection") -> list[str]:
 
     point = rejection.point
     return [
-        f"a reading is taken from a confidence of {rejection.threshold:.2f} on: of {point.commands} commands "
-        f"{100 * point.accepted:.1f} % are taken and right, of {point.others} other sounds "
-        f"{100 * point.false_accepts:.1f} % are taken",
-        *(f"  {kind}: {100 * share:.1f} % taken" for kind, share in point.by_kind.items()),
+        f"threshold: a command is accepted from a confidence of {rejection.threshold:.2f} on; "
+        f"of {point.commands} commands {100 * point.accepted:.1f} % are accepted and right, "
+        f"of {point.others} other sounds {100 * point.false_accepts:.1f} % are accepted (false-accept rate)",
+        *(f"  {kind}: {100 * share:.1f} % accepted" for kind, share in point.by_kind.items()),
         *(
-            f"--false-accepts {limit:g}: from {each.threshold:.2f} on, {100 * each.accepted:.1f} % taken and right"
+            f"--false-accepts {limit:g}: threshold {each.threshold:.2f}, {100 * each.accepted:.1f} % accepted and right"
             for limit, each in zip(LIMITS, rejection.points, strict=False)  # an older calibration has none
         ),
     ]

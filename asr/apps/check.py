@@ -28,21 +28,22 @@ _EXACT_BELOW: Final = 10**15  # longer counts are not read figure by figure
 def check(
     grammars: Annotated[
         list[str],
-        typer.Argument(metavar="GRAMMAR...", help="A .yaml, a folder of them, or the name of a ready grammar."),
+        typer.Argument(metavar="GRAMMAR", help="A .yaml, a folder of them, or the name of a ready grammar."),
     ],
     bundle: BundleFolder = None,
     draw: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Draw the grammar into this .html or .svg file (wants asr[check])."),
+        typer.Option(metavar="FILE", help="Draw the grammar into this .html or .svg file (needs asr[check])."),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
-    seed: Annotated[int, typer.Option(help="Random seed of the examples.")] = 0,
+    seed: Annotated[int, typer.Option(metavar="N", help="Random seed of the examples.")] = 0,
 ) -> None:
-    """Count the sentences of grammars and say what can go wrong with them.
+    """Say what a grammar allows, and what can go wrong.
 
-    Named are sentences that two commands share, slots that swallow each other, commands and values that sound alike,
-    words that the model spells badly, lists that are too long, and what cannot be refused; then an example of each
-    command. How words sound is asked of espeak-ng where it is installed, else guessed from their letters.
+    It counts the sentences of grammars. It finds sentences that two commands share, slots that swallow each other,
+    commands and values that sound alike, words that the model spells badly, lists that are too long, and commands that
+    accept any words, and it prints an example of each command. espeak-ng, where it is installed, says how words sound;
+    otherwise their letters do.
 
     The exit status is 1 where there is an error among the findings.
     """

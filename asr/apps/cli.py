@@ -22,18 +22,19 @@ from asr.apps.adapt import adapt
 from asr.apps.calibrate import calibrate
 from asr.apps.check import check
 from asr.apps.compare import compare
-from asr.apps.corpus import language_model, sentences, tokenizer
 from asr.apps.data import data_app
 from asr.apps.evaluate import evaluate
 from asr.apps.explain import explain
 from asr.apps.failures import complain
 from asr.apps.mic import mic
+from asr.apps.options import PlainCommand
 from asr.apps.output import flush, open_standard_streams, say
 from asr.apps.prepare import prepare
 from asr.apps.push import push
 from asr.apps.record import record
 from asr.apps.serve import serve
 from asr.apps.synthesize import synthesize
+from asr.apps.texts import language_model, sentences, tokenizer
 from asr.apps.transcribe import demo, transcribe
 from asr.apps.voices import voices_app
 from asr.failures import show_tracebacks
@@ -45,9 +46,9 @@ _DEBUG = "--debug"
 # Without rich markup a usage error is three plain lines, which scripts and narrow terminals can read.
 app = typer.Typer(name="asr", no_args_is_help=True, rich_markup_mode=None, pretty_exceptions_enable=False)
 transcribe_app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False, add_completion=False)
-transcribe_app.command()(transcribe)
+transcribe_app.command(cls=PlainCommand)(transcribe)
 mic_app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False, add_completion=False)
-mic_app.command()(mic)
+mic_app.command(cls=PlainCommand)(mic)
 commands_app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Check and record grammars of commands.")
 
 
@@ -56,8 +57,8 @@ def _commands() -> None:
     """Check and record grammars of commands."""
 
 
-commands_app.command()(check)
-commands_app.command()(record)
+commands_app.command(cls=PlainCommand)(check)
+commands_app.command(cls=PlainCommand)(record)
 
 
 def _print_version(asked: bool) -> None:
@@ -72,11 +73,13 @@ def _print_version(asked: bool) -> None:
 @app.callback()
 def _global_options(
     _version: Annotated[
-        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and end.")
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
     ] = False,
-    _debug: Annotated[bool, typer.Option(_DEBUG, help="Show tracebacks; may stand anywhere.")] = False,
+    _debug: Annotated[
+        bool, typer.Option(_DEBUG, help="Show the traceback of an error; may stand anywhere on the line.")
+    ] = False,
 ) -> None:
-    """Turn speech into text, offline, on a plain processor."""
+    """Turn speech into text, offline, on a computer without a GPU."""
 
 
 for _command in (
@@ -96,7 +99,7 @@ for _command in (
     synthesize,
     mic,
 ):
-    app.command()(_command)
+    app.command(cls=PlainCommand)(_command)
 
 app.add_typer(data_app, name="data")
 app.add_typer(commands_app, name="commands")
@@ -109,25 +112,31 @@ app.add_typer(voices_app, name="voices")
     context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []},
 )
 def train(context: typer.Context) -> None:
-    """Train a model: `asr train --config FILE`, or --help."""
+    """Train a model; see `asr train --help`."""
     from asr.training.command import train as run_training
 
-    run_training(context.args)
+    run_training(context.args, tell=say)
 
 
-@app.command()
+@app.command(cls=PlainCommand)
 def export(
-    run: Annotated[Path, typer.Argument(help="The folder of a training, as given with --run.")],
-    out: Annotated[Path, typer.Argument(help="Folder for the bundle; one that is there is replaced.")],
-    average: Annotated[int, typer.Option(min=1, help="How many of the last checkpoints to average.")] = 5,
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="The folder of a training, as `asr train --run` got it.")],
+    out: Annotated[
+        Path, typer.Argument(metavar="OUT", help="Folder for the bundle; an older bundle there is replaced.")
+    ],
+    average: Annotated[int, typer.Option(min=1, metavar="N", help="How many of the last checkpoints to average.")] = 5,
     single_precision: Annotated[
-        bool, typer.Option("--single-precision", help="Keep 32 bits a weight; twice the size.")
+        bool, typer.Option("--single-precision", help="Keep 32 bits for each weight, which doubles the size.")
     ] = False,
-    beam: Annotated[int, typer.Option(min=1, help="Width of the bundle's own search.")] = 4,
-    ctc_weight: Annotated[float, typer.Option(help="Share of CTC in its scores, from 0 to below 1.")] = 0.3,
-    length_penalty: Annotated[float, typer.Option(help="Its length normalisation; 0 is none.")] = 0.6,
+    beam: Annotated[int, typer.Option(min=1, metavar="N", help="Width of the bundle's beam search.")] = 4,
+    ctc_weight: Annotated[
+        float, typer.Option(metavar="SHARE", help="Share of CTC in the scores of the search, from 0 to below 1.")
+    ] = 0.3,
+    length_penalty: Annotated[
+        float, typer.Option(metavar="X", help="Exponent of the search's length normalisation; 0 turns it off.")
+    ] = 0.6,
 ) -> None:
-    """Turn a training into a bundle, all that transcription needs."""
+    """Export a training as a bundle."""
     from asr.bundle import DecodingSettings
     from asr.training.export import export_run
 
@@ -157,6 +166,12 @@ def run(application: typer.Typer, arguments: Sequence[str], name: str) -> int:
     return status
 
 
+def _in_plain_words(usage: str) -> str:
+    """What is wrong with the command line, without the words that the library for its types has for itself."""
+    usage = usage.replace("Value error, ", "").replace("Input should be a ", "wanted a ")
+    return usage.replace("Input should be ", "wanted a value ")
+
+
 def _status_of(application: typer.Typer, arguments: list[str], name: str) -> int:
     try:
         status = application(args=arguments, prog_name=name, standalone_mode=False)
@@ -171,6 +186,6 @@ def _status_of(application: typer.Typer, arguments: list[str], name: str) -> int
             raise
         shown = StringIO()
         error.show(file=shown)  # type: ignore[attr-defined]
-        say(*shown.getvalue().splitlines(), error=True)
+        say(*_in_plain_words(shown.getvalue()).splitlines(), error=True)
         return int(error.exit_code)  # type: ignore[attr-defined]
     return status if isinstance(status, int) else 0

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
@@ -18,24 +18,33 @@ if TYPE_CHECKING:
     from asr.data.manifests.utterance import Utterance
     from asr.evaluation.comparison import Change, RunComparison
 
-Results = Annotated[Path, typer.Argument(help="What `asr evaluate --out` wrote: the folder, or its report.json.")]
+_WRITTEN: Final = "The results of an evaluation: the folder that `asr evaluate --out` wrote, or its report.json."
 
 
 def compare(
-    first: Results,
-    second: Results,
-    show: Annotated[int, typer.Option(min=0, metavar="N", help="How many utterances to show, better and worse.")] = 10,
+    first: Annotated[Path, typer.Argument(metavar="FIRST", help=_WRITTEN)],
+    second: Annotated[Path, typer.Argument(metavar="SECOND", help=_WRITTEN)],
+    show: Annotated[
+        int,
+        typer.Option(
+            min=0,
+            metavar="N",
+            help="How many utterances to show of those that are better, and of those that are worse.",
+        ),
+    ] = 10,
     report: Annotated[
-        Path | None, typer.Option(metavar="FOLDER", help="Write the comparison there as a page, compare.html.")
+        Path | None, typer.Option(metavar="DIR", help="Folder for a page of the comparison, compare.html.")
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object, with all that changed.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print one JSON object, with all utterances that changed.")
+    ] = False,
 ) -> None:
-    """Say by how much the second evaluation differs from the first, how surely, and in which utterances.
+    """Compare two evaluations, and show where they differ.
 
-    Both are of the same lists, with --commands or without. The differences are the second less the first, with
-    intervals and p from a paired bootstrap, which draws whole speakers where they are named. With --report there is a
-    page of them, by list too, and of the utterances that changed: each aligned with what both heard, and their sound,
-    if the lists still are where they were.
+    Both have to be of the same manifests, with --commands or without. A difference is the second's rate minus the
+    first's, with a confidence interval and p from a paired bootstrap, which resamples speakers where the manifests name
+    them, else utterances. --report writes a page with the differences, by manifest too, and the utterances that
+    changed: each aligned with what both heard, and its sound, if the manifests still are where they were.
     """
     from asr.evaluation.comparison import compare as compare_runs
     from asr.evaluation.comparison import read_lists, read_run

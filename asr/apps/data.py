@@ -1,4 +1,4 @@
-"""`asr data`: looking at lists of recordings."""
+"""`asr data`: looking at manifests of recordings."""
 
 import hashlib
 import webbrowser
@@ -11,6 +11,7 @@ import typer
 
 from asr.apps.evaluate import default_folder
 from asr.apps.failures import complain
+from asr.apps.options import PlainCommand
 from asr.apps.output import say
 from asr.apps.shard import shard
 from asr.errors import AudioError, ManifestError
@@ -20,7 +21,9 @@ if TYPE_CHECKING:
     from asr.data.inspection.faults import Judge
     from asr.data.inspection.survey import Survey
 
-data_app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Look at lists of recordings, and pack them.")
+data_app = typer.Typer(
+    no_args_is_help=True, rich_markup_mode=None, help="Look at the recordings of a manifest, or pack them."
+)
 
 _NAMED_AT_MOST = 10
 _BLOCK = 2**20
@@ -28,35 +31,42 @@ _BLOCK = 2**20
 
 @data_app.callback()
 def _group() -> None:
-    """Look at lists of recordings, and pack them."""
+    """Look at the recordings of a manifest, or pack them."""
 
 
-data_app.command()(shard)
+data_app.command(cls=PlainCommand)(shard)
 
 
-@data_app.command()
+@data_app.command(cls=PlainCommand)
 def show(
-    cuts: Annotated[list[Path], typer.Argument(help="Manifests: .tsv, .jsonl, .jsonl.gz or a folder of shards.")],
+    manifests: Annotated[
+        list[Path], typer.Argument(metavar="MANIFEST", help="A .tsv, .jsonl or .jsonl.gz, or a folder of shards.")
+    ],
     out: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="The page. [default: reports/<folder>-<name of the list>.html]")
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="Where to write the page. [default: reports/<folder>-<name of the manifest>.html]"
+        ),
     ] = None,
     bundle: Annotated[
         Path | None,
-        typer.Option(metavar="DIR", help="The model to check against. [default: the one in the package]"),
+        typer.Option(metavar="BUNDLE", help="The model to check against. [default: the one in the package]"),
     ] = None,
     tokenizer: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Check against these tokens and a model of default settings instead."),
+        typer.Option(metavar="FILE", help="Check against this tokenizer and a model of default settings instead."),
     ] = None,
-    samples: Annotated[int, typer.Option(min=0, help="How many utterances to draw for show.")] = 6,
-    seed: Annotated[int, typer.Option(help="Random seed of the utterances.")] = 0,
+    samples: Annotated[
+        int, typer.Option(min=0, metavar="N", help="How many utterances to show and play, drawn at random.")
+    ] = 6,
+    seed: Annotated[int, typer.Option(metavar="N", help="Random seed of --samples.")] = 0,
     open_page: Annotated[bool, typer.Option("--open", help="Open the page in the browser.")] = False,
 ) -> None:
-    """Make a page about lists of recordings: what they hold, and what looks wrong.
+    """Make a page about the recordings of manifests.
 
-    One HTML file with the data sheet, histograms, samples to hear and see, and the utterances that are clipped, silent,
-    too short or too long for their text, spelled with characters that no token has, full of marks such as [noise], or
-    off centre. Finding some is no failure; the exit status is 1 only where audio could not be read.
+    It is one HTML file with the data sheet, histograms, samples to hear and see, and all utterances that look wrong:
+    clipped, silent, too short or too long for their text, with characters that the tokenizer lacks, full of marks such
+    as [noise], or with a DC offset. The exit status is 1 only where audio could not be read.
     """
     # Reading for an hour should not end with the news that something is not installed.
     for package in ("jinja2", "librosa", "matplotlib", "torch"):
@@ -68,7 +78,7 @@ def show(
     from asr.progress_bars import progress_bar
 
     judge, judged_for = _judge(bundle, tokenizer)
-    lists = {path: read_manifest(path, lenient=True) for path in dict.fromkeys(cuts)}
+    lists = {path: read_manifest(path, lenient=True) for path in dict.fromkeys(manifests)}
     utterances = [utterance for each in lists.values() for utterance in each]
     splits = [str(path) for path, each in lists.items() for _ in each]
     with progress_bar() as progress:
@@ -77,7 +87,9 @@ def show(
         _name_unreadable(found)
         readable = found.readable
         if not readable:
-            raise ManifestError(f"{cuts[0]}: none of its {len(utterances)} recordings could be read; nothing to show")
+            raise ManifestError(
+                f"{manifests[0]}: none of its {len(utterances)} recordings could be read; nothing to show"
+            )
         sheet = describe(
             [utterances[place] for place in readable],
             [each.seconds for each in found.measures if each is not None],
@@ -86,7 +98,7 @@ def show(
             title=", ".join(str(Path(*path.absolute().parts[-2:])) for path in lists),
             licence=_noted("licence", list(lists)),
             source=_noted("source", list(lists)) or ", ".join(map(str, lists)),
-            digest=f"{_digest(list(lists))} (SHA-256 of the list)",
+            digest=f"{_digest(list(lists))} (SHA-256 of the manifest)",
             normaliser=judge.normaliser,
         )
         chosen = choose_samples(found, samples, seed)
@@ -97,7 +109,7 @@ def show(
             progress.advance(drawing)
         page = render(sheet, drawn, list_suspects(found), found, judge, judged_for)
     if out is None:
-        folder = default_folder(cuts[0])
+        folder = default_folder(manifests[0])
         out = folder.with_name(f"{folder.name}.html")
     write_whole(out, page.encode())
     counts = Counter({kind: len(findings) for kind, findings in found.faults.items() if findings})

@@ -1,4 +1,4 @@
-"""`asr evaluate`: how often a model is right, measured on lists of recordings."""
+"""`asr evaluate`: how often a model is right, measured on manifests of recordings."""
 
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -23,54 +23,61 @@ if TYPE_CHECKING:
 def evaluate(
     lists: Annotated[
         list[Path],
-        typer.Argument(metavar="LIST...", help="A .tsv with the header path, speaker, text, or a Lhotse cut set."),
+        typer.Argument(
+            metavar="MANIFEST",
+            help="A .tsv with the header path, speaker, text, or a Lhotse cut set (.jsonl, .jsonl.gz).",
+        ),
     ],
     bundle: BundleFolder = None,
     beam: Beam = None,
     greedy: Greedy = False,
     commands: Annotated[
         list[str] | None,
-        typer.Option("--commands", metavar="GRAMMAR", help="Measure what is understood of these; may be repeated."),
+        typer.Option(
+            "--commands",
+            metavar="GRAMMAR",
+            help="Measure how well the commands of this grammar are understood; may be repeated.",
+        ),
     ] = None,
     noise: Annotated[
         Path | None,
-        typer.Option("--noise", metavar="DIR", help="Noise to mix in: a folder of recordings, or a list of them."),
+        typer.Option("--noise", metavar="NOISE", help="Noise to mix in: a folder of recordings, or a manifest."),
     ] = None,
     snr: Annotated[
         str | None,
-        typer.Option("--snr", metavar="DB,DB", help="Signal-to-noise ratios in decibels. [default: 24,18,12,6]"),
+        typer.Option("--snr", metavar="DB,DB", help="Signal-to-noise ratios (SNR) in decibels. [default: 24,18,12,6]"),
     ] = None,
     out: Annotated[
         Path | None,
         typer.Option(
             "--out",
             "--report",
-            metavar="FOLDER",
-            help="For the results. [default: reports/<folder>-<name of the first list>]",
+            metavar="DIR",
+            help="Folder for the results. [default: reports/<folder>-<name of the first manifest>]",
         ),
     ] = None,
     record: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Keep the rates in the bundle too, under this name.")
+        str | None, typer.Option(metavar="NAME", help="Also keep the rates in the bundle, under this name.")
     ] = None,
     jobs: Jobs = None,
     threads: Threads = 1,
 ) -> None:
-    """Measure on lists of recordings how often a model is right.
+    """Measure on manifests how often a model is right.
 
-    Prints word error rate, character error rate and sentence accuracy of what was spoken with their intervals, words
-    heard where nobody speaks, and the worst utterances aligned. Writes them as report.txt, with all transcripts and
-    confidences as report.json, drawn as report.png, and as report.html, a page with rates by list, speaker and length,
-    confusions, reliability, and the sound of the worst utterances in it.
+    It prints word error rate, character error rate and sentence accuracy of what was spoken with their confidence
+    intervals, words heard where nobody speaks, and the worst utterances, aligned. It writes report.txt with the same,
+    report.json with all transcripts and confidences, report.png with charts, and report.html: a page with rates by
+    manifest, speaker and length, confusions, reliability, and the worst utterances to hear.
 
-    With --commands, a grammar file or the name of a ready one, it says how well commands are understood: how many are
-    accepted with all slots right, how surely other speech is refused (texts that the grammar does not have) and noise
-    (empty texts), false accepts an hour, how both change with the threshold, and how far confidences can be trusted.
+    With --commands it measures how well commands are understood: how many are accepted with all slots right, how much
+    other speech (texts that the grammar does not have) and noise (empty texts) is rejected, false accepts per hour, how
+    these change with the threshold, and how far the confidences can be trusted.
 
-    With --noise each utterance with words is heard again at each ratio of --snr in decibels, by the mean squares of
-    the whole utterance and of the noise under it; which noise it is depends on the utterance's id alone. With
-    --commands the noise is heard alone too.
+    With --noise each utterance with words is heard again, with noise mixed in at each SNR of --snr. The SNR compares
+    the mean squares of the whole utterance and of the noise under it. The utterance's id alone decides which noise it
+    gets. With --commands the noise is also heard alone.
 
-    A recording that cannot be read is named and left out of the rates, and the exit status is 1.
+    A recording that cannot be read is named and left out of the rates, and the exit status is then 1.
     """
     # An hour of transcribing should not end with the news that something is not installed.
     for package in ("jiwer", "matplotlib", "jinja2"):
@@ -131,7 +138,7 @@ def evaluate(
 
 
 def default_folder(manifest: Path, *others: Path) -> Path:
-    """Where results go: lists are often called test.tsv, so the folder they lie in is part of the name."""
+    """Where results go: manifests are often called test.tsv, so the folder they lie in is part of the name."""
     more = f"+{len(others)}" if others else ""
     return Path("reports", f"{manifest.absolute().parent.name}-{manifest.name.partition('.')[0]}{more}")
 

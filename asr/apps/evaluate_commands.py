@@ -1,4 +1,4 @@
-"""`asr evaluate --commands`: how well commands are understood, and everything else refused."""
+"""`asr evaluate --commands`: how well commands are understood, and all else rejected."""
 
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -32,7 +32,7 @@ def show_commands(report: CommandReport, commands: Sequence[str], threshold: flo
         "wer": {name: each.wer and asdict(each.wer) for name, each in words.items()},
         **commands_to_dict(report),
     }
-    heading = f" with the commands of {', '.join(commands)}, taken from a confidence of {threshold:.3f}"
+    heading = f" with the commands of {', '.join(commands)}, threshold {threshold:.3f}"
     kept = {"commands": [to_record(Path(each)) for each in commands], **_main_rates(report)}
     return Shown(heading, lines, values, partial(draw_commands, report), kept)
 

@@ -18,9 +18,12 @@ from asr.apps.output import say
 
 
 def explain(
-    file: Annotated[Path, typer.Argument(help="A recording with at most 20 s of speech.")],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A recording with at most 20 s of speech.")],
     out: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="The page. [default: the recording's name with .html, here]")
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="Where to write the page. [default: the recording's name with .html, in this folder]"
+        ),
     ] = None,
     commands: Commands = None,
     false_accepts: FalseAccepts = None,
@@ -28,11 +31,12 @@ def explain(
     greedy: Greedy = False,
     bundle: BundleFolder = None,
 ) -> None:
-    """Write a page that shows how a recording is heard, stage by stage, from its sound to the text.
+    """Write a page that shows how a recording is heard.
 
-    Wave and words, mel bands, MFCC, positions, the encoder's self-attention by layer and head, CTC, each step of the
-    decoder, the tree of the search; with --commands the search inside the grammar, and the command, or why it is
-    refused. The page holds the recording and needs nothing else: no network, no other file.
+    It goes stage by stage from the sound to the text: wave and words, mel bands, MFCC, positions, the encoder's
+    self-attention by layer and head, CTC, each step of the decoder and the tree of the search; with --commands also the
+    search inside the grammar, and the command, or why it is rejected. The page holds the recording and needs no network
+    and no other file.
     """
     from asr.api import Commands as Grammars
     from asr.api import load

@@ -38,35 +38,39 @@ _BEHIND_SECONDS = 0.5  # of sound that waits, from which on there are no partial
 
 def mic(
     device: Device = None,
-    list_devices: Annotated[bool, typer.Option("--list-devices", help="Name the microphones and end.")] = False,
+    list_devices: Annotated[bool, typer.Option("--list-devices", help="List the microphones and exit.")] = False,
     commands: Commands = None,
     on_command: Annotated[
         str | None,
         typer.Option(
             "--on-command",
             metavar="CMD",
-            help="Run this program, with arguments but without a shell, for each command that is understood; in its "
-            "environment are ASR_COMMAND, ASR_TEXT, ASR_CONFIDENCE, ASR_SLOTS (JSON) and ASR_SLOT_NAME for each slot.",
+            help="Run this program, with arguments but without a shell, for each command that is accepted. Its "
+            "environment has ASR_COMMAND, ASR_TEXT, ASR_CONFIDENCE, ASR_SLOTS (JSON), and for each slot ASR_SLOT_ "
+            "and its name in capitals.",
         ),
     ] = None,
     wav_out: Annotated[
-        Path | None, typer.Option("--wav-out", metavar="FILE", help="Keep what is heard in this WAV file.")
+        Path | None, typer.Option("--wav-out", metavar="FILE", help="Save the sound into this WAV file.")
     ] = None,
     false_accepts: FalseAccepts = None,
     as_json: Annotated[
-        bool, typer.Option("--json", help="Print each event as a JSON object a line, and all else aside.")
+        bool,
+        typer.Option("--json", help="Print each event as one line of JSON, and everything else on standard error."),
     ] = False,
     beam: Beam = None,
     greedy: Greedy = False,
     bundle: BundleFolder = None,
     threads: Threads = 1,
 ) -> None:
-    """Print what a microphone hears while it is said, or the commands in it; ctrl-C ends.
+    """Print what is said into a microphone, as it is said.
 
-    Each line says how many milliseconds after the end of speech it came. With --json the events are of the types
-    started, partial (text, of which stable stays), final (the keys that transcribing a recording gives, without file,
-    and milliseconds) and dropped (no words after all); start, end and the times of words are seconds since listening
-    began, and so places in the file of --wav-out. A microphone that is lost is waited for.
+    With --commands it prints which command each utterance is, or that it is none. Ctrl-C ends it. Each line says how
+    many milliseconds after the end of speech it came. If the microphone is lost, it is waited for.
+
+    With --json an event has one of these types: started; partial (text so far, and stable, the part of it that will not
+    change); final (the keys of `asr transcribe --json` without file, and milliseconds); dropped (there were no words
+    after all). start, end and the times of words are seconds since listening began, as in the file of --wav-out.
     """
     need_output()
     if list_devices:

@@ -1,20 +1,21 @@
-"""Options that several commands share."""
+"""Options that several commands share, and how their help is laid out."""
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer.core import TyperCommand
 
 if TYPE_CHECKING:
     from asr.data.synthetic.voices import Engine
 
 Beam = Annotated[
     int | None,
-    typer.Option("--beam", min=1, metavar="N", help="Search with N hypotheses. [default: as the bundle says]"),
+    typer.Option("--beam", min=1, metavar="N", help="Width of the beam search. [default: the bundle's]"),
 ]
 Greedy = Annotated[
-    bool, typer.Option("--greedy", help="Take the likeliest token at each step: fastest, and a little less exact.")
+    bool, typer.Option("--greedy", help="Take the likeliest token at each step: fastest, but a little less accurate.")
 ]
 BundleFolder = Annotated[
     Path | None,
@@ -29,7 +30,7 @@ Threads = Annotated[
     typer.Option(
         min=1,
         metavar="N",
-        help="Threads for one recording; long ones gain a little by 2, short ones nothing.",
+        help="Threads for one recording. Two make long recordings a little faster, short ones not.",
     ),
 ]
 Jobs = Annotated[
@@ -37,7 +38,8 @@ Jobs = Annotated[
     typer.Option(
         min=1,
         metavar="N",
-        help="Hear N recordings at a time, each in a process of its own. [default: one a core where there are many]",
+        help="How many recordings to hear at a time, each in its own process. [default: one for each core, where there "
+        "are many recordings]",
     ),
 ]
 Commands = Annotated[
@@ -45,8 +47,8 @@ Commands = Annotated[
     typer.Option(
         "--commands",
         metavar="GRAMMAR",
-        help="Understand the commands of a .yaml, a folder of them, or a ready grammar, and refuse the rest; may be "
-        "repeated.",
+        help="Understand the commands of this grammar (a .yaml, a folder of them, or the name of a ready one) and "
+        "reject all other speech; may be repeated.",
     ),
 ]
 FalseAccepts = Annotated[
@@ -56,8 +58,9 @@ FalseAccepts = Annotated[
         min=0.0,
         max=1.0,
         metavar="SHARE",
-        help="Reject so much that at most this share of other speech and noise is accepted as a command: 0.05, 0.02, "
-        "0.01 or 0.005, as far as the bundle's calibration goes. [default: the bundle's threshold]",
+        help="False-accept rate: reject so much that at most this share of other speech and noise is accepted as a "
+        "command. A bundle knows the thresholds for 0.05, 0.02, 0.01 and 0.005, or some of them. [default: the "
+        "bundle's own threshold]",
     ),
 ]
 Engines = Annotated[
@@ -65,13 +68,25 @@ Engines = Annotated[
     typer.Option(
         "--engines",
         metavar="NAME,NAME",
-        help="Synthesisers that speak, as `asr voices` names them. [default: all that are there]",
+        help="The synthesisers to use, by the names that `asr voices` shows. [default: all that are installed]",
     ),
 ]
 Device = Annotated[
     str | None,
-    typer.Option("--device", metavar="D", help="Number or part of the name. [default: the system's]"),
+    typer.Option(
+        "--device", metavar="NAME", help="The microphone, by its number or a part of its name. [default: the system's]"
+    ),
 ]
+
+
+class PlainCommand(TyperCommand):
+    """A command whose help names its arguments without the types that Python has for them."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for each in self.params:
+            if each.param_type_name == "argument":  # what is asked for the type there
+                vars(each)["display_type_rich"] = lambda ctx: None
 
 
 def chosen_width(beam: int | None, greedy: bool) -> int | None:

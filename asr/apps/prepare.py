@@ -17,31 +17,49 @@ if TYPE_CHECKING:
 
 def prepare(
     name: Annotated[
-        str, typer.Argument(help="How the corpus is laid out: its name, such as digits, or tsv for lists of its own.")
+        str,
+        typer.Argument(
+            metavar="NAME",
+            help="The corpus: an4, audiomnist, common_voice, digits, english_ccc, fluent_speech_commands, librispeech, "
+            "ljspeech, mini_librispeech, speech_commands, speech_commands_12, speechocean762 or vctk; or tsv for "
+            "recordings of your own, in manifests train.tsv, dev.tsv and test.tsv, or all.tsv.",
+        ),
     ],
-    source: Annotated[Path, typer.Argument(help="The folder of the corpus, as it is published, whole or in part.")],
+    source: Annotated[
+        Path, typer.Argument(metavar="SOURCE", help="The folder of the corpus, as it is published, whole or in part.")
+    ],
     out: Annotated[
         Path,
-        typer.Argument(help="Folder for cuts_<split>.jsonl.gz, data_sheet.md, data_sheet.json and left_out.txt."),
+        typer.Argument(
+            metavar="OUT",
+            help="Folder for cuts_<split>.jsonl.gz, data_sheet.md, data_sheet.json and left_out.txt.",
+        ),
     ],
     download: Annotated[
-        bool, typer.Option("--download", help="First fetch it into SOURCE from its publisher, where that is allowed.")
+        bool,
+        typer.Option("--download", help="First download it into SOURCE from its publisher, where its licence allows."),
     ] = False,
     headers_only: Annotated[
         bool,
-        typer.Option("--headers-only", help="Read only headers: for very large corpora; misses damage behind them."),
+        typer.Option(
+            "--headers-only", help="Read only the headers of recordings: faster, but finds no damage behind them."
+        ),
     ] = False,
     bad_share: Annotated[
         float,
-        typer.Option(min=0.0, max=1.0, help="Share of utterances whose audio may be unusable before it stops."),
+        typer.Option(
+            min=0.0, max=1.0, metavar="SHARE", help="Stop if more than this share of the utterances cannot be used."
+        ),
     ] = 0.05,
 ) -> None:
-    """List a published corpus as Lhotse cut sets, split by speaker.
+    """Make the manifests of a published corpus.
 
-    Every recording is decoded once. What cannot be used is left out, counted and listed in left_out.txt; an interrupted
-    run goes on where it was. Exit status: 0 when all recordings that were found can be used, even if some transcripts
-    lack theirs, as in a partial copy; 1 when some are damaged, empty or too short, or missing although a list of your
-    own names them, or when it had to stop.
+    They are Lhotse cut sets, split by speaker. Every recording is decoded once. What cannot be used is left out,
+    counted and listed in left_out.txt. An interrupted run continues where it was.
+
+    The exit status is 0 when all recordings that were found can be used, even if some transcripts have no recording, as
+    in a partial copy. It is 1 when recordings are damaged, empty or too short, when one that your own manifest names is
+    missing, or when it had to stop.
     """
     from asr.data.corpora import CORPORA
     from asr.data.corpora.preparation import LEFT_OUT, prepare_corpus

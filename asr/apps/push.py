@@ -19,16 +19,19 @@ _PICTURE: Final = re.compile(r"!\[[^]]*\]\(([\w-]+\.(?:png|svg|jpg))\)")
 
 def push(
     bundle: Annotated[Path, typer.Argument(metavar="BUNDLE", help="The bundle's folder, or `default`.")],
-    repository: Annotated[str, typer.Argument(metavar="hf:OWNER/NAME", help="Where to; made where it is not there.")],
+    repository: Annotated[
+        str, typer.Argument(metavar="hf:OWNER/NAME", help="The repository; made if there is none of that name.")
+    ],
     license: Annotated[
         str | None, typer.Option(metavar="ID", help="The model's licence as the Hub names it, as in apache-2.0.")
     ] = None,
     private: Annotated[bool, typer.Option("--private", help="Make a new repository that only you can see.")] = False,
 ) -> None:
-    """Put a bundle on the Hugging Face Hub, where `--bundle hf:OWNER/NAME` finds it.
+    """Put a bundle on the Hugging Face Hub.
 
-    Only the bundle's own files go there, its MODEL_CARD.md as README.md, and the pictures that this shows: no takes and
-    no report of an adaptation. Log in before, with `hf auth login`.
+    There `--bundle hf:OWNER/NAME` finds it. It uploads the bundle's own files, its MODEL_CARD.md as README.md, and the
+    pictures that MODEL_CARD.md shows; of an adaptation neither the recordings nor the report. Log in first, with `hf
+    auth login`.
     """
     from asr.bundle import DEFAULT_BUNDLE, SETTINGS, read_bundle
     from asr.hub import push as upload

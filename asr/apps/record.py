@@ -35,18 +35,21 @@ _KEEP, _AGAIN, _SKIP, _QUIT = "k", "r", "s", "q"
 
 
 def record(
-    grammar: Annotated[str, typer.Argument(help="A grammar: a .yaml, a folder of them, or the name of a ready one.")],
+    grammar: Annotated[
+        str, typer.Argument(metavar="GRAMMAR", help="A .yaml, a folder of them, or the name of a ready grammar.")
+    ],
     out: Annotated[Path, typer.Option(metavar="DIR", help="Folder for the recordings; it may hold some already.")] = (
         Path("my_takes")
     ),
-    count: Annotated[int, typer.Option(min=1, help="How many sentences to record.")] = 30,
+    count: Annotated[int, typer.Option(min=1, metavar="N", help="How many sentences to record.")] = 30,
     device: Device = None,
-    speaker: Annotated[str, typer.Option(metavar="NAME", help="Who speaks.")] = "me",
+    speaker: Annotated[str, typer.Option(metavar="NAME", help="The speaker's name.")] = "me",
 ) -> None:
-    """Record sentences of a grammar in your own voice, to adapt and measure with.
+    """Record sentences of a grammar in your own voice.
 
-    Each sentence is shown; Enter begins, and the take ends by itself after the speech. What is clipped, too quiet, too
-    short or cut off is said, with what to do. Every take is on the disk before the next begins; run it again to go on.
+    The recordings are for `asr adapt` and `asr evaluate`. Each sentence is shown; press Enter and say it. The recording
+    ends by itself after the speech. If it is clipped, too quiet, too short or cut off, a line says so, and what to do.
+    Each recording is saved before the next begins; run the command again to record more.
     """
     from rich.console import Console
 

@@ -16,16 +16,19 @@ TOKEN = "ASR_TOKEN"
 
 
 def serve(
-    host: Annotated[str, typer.Option(help="Address to listen at; beyond this computer a token is wanted.")] = (
-        "127.0.0.1"
-    ),
-    port: Annotated[int, typer.Option(min=0, max=65_535, help="Port to listen at; 0 takes a free one.")] = 8000,
+    host: Annotated[
+        str, typer.Option(metavar="ADDRESS", help="Address to listen at; one beyond this computer needs a token.")
+    ] = "127.0.0.1",
+    port: Annotated[
+        int, typer.Option(min=0, max=65_535, metavar="PORT", help="Port to listen at; 0 takes a free one.")
+    ] = 8000,
     commands: Annotated[
         list[str] | None,
         typer.Option(
             "--commands",
             metavar="GRAMMAR",
-            help="A .yaml, a folder of them, or a ready grammar, that clients may choose by its name; may be repeated.",
+            help="A grammar that clients may choose by its name: a .yaml, a folder of them, or the name of a ready "
+            "one; may be repeated.",
         ),
     ] = None,
     wyoming: Annotated[
@@ -34,60 +37,65 @@ def serve(
             min=0,
             max=65_535,
             metavar="PORT",
-            help="Speak Wyoming too, Home Assistant's protocol, usually at 10300; with --commands its text is that of "
-            "the command, or empty.",
+            help="Also answer Home Assistant, by its protocol Wyoming, usually at port 10300. With --commands the text "
+            "is that of the command, or empty.",
         ),
     ] = None,
     wyoming_allow: Annotated[
         list[str] | None,
         typer.Option(
             metavar="ADDRESS",
-            help="An address or network beyond this computer that may use Wyoming, which knows no tokens; may be "
+            help="An address or network beyond this computer that may use Wyoming, which has no tokens; may be "
             "repeated.",
         ),
     ] = None,
     token_file: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help=f"File with the token that clients have to show. [default: ${TOKEN}]"),
+        typer.Option(metavar="FILE", help=f"File with the token that clients have to send. [default: ${TOKEN}]"),
     ] = None,
     allow_host: Annotated[
         list[str] | None,
-        typer.Option(metavar="NAME", help="A name by which it is reached, besides localhost; may be repeated."),
+        typer.Option(metavar="NAME", help="A host name by which clients reach it, besides localhost; may be repeated."),
     ] = None,
     origin: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="ORIGIN", help="Pages of others that may use it, as https://example.org; may be repeated."
+            metavar="ORIGIN",
+            help="The origin of web pages of others that may use it, such as https://example.org; may be repeated.",
         ),
     ] = None,
     certificate: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="PEM file with a certificate: speak TLS.")
+        Path | None, typer.Option(metavar="FILE", help="PEM file with a certificate; turns on TLS.")
     ] = None,
     key: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Its key. [default: in the certificate's file]")
+        Path | None,
+        typer.Option(metavar="FILE", help="PEM file with the certificate's key. [default: the certificate's file]"),
     ] = None,
     workers: Annotated[
-        int | None, typer.Option(min=1, metavar="N", help="Hear N recordings at a time. [default: one a core]")
+        int | None,
+        typer.Option(min=1, metavar="N", help="How many recordings to hear at a time. [default: one for each core]"),
     ] = None,
-    queue: Annotated[int, typer.Option(min=0, metavar="N", help="How many may wait; the next is answered 503.")] = 32,
-    max_megabytes: Annotated[int, typer.Option(min=1, metavar="MB", help="The longest upload.")] = 100,
-    max_seconds: Annotated[float, typer.Option(metavar="S", help="The longest recording.")] = 1800.0,
+    queue: Annotated[
+        int, typer.Option(min=0, metavar="N", help="How many requests may wait; more are answered 503.")
+    ] = 32,
+    max_megabytes: Annotated[int, typer.Option(min=1, metavar="MB", help="The largest upload, in megabytes.")] = 100,
+    max_seconds: Annotated[float, typer.Option(metavar="SECONDS", help="The longest recording, in seconds.")] = 1800.0,
     max_rate: Annotated[
-        float, typer.Option(min=0, metavar="N", help="Requests that one client may make a minute; 0 sets no limit.")
+        float, typer.Option(min=0, metavar="N", help="How many requests a client may make per minute; 0 sets no limit.")
     ] = 600.0,
-    max_streams: Annotated[int, typer.Option(min=1, metavar="N", help="Streams open at a time.")] = 64,
+    max_streams: Annotated[int, typer.Option(min=1, metavar="N", help="How many streams may be open at a time.")] = 64,
     log_transcripts: Annotated[
-        bool, typer.Option("--log-transcripts", help="Write what is said into the log.")
+        bool, typer.Option("--log-transcripts", help="Write the transcripts into the log.")
     ] = False,
     beam: Beam = None,
     greedy: Greedy = False,
     bundle: BundleFolder = None,
 ) -> None:
-    """Answer programs over HTTP: OpenAI's transcription API, with commands of grammars besides.
+    """Serve transcription over HTTP.
 
-    It listens on this computer only, unless told otherwise. The log goes to standard error, a JSON object a line,
-    without what was said. SIGHUP reads bundle, grammars and certificate anew; SIGTERM and ctrl-C end it when what has
-    begun is done.
+    It answers OpenAI's transcription API, and understands commands of grammars. By default only this computer can reach
+    it. The log goes to standard error, one JSON object a line, without the transcripts. SIGHUP makes it read bundle,
+    grammars and certificate again. SIGTERM and ctrl-C end it as soon as the requests that have begun are answered.
     """
     from asr.serve.server import serve as run
     from asr.serve.settings import ServeSettings

@@ -8,6 +8,7 @@ import typer
 from asr.apps.options import Engines, chosen_engines
 from asr.apps.output import say
 from asr.errors import SettingsError
+from asr.text.languages import LANGUAGES
 from asr.workers import cores
 
 # Of a grammar so many sentences are drawn; whoever wants more hears them again, by other voices.
@@ -19,28 +20,50 @@ _LISTED = 10
 
 def synthesize(
     texts: Annotated[
-        str, typer.Argument(help="What to speak: a text a line, or commands: a grammar (.yaml), a folder, a ready one.")
+        str,
+        typer.Argument(
+            metavar="TEXTS",
+            help="What to speak: a file with a text a line, or commands: a .yaml, a folder of them, or the name of a "
+            "ready grammar.",
+        ),
     ],
-    out: Annotated[Path, typer.Argument(help="Folder for the recordings, in shards: a manifest for training.")],
-    hours: Annotated[float | None, typer.Option(help="How much speech to make; or:")] = None,
-    utterances: Annotated[int | None, typer.Option(min=1, help="How many recordings to make.")] = None,
-    voices: Annotated[str, typer.Option(help="train, dev or test; no voice is in two of them.")] = "train",
-    seed: Annotated[int, typer.Option(help="Random seed of sentences, voices, rates and pitches.")] = 0,
+    out: Annotated[
+        Path,
+        typer.Argument(metavar="DIR", help="Folder for the recordings, as shards; a training reads it as a manifest."),
+    ],
+    hours: Annotated[
+        float | None, typer.Option(metavar="HOURS", help="How much speech to make; give this or --utterances.")
+    ] = None,
+    utterances: Annotated[
+        int | None, typer.Option(min=1, metavar="N", help="How many recordings to make; give this or --hours.")
+    ] = None,
+    voices: Annotated[
+        str, typer.Option(metavar="SPLIT", help="Whose voices: train, dev or test; no voice is in two of them.")
+    ] = "train",
+    seed: Annotated[int, typer.Option(metavar="N", help="Random seed of sentences, voices, rates and pitches.")] = 0,
     jobs: Annotated[
-        int | None, typer.Option(min=1, help="How many to speak at a time. [default: one for each core]")
+        int | None, typer.Option(min=1, metavar="N", help="How many to speak at a time. [default: one for each core]")
     ] = None,
     engines: Engines = None,
     language: Annotated[
-        str | None, typer.Option(help="en or de. [default: that of the grammar, English for a file of texts]")
+        str | None,
+        typer.Option(
+            metavar="CODE",
+            help=f"The language, {' or '.join(LANGUAGES)}. [default: the grammar's; English for a file of texts]",
+        ),
     ] = None,
     form: Annotated[
-        str, typer.Option("--format", help="flac, or opus: a quarter of the size in three times the time.")
+        str,
+        typer.Option(
+            "--format", metavar="FORMAT", help="flac, or opus: a quarter of the size, but three times the time."
+        ),
     ] = "flac",
 ) -> None:
-    """Speak texts with many voices, of all synthesisers that are there (`asr voices`).
+    """Speak texts with synthetic voices.
 
-    The same seed gives the same files. An interrupted run goes on where it was. Kokoro, which is slow, speaks a part
-    of it, a seventh where the others are there; by itself, --engines kokoro, it is the nearest to people.
+    They are those of all synthesisers that are installed (see `asr voices`). The same seed gives the same files. An
+    interrupted run continues where it was. Kokoro is slow and speaks only a part, a seventh beside all the others; its
+    voices are the closest to people's, and --engines kokoro uses them alone.
     """
     from asr.audio.encoding import FORMS
     from asr.commands.grammar.ready import find_grammar
@@ -49,7 +72,7 @@ def synthesize(
     from asr.data.synthetic.synthesis import synthesize as speak
     from asr.data.synthetic.voices import Split, find_voices, split_voices
     from asr.data.texts.sources import read_texts
-    from asr.text.languages import LANGUAGES, find_language
+    from asr.text.languages import find_language
     from asr.text.normaliser import LANGUAGE
 
     if (hours is None) == (utterances is None):

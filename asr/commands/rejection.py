@@ -1,4 +1,4 @@
-"""When a reading is taken and when it is refused, and how sure that is: calibrated on speech, in a grammar and not."""
+"""When a reading is accepted or rejected, and how sure that is: calibrated on speech, in a grammar and not."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -12,7 +12,7 @@ from asr.commands.evidence import MEASURES, Evidence
 from asr.errors import SettingsError
 
 FALSE_ACCEPTS = 0.05
-"""The share of what should be refused that may be taken, by which the threshold is chosen."""
+"""The share of what should be rejected that may be accepted, by which the threshold is chosen."""
 
 LIMITS = (0.05, 0.02, 0.01, 0.005)
 """The shares at which a calibration says what each would cost."""
@@ -45,9 +45,9 @@ COMMAND = "command"
 class OperatingPoint:
     """What a threshold does, on trials that had no part in the weights (cross-validation by groups).
 
-    ``threshold`` is the confidence from which a reading is taken, ``accepted`` the share of commands that are taken and
-    right, ``false_accepts`` that of other trials taken, ``by_kind`` the same for each kind of them; ``commands`` and
-    ``others`` are how many of each there were.
+    ``threshold`` is the confidence from which a reading is accepted, ``accepted`` the share of commands that are
+    accepted and right, ``false_accepts`` that of other trials accepted, ``by_kind`` the same for each kind of them;
+    ``commands`` and ``others`` are how many of each there were.
     """
 
     threshold: float
@@ -60,7 +60,7 @@ class OperatingPoint:
 
 @dataclass(frozen=True)
 class Rejection:
-    """Logistic regression on the measures of ``Evidence``, and the confidence from which a reading is taken.
+    """Logistic regression on the measures of ``Evidence``, and the confidence from which a reading is accepted.
 
     ``point`` is what that threshold does, ``points`` what others would, the most willing first.
 
@@ -74,7 +74,7 @@ class Rejection:
 
     @property
     def threshold(self) -> float:
-        """The confidence from which a reading is taken."""
+        """The confidence from which a reading is accepted."""
         return self.point.threshold
 
     def at(self, false_accepts: float) -> "Rejection":
@@ -130,7 +130,7 @@ def calibrate(trials: Sequence[Trial], *, false_accepts: float = FALSE_ACCEPTS) 
     """Weights by all trials; threshold and operating point by each fifth of the groups under weights of the others.
 
     Right readings and the rest weigh the same in all, however many of each there are. The threshold is the lowest at
-    which at most the share ``false_accepts`` of what is no command is taken, and at least one half.
+    which at most the share ``false_accepts`` of what is no command is accepted, and at least one half.
 
     Raises SettingsError for fewer than 20 right readings or 20 readings of what is no command, or a share outside 0
     to 1.

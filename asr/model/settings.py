@@ -17,20 +17,25 @@ _MOST = {
 class ModelSettings:
     """The dimensions of the encoder-decoder; the widths of features and vocabulary are derived, never set here.
 
-    ``stack`` feature frames make one step. ``convolution_kernel`` is how many steps (odd) a convolution in each encoder
-    layer spans; 0, the pure transformer, has none.
-
     Raises SettingsError for a combination that makes no sense.
     """
 
     d_model: int = 256
+    """Width of the model; even, and a multiple of ``heads``."""
     heads: int = 4
+    """Attention heads in each layer."""
     feedforward: int = 1024
+    """Inner width of the feed-forward parts."""
     encoder_layers: int = 6
+    """Number of encoder layers."""
     decoder_layers: int = 2
+    """Number of decoder layers."""
     stack: int = 4
+    """How many feature frames make one step of the encoder."""
     dropout: float = 0.1
+    """Dropout probability in training."""
     convolution_kernel: int = 0
+    """How many steps (odd) the convolution in each encoder layer spans; 0, the pure transformer, has none."""
 
     def __post_init__(self) -> None:
         """Refuse dimensions that cannot be built."""

@@ -84,7 +84,7 @@ def find_utterance(wave: NDArray[np.float32], silence_seconds: float) -> SpeechP
 def find_utterances(blocks: Iterable[NDArray[np.float32]], silence_seconds: float) -> Iterator[SpeechPart]:
     """The same in utterances, in order, with at most ``LONGEST_SECONDS`` of speech and sound in each.
 
-    Where there is more, an utterance ends where nobody speaks for ``PAUSE_SECONDS``. Longer speech is parted at its
+    Where there is more, an utterance ends where nobody speaks for ``PAUSE_SECONDS``. Longer speech is cut at its
     longest pause until no part is longer, and where it has no pause at the quietest points.
 
     Args:
@@ -147,7 +147,7 @@ def _cuts_in(
         whole = _Phrase((0, len(wave)), (0, len(wave)), (-_AROUND, len(wave) + _AROUND))
         pieces = find_pieces(wave)
         short = pieces and pieces[-1][1] - pieces[0][0] + 2 * _MARGIN <= _LONGEST
-        return list((_cuts if short else _parted)(wave, whole, pieces)), len(wave), len(wave)
+        return list((_cuts if short else _separated)(wave, whole, pieces)), len(wave), len(wave)
     limit = len(wave) if last else len(wave) - _AROUND
     phrases = [(max(begin, done), end) for begin, end in find_phrases(wave) if end > done]
     cuts: list[_Cut] = []
@@ -167,10 +167,10 @@ def _cuts_in(
 def _heard(wave: NDArray[np.float32], phrase: _Phrase) -> Iterator[_Cut]:
     """The utterances of a phrase, as it is found where nothing else is heard: several phrases, perhaps."""
     begin, end = _reach(wave, phrase)
-    yield from _parted(wave, phrase, [(begin + start, begin + stop) for start, stop in find_pieces(wave[begin:end])])
+    yield from _separated(wave, phrase, [(begin + start, begin + stop) for start, stop in find_pieces(wave[begin:end])])
 
 
-def _parted(wave: NDArray[np.float32], phrase: _Phrase, pieces: Sequence[_Span]) -> Iterator[_Cut]:
+def _separated(wave: NDArray[np.float32], phrase: _Phrase, pieces: Sequence[_Span]) -> Iterator[_Cut]:
     """The utterances of a phrase with these pieces of speech; a long pause between them makes several phrases of it."""
     if any(after[0] - before[1] >= _PAUSE for before, after in pairwise(pieces)):
         begin, end = _reach(wave, phrase)

@@ -39,7 +39,7 @@ class StreamStart:
     rate: int = SAMPLE_RATE
     """Of ``pcm_s16le``, in Hz."""
     commands: str | None = None
-    """The name of a grammar; utterances are then its commands or are refused."""
+    """The name of a grammar; utterances are then accepted as its commands or rejected."""
     grammar: str | None = None
     """Instead of a name, a grammar of the client's own, in YAML."""
     partials: bool = True

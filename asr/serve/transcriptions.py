@@ -89,7 +89,8 @@ async def transcriptions(
         bool, Form(description="Answer with events, a piece of the text as soon as it is heard.")
     ] = False,
     commands: Annotated[
-        str | None, Form(description="The name of a grammar: take the recording for one of its commands, or refuse it.")
+        str | None,
+        Form(description="The name of a grammar: accept the recording as one of its commands, or reject it."),
     ] = None,
     language: Annotated[str | None, Form(description="Without effect: the model knows its language.")] = None,
     prompt: Annotated[str | None, Form(description="Without effect.")] = None,

@@ -20,6 +20,10 @@ class Language(Protocol):
     """A language. All words are in the form of its normaliser, and the ways are without repetitions."""
 
     @property
+    def __name__(self) -> str:
+        """The module."""
+
+    @property
     def NAME(self) -> str:
         """What the language is called in English."""
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -14,6 +15,8 @@ WORD_START = "\N{LOWER ONE EIGHTH BLOCK}"
 ALPHABET = "abcdefghijklmnopqrstuvwxyz'"
 SMALLEST = len(SPECIAL) + len(WORD_START + ALPHABET)
 """The vocabulary that can spell and knows nothing longer than a letter."""
+_LARGEST = re.compile(r"value <= ([0-9]+)")
+"""Where SentencePiece says how many tokens the text gives."""
 
 
 class Tokenizer:
@@ -89,9 +92,13 @@ class Tokenizer:
                 minloglevel=2,
             )
         except (RuntimeError, StopIteration) as error:
+            if most := _LARGEST.search(str(error)):
+                raise SettingsError(
+                    f"tokenizer: found text for at most {most[1]} tokens, wanted a vocabulary of {vocabulary}; "
+                    f"lower --vocabulary to at most {most[1]}, or give more text"
+                ) from error
             raise SettingsError(
-                f"tokenizer: no vocabulary of {vocabulary} can be learnt from this text ({_first_line(error)}); "
-                "lower --vocabulary or give more text"
+                f"tokenizer: found too little text for {vocabulary} tokens; lower --vocabulary or give more text"
             ) from error
         return cls(out.getvalue())
 

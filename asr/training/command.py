@@ -6,12 +6,13 @@ import logging
 import re
 import sys
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NoReturn
 
 import torch
+from jsonargparse import set_parsing_settings
 from lightning import Trainer
 from lightning.fabric.plugins import CheckpointIO
 from lightning.fabric.utilities.exceptions import MisconfigurationException
@@ -33,6 +34,10 @@ from asr.training.dry_run import estimate
 from asr.training.module import SpeechModule
 from asr.training.progress import Curves, LeftOut, Remaining, SetUpFirst, Throughput
 
+_DESCRIPTION = (
+    "Train a model with the settings of a YAML file, --config FILE, such as recipes/digits/train.yaml. Every setting "
+    "below is a key of that file too, and what is given here comes before what the file says."
+)
 _OWN = ("logger", "barebones", "reload_dataloaders_every_n_epochs", "use_distributed_sampler")
 """Settings of Lightning's trainer that are the command's to choose, so others are refused."""
 
@@ -59,6 +64,8 @@ class _Parser(LightningArgumentParser):
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
         """Raise SettingsError with the message in one line."""
         message = " ".join(message.split())
+        if absent := _NO_CONFIG.search(message):
+            message = f"{absent[2]}: found no such file, wanted a YAML file of settings; see recipes/ for examples"
         found = [".".join(filter(None, names)) for names in _UNKNOWN.findall(message)]
         # A list's entries have a parser of their own, which has said it already.
         if found and _NOT_A_SETTING not in message:
@@ -74,6 +81,7 @@ class _Parser(LightningArgumentParser):
         return f", did you mean {near[0]}?" if near else "; --help lists them"
 
 
+_NO_CONFIG = re.compile(r"""key "config": .*does not exist: (['"]?)(.+)\1""")
 _NOT_A_SETTING = "is not a setting"
 _UNKNOWN = re.compile(
     r"Group '([\w.]+)' does not accept option '([\w.]+)'|Option '([\w.]+)' is not accepted"
@@ -86,16 +94,21 @@ class TrainCommand(LightningCLI):
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """The run's folder, what there is to do besides training, and settings that two parts share."""
-        parser.add_argument("--run", type=Path, default=Path("runs/default"), help="folder for logs and checkpoints")
-        parser.add_argument("--ckpt_path", type=str | None, default=None, help="checkpoint to go on from, or `last`")
+        parser.add_argument("--run", type=Path, default=Path("runs/default"), help="Folder for logs and checkpoints.")
         parser.add_argument(
-            "--save_every_minutes", type=float, default=5.0, help="renew last.ckpt in mid-epoch so often; 0 is never"
+            "--ckpt_path", type=str | None, default=None, help="Checkpoint to continue from, or `last`."
         )
         parser.add_argument(
-            "--save_every_updates", type=int, default=0, help="renew it every so many updates too; 0 is never"
+            "--save_every_minutes",
+            type=float,
+            default=5.0,
+            help="Minutes between saves of last.ckpt within an epoch; 0 is never.",
         )
         parser.add_argument(
-            "--dry_run", type=bool, default=False, help="print the config, sizes, time and memory, and train nothing"
+            "--save_every_updates", type=int, default=0, help="Updates between saves of last.ckpt, besides; 0 is never."
+        )
+        parser.add_argument(
+            "--dry_run", type=bool, default=False, help="Print the config, sizes, time and memory, and train nothing."
         )
         parser.link_arguments("model.tokenizer", "data.tokenizer")
         parser.link_arguments("model.seed", "data.seed")
@@ -168,17 +181,17 @@ class TrainCommand(LightningCLI):
         }
 
 
-def train(arguments: Sequence[str]) -> TrainCommand:
+def train(arguments: Sequence[str], tell: Callable[[str], object] = print) -> TrainCommand:
     """Run a training from the command line's arguments, `--config FILE` first of all, and return its parts.
 
-    With `--dry_run`, print what it finds instead. Raises SettingsError, ManifestError, BundleError (the tokenizer) or
-    AudioError for what cannot be used, and KeyboardInterrupt at ctrl-C.
+    With `--dry_run`, ``tell`` what it finds instead, line by line. Raises SettingsError, ManifestError, BundleError
+    (the tokenizer) or AudioError for what cannot be used, and KeyboardInterrupt at ctrl-C.
     """
     with quiet_lightning():
         try:
             command = make_command(arguments)
             if command.config["dry_run"]:
-                _dry_run(command)
+                _dry_run(command, tell)
             else:
                 path, run = command.config["ckpt_path"], Path(command.config["run"])
                 check_checkpoint(run, path, saving=command.trainer.checkpoint_callback is not None)
@@ -190,24 +203,30 @@ def train(arguments: Sequence[str]) -> TrainCommand:
 
 def make_command(arguments: Sequence[str]) -> TrainCommand:
     """The parts of a run, made from the arguments of `asr train` and ready to go. Raises SettingsError."""
+    set_parsing_settings(docstring_parse_attribute_docstrings=True)  # they are the help of the settings
     return TrainCommand(
         SpeechModule,
         SpeechData,
         args=_with_values(arguments),
         seed_everything_default=0,
+        # The model has an optimiser and a schedule of its own, with settings under model.optimiser.
+        auto_configure_optimizers=False,
+        parser_kwargs={"prog": "asr train", "description": _DESCRIPTION},
         save_config_kwargs={"overwrite": True},
         parser_class=_Parser,
         run=False,
     )
 
 
-def _dry_run(command: TrainCommand) -> None:
+def _dry_run(command: TrainCommand, tell: Callable[[str], object]) -> None:
     """Print the config as it would run, and below it, as comments, what it would take."""
     found = estimate(command.model, command.datamodule, command.trainer, command.probing_trainer)
     if command.trainer.is_global_zero:
         command.config["dry_run"] = False
-        print(command.parser.dump(command.config, skip_none=False).rstrip())
-        print("\n".join(f"# {line}" for line in found.lines()))
+        for line in command.parser.dump(command.config, skip_none=False).rstrip().split("\n"):
+            tell(line)
+        for line in found.lines():
+            tell(f"# {line}")
 
 
 def _with_values(arguments: Sequence[str]) -> list[str]:

@@ -35,15 +35,15 @@ _NOISE_SECONDS = 8.0  # of each that is made
 
 @dataclass(frozen=True)
 class TrainingSource:
-    """A manifest or folder of shards, and how often each of its utterances comes in an epoch on average.
-
-    Where some texts were recorded far more often than others, ``balance`` evens them out: 0 leaves them as they are,
-    with 1 every text is heard as often as any other. It takes lists, not shards.
-    """
+    """A manifest or folder of shards, and how often its utterances come in an epoch."""
 
     manifest: str
+    """A .tsv, .jsonl or .jsonl.gz, or a folder of shards."""
     weight: float = 1.0
+    """How often each utterance comes in an epoch on average."""
     balance: float = 0.0
+    """Evens out texts that were recorded far more often than others: 0 leaves them as they are, with 1 every text is
+    heard as often as any other. Not for shards."""
 
     def __post_init__(self) -> None:
         """Refuse weights that count nothing."""
@@ -61,17 +61,32 @@ def limited(batches: int, limit: int | float | None) -> int:
 class SpeechData(lightning.LightningDataModule):
     """Batches from manifests.
 
-    ``train`` are sources with their weights; ``dev`` chooses the model; ``noise`` holds recordings without speech, for
-    mixing and as examples of nothing said, and ``made_noises`` so many more are computed, every other one of tones.
-    Speakers may not be shared by train and dev. ``phonemes`` adds targets for the auxiliary phoneme loss: ``auto``
-    where espeak-ng is installed, ``on`` refuses to run without it, ``off``. ``impulses`` are recorded responses of
-    rooms, and ``simulated_rooms`` so many more are computed, for reverberation.
-    Recordings are decoded when they are first wanted, and one that cannot be is left out and named in the batch;
-    ``hold_hours`` of each split are kept decoded in memory. With ``stream``, the training set is not held but read as
-    it goes from folders of shards, on a disk or at any URL of fsspec; an epoch is then ``stream_hours`` of audio long,
-    for all processes together, or with 0 once through everything. Where several processes train together, each takes
-    its rows of every batch, and all of them read the whole dev set. On a GPU the waves are changed there, otherwise by
-    the workers. Raises ManifestError for lists that cannot be used, SettingsError for settings that cannot.
+    Recordings are decoded when they are first wanted, and one that cannot be is left out and named in the batch. Where
+    several processes train together, each takes its rows of every batch, and all of them read the whole dev set. On a
+    GPU the waves are changed there, otherwise by the workers.
+
+    Args:
+        tokenizer: File of the model's tokenizer.
+        train: Manifests to train on, with their weights.
+        dev: Manifests that choose the model; no speaker of theirs may be in train.
+        noise: Manifests of recordings without speech, for mixing and as examples of nothing said.
+        impulses: Manifests of recorded impulse responses of rooms, for reverberation.
+        made_noises: How many more noises to compute, every other one of tones.
+        simulated_rooms: How many more impulse responses to compute.
+        stream: Read the training set as it goes from folders of shards, on a disk or at any URL of fsspec, instead of
+            holding it.
+        stream_hours: Hours of audio in an epoch of a stream, for all processes together; with 0 once through
+            everything.
+        phonemes: Targets for the auxiliary phoneme loss: `auto` has them where espeak-ng is installed, `on` fails
+            without it, `off` has none.
+        join_ramp_epochs: Epochs over which joining short utterances rises from none to full.
+        hold_hours: Hours of each split that are kept decoded in memory.
+        workers: Processes that prepare batches.
+        seed: The model's random seed.
+
+    Raises:
+        ManifestError: a manifest that cannot be used.
+        SettingsError: settings that cannot.
     """
 
     def __init__(

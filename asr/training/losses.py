@@ -32,8 +32,11 @@ class LossWeights:
     """Shares of the decoder's cross-entropy, the CTC on the memory and the phoneme CTC on a middle layer."""
 
     decoder: float
+    """Weight of the decoder's cross-entropy."""
     ctc: float
+    """Weight of CTC on the encoder's output."""
     phoneme: float
+    """Weight of CTC on phonemes."""
 
     def __post_init__(self) -> None:
         """Refuse weights under which nothing would be learnt."""

@@ -43,16 +43,18 @@ from asr.training.schedule import warmup_cosine
 
 @dataclass(frozen=True)
 class OptimiserSettings:
-    """AdamW (Loshchilov and Hutter, 2019) with warm-up; rates are per update, ``total_updates`` 0 means the run's.
-
-    After the warm-up the peak rate holds for ``hold_updates``, and falls until ``total_updates``.
-    """
+    """AdamW (Loshchilov and Hutter, 2019); the learning rate rises, holds and falls along a cosine."""
 
     peak_rate: float = 1e-3
+    """The highest learning rate."""
     warmup_updates: int = 500
+    """Updates in which the learning rate rises to its peak."""
     total_updates: int = 0
+    """The update at which the learning rate has fallen to its end; 0 means the run's last."""
     hold_updates: int = 0
+    """Updates after the warm-up in which it stays at its peak."""
     weight_decay: float = 0.01
+    """Weight decay of AdamW."""
 
     def __post_init__(self) -> None:
         """Refuse what learns nothing."""
@@ -68,14 +70,19 @@ class LossSettings:
     """The weights move in a straight line from ``start`` to ``end`` over ``ramp_updates``.
 
     Attention does not find the audio in the first thousand updates, CTC on BPE pieces hardly sooner, CTC on phonemes
-    at once; so phonemes lead the way. ``phoneme_layer`` is the encoder layer (from 1) that they are read from.
+    at once; so phonemes lead the way.
     """
 
     start: LossWeights = field(default_factory=lambda: LossWeights(decoder=0.3, ctc=0.3, phoneme=1.0))
+    """The weights at the first update."""
     end: LossWeights = field(default_factory=lambda: LossWeights(decoder=1.0, ctc=0.5, phoneme=0.2))
+    """The weights after the ramp."""
     ramp_updates: int = 4000
+    """Updates from the first weights to the last."""
     label_smoothing: float = 0.1
+    """Label smoothing of the decoder's cross-entropy."""
     phoneme_layer: int = 4
+    """The encoder layer (from 1) from which phonemes are read."""
 
     def __post_init__(self) -> None:
         """Refuse what cannot be computed; that the layer exists is the module's to check."""
@@ -91,18 +98,21 @@ class SpecAugmentSettings:
 
     They hide coefficients and stretches of time. Masks on the mel bands, as in the paper, would reach every coefficient
     through the cosine transform: with them neither CTC learnt digits in 500 updates, without them both did in 160.
-    They begin at ``from_update``, when there is something to make harder.
-
-    ``tract`` is a share: each utterance is heard as from a speaker whose vocal tract is up to so much longer or
-    shorter (``Mfcc.log_mel``), from the first update on.
     """
 
     coefficient_masks: int = 1
+    """Masks that hide neighbouring coefficients, for each utterance."""
     coefficients: int = 6
+    """The most coefficients that a mask hides."""
     time_masks: int = 2
+    """Masks that hide a stretch of time, for each utterance."""
     frames: int = 8
+    """The most frames that a mask hides."""
     from_update: int = 2000
+    """The update at which masks begin, when there is something to make harder."""
     tract: float = 0.0
+    """A share: each utterance is heard as from a speaker whose vocal tract is up to so much longer or shorter, from the
+    first update on (``Mfcc.log_mel``)."""
 
     def __post_init__(self) -> None:
         """Refuse masks of negative number or size, and tracts of no throat."""
@@ -117,12 +127,21 @@ class SpeechModule(lightning.LightningModule):
     """The sequence-to-sequence model with its losses.
 
     Every update draws from generators that are set by ``seed``, the update's number and the rank, so that a resumed
-    run goes on as the straight one would. ``decoded_at_most`` utterances of a dev set are read by greedy search after
-    an epoch, evenly chosen, which is the slow part; the losses and the CTC head's reading take in all of them.
-    ``margin_seconds`` of silence stand before and after every utterance, here and in the bundle; in training none to
-    twice as much, drawn for each end, so that where an utterance begins is nothing to learn.
-    ``start_from`` is the folder of a bundle whose weights the model begins with, in place of random ones; it must have
-    the same features, dimensions and tokenizer. Raises SettingsError or BundleError.
+    run goes on as the straight one would.
+
+    Args:
+        tokenizer: File of the tokenizer that `asr tokenizer` made.
+        decoded_at_most: How many utterances of the dev set are decoded by greedy search after an epoch, evenly chosen,
+            which is the slow part; the losses and the CTC head's word error rate take in all of them.
+        margin_seconds: Silence before and after every utterance, here and in the bundle; in training none to twice as
+            much, drawn for each end, so that where an utterance begins is nothing to learn.
+        seed: Random seed of weights, data and augmentation.
+        start_from: Folder of a bundle whose weights the model begins with, in place of random ones; it must have the
+            same features, dimensions and tokenizer.
+
+    Raises:
+        SettingsError: settings that do not go together.
+        BundleError: a tokenizer or bundle that cannot be used.
     """
 
     def __init__(

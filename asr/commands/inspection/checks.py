@@ -16,6 +16,7 @@ from asr.commands.inspection.overlap import find_overlap
 from asr.commands.inspection.sounds import Sounds, spelled_sounds
 from asr.commands.network.network import Network
 from asr.commands.reading import Reading
+from asr.text.folding import fold
 from asr.text.languages import find_language
 from asr.text.normaliser import LANGUAGE
 from asr.text.special import UNK
@@ -40,7 +41,7 @@ _TEXT_STEPS: Final = 1_500_000  # to write out commands, and values of lists; so
 _NUMBER_STEPS: Final = 20  # to spell a number
 _DRAW_STEPS: Final = 10  # to draw a sentence and begin to parse it
 
-_NO_VOWEL: Final = re.compile("[^aeiouyäöü]{2,}")
+_NO_VOWEL: Final = re.compile("[^aeiouy]{2,}")
 
 
 @dataclass(frozen=True)
@@ -222,7 +223,8 @@ def _spelling(
 
 
 def _letters(texts: Sequence[Phrase]) -> Iterator[Finding]:
-    letters = sorted({word for said in texts for word in said.text if word.isalpha() and _NO_VOWEL.fullmatch(word)})
+    words = sorted({word for said in texts for word in said.text})
+    letters = [word for word in words if word.isalpha() and _NO_VOWEL.fullmatch(fold(word))]
     if letters:
         yield Finding(
             "note",
@@ -331,7 +333,7 @@ def _list(used: UsedList, values: list[Phrase], sounds: Callable[[str], Sounds])
             "warning",
             "wildcard",
             used.scope.place,
-            f"{name} takes any words, so nothing that is said there can be refused",
+            f"{name} takes any words, so nothing that is said there can be rejected",
             "where the words are known, a list of them is recognised better",
         )
     size = _size(used)
@@ -383,7 +385,7 @@ def _one_word(grammars: Sequence[Grammar], network: Network, lists: Sequence[Use
             "one-word",
             "",
             f"{grammars[0].name}: {next(iter(words))!r} is all that can be said; much other speech is near it",
-            "more words in the sentence make it easier to refuse what is no command",
+            "more words in the sentence make it easier to reject what is no command",
         )
 
 

@@ -45,7 +45,7 @@ class Wording:
         return self._ask("after", piece, lambda left, right: (left + piece, right))
 
     def _ask(self, side: str, piece: str, part: Callable[[str, str], tuple[str, str]]) -> bool:
-        """Whether the normaliser reads letters and figures otherwise when they are parted at a side of the piece."""
+        """Whether the normaliser reads letters and digits otherwise when they are separated at a side of it."""
         if (side, piece) not in self._joins:
             asked = [(left + piece + right, *part(left, right)) for left, right in product(_BESIDE, repeat=2)]
             self._joins[side, piece] = any(

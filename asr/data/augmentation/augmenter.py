@@ -36,38 +36,44 @@ _DRAWS = (
 class AugmentationSettings:
     """How far each change may go at full strength; 0 switches it off.
 
-    ``speed`` is a share (0.1: between 0.9 and 1.1 times as fast, pitch and formants with it, in steps of a hundredth;
-    Ko et al., "Audio augmentation for speech recognition", 2015), ``gain_db`` the range to either side,
-    ``noise_probability`` the share of utterances mixed with noise at a ratio drawn between ``snr_db_low`` and
-    ``snr_db_high``, ``narrow_probability`` the share that passes through a channel of 8 kHz,
-    ``edge_seconds`` the longest stretch of background added at either end.
-    Strength ramps from 0 to full over ``ramp_epochs``: strong noise from the first update kept every loss flat.
-
-    ``tempo`` is a share like ``speed``, drawn for ``tempo_probability`` of the utterances, that leaves the voice as it
-    is; it costs more than all the rest together. With both on, voices shift apart from how fast they speak, as
-    vocal tracts of other lengths do.
-    ``reverb_probability`` is the share that is heard in a room, where there are impulse responses (Ko et al., "A study
-    on data augmentation of reverberant speech for robust speech recognition", 2017), ``telephone_probability`` the
-    share that comes over a landline (300 to 3400 Hz, G.711's mu-law), ``clipping_probability`` the share recorded up
-    to ``clipping_db`` too loud and cut off, ``hiss`` the loudest converter noise as an RMS amplitude, the faintest
-    lying 30 dB below: digital zeros exist only in files.
+    Speed is that of Ko et al., "Audio augmentation for speech recognition", 2015, reverberation that of Ko et al., "A
+    study on data augmentation of reverberant speech for robust speech recognition", 2017. With ``speed`` and ``tempo``
+    both on, voices shift apart from how fast they speak, as vocal tracts of other lengths do. Strong noise from the
+    first update kept every loss flat, so there is a ramp.
     """
 
     speed: float = 0.1
+    """Changes the speed, pitch and formants with it; 0.1 is 0.9 to 1.1 times as fast, in steps of a hundredth."""
     gain_db: float = 10.0
+    """Changes the level by up to so many decibels, up or down."""
     noise_probability: float = 0.5
+    """Share of utterances that are mixed with noise."""
     snr_db_low: float = 5.0
+    """The lowest SNR of that noise, in decibels."""
     snr_db_high: float = 30.0
+    """The highest SNR of that noise, in decibels."""
     narrow_probability: float = 0.15
+    """Share of utterances that pass through a channel of 8 kHz sample rate."""
     edge_seconds: float = 0.4
+    """The longest stretch of background that is added at either end."""
     ramp_epochs: float = 10.0
+    """Epochs in which all changes rise from none to full strength."""
     tempo: float = 0.0
+    """Changes the speed like ``speed``, but leaves the voice as it is; takes more time than all other changes
+    together."""
     tempo_probability: float = 0.3
+    """Share of utterances for which a tempo is drawn."""
     reverb_probability: float = 0.3
+    """Share of utterances that are heard in a room, where there are impulse responses."""
     telephone_probability: float = 0.1
+    """Share of utterances that come over a landline (300 to 3400 Hz, G.711's mu-law)."""
     clipping_probability: float = 0.05
+    """Share of utterances that are clipped."""
     clipping_db: float = 12.0
+    """How much too loud clipped utterances were recorded at most, in decibels."""
     hiss: float = 3.2e-4
+    """The loudest converter noise as an RMS amplitude, the faintest being 30 dB below: digital zeros exist only in
+    files."""
 
     def __post_init__(self) -> None:
         """Refuse what cannot be drawn."""

@@ -34,16 +34,19 @@ class Example(Generic[Part]):
 class BatchSettings:
     """How an epoch is cut into batches.
 
-    ``seconds`` of audio a batch and process, padding counted, but not what augmentation adds; utterances of at most
-    ``join_below_seconds`` are joined into strings of up to ``join_most`` and ``join_seconds``, so that the model meets
-    sequences and the batches are dense; ``background_share`` of the examples hold noise or silence and an empty text.
+    Short utterances are joined into strings, so that the model meets sequences and the batches are dense.
     """
 
     seconds: float = 60.0
+    """Seconds of audio in a batch of a process, with padding, but without what augmentation adds."""
     join_below_seconds: float = 2.0
+    """The longest utterances that are joined."""
     join_most: int = 5
+    """How many utterances are joined at most; 1 joins none."""
     join_seconds: float = 8.0
+    """How long a string of joined utterances may be."""
     background_share: float = 0.03
+    """Share of the examples that hold noise or silence and an empty text."""
 
     def __post_init__(self) -> None:
         """Refuse what gives no batches."""

@@ -57,12 +57,14 @@ def pronounce(words: Sequence[str], language: str = LANGUAGE) -> dict[str, tuple
     where espeak-ng is not installed; AudioError if it fails.
     """
     distinct = list(dict.fromkeys(words))
-    letters = f"a-z{find_language(language).LETTERS}"
+    spoken_in = find_language(language)
+    letters = f"a-z{spoken_in.LETTERS}"
     normal = re.compile(f"[{letters}]+(?:'[{letters}]+)*")
     for word in distinct:
         if not normal.fullmatch(word):
             raise SettingsError(
-                f"word {word!r} has no pronunciation: wanted {letters} and apostrophes inside; normalise it"
+                f"word {word!r}: found other letters than {letters} and apostrophes inside; normalise the text, or "
+                f"where {spoken_in.__name__} spells the word so itself, fold it there or add the letters to its LETTERS"
             )
     if not available():
         raise SettingsError(f"espeak-ng, which gives pronunciations, is not installed; install it: {INSTALL}")

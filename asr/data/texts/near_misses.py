@@ -1,4 +1,4 @@
-"""Sentences that come close to a grammar's and are not among them, for learning what to refuse."""
+"""Sentences that come close to a grammar's and are not among them, for learning what to reject."""
 
 import difflib
 import random

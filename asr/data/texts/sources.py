@@ -39,8 +39,11 @@ def read_lines(path: Path) -> list[str]:
     """
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
+    except FileNotFoundError as error:
+        raise SettingsError(f"{path}: found no such file, wanted a .txt file with one text a line") from error
     except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError(f"{path}: cannot be read as text ({error}); wanted one sentence a line") from error
+        reason = getattr(error, "strerror", None) or "no UTF-8"
+        raise SettingsError(f"{path}: cannot be read ({reason}), wanted a .txt file with one text a line") from error
     texts = [line.strip() for line in lines if line.strip() and not line.startswith("#")]
     if not texts:
         raise SettingsError(f"{path}: no text found; wanted one sentence a line")
