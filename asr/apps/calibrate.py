@@ -53,7 +53,7 @@ def calibrate(
 
     A recording that cannot be read is named and left out, and the exit status is 1.
     """
-    from asr.bundle import DEFAULT_BUNDLE, record_rejection
+    from asr.bundle import record_rejection
     from asr.commands.network.network import compile_network
     from asr.commands.rejection import calibrate as fit
     from asr.hub import check_own_folder
@@ -62,9 +62,9 @@ def calibrate(
     from asr.runtime.transcriber import Transcriber
 
     failures: list[str] = []
-    folder = bundle or DEFAULT_BUNDLE
-    check_own_folder(folder)
-    transcriber = Transcriber.from_bundle(folder, threads=1)  # utterances are short: more threads mostly wait
+    if bundle is not None:
+        check_own_folder(bundle)
+    transcriber = Transcriber.from_bundle(bundle, threads=1)  # utterances are short: more threads mostly wait
     generator = random.Random(seed)
     lists = [_read(path, transcriber, generator, failures) for path in manifests]
     noises = [said for path in noise or [] for said in _read(path, transcriber, generator, failures)]
@@ -75,6 +75,7 @@ def calibrate(
         elsewhere = [said for other, found in enumerate(lists) if other != number for said in found]
         trials += _trials(listener, lists[number], elsewhere, noises, generator)
     found = fit(trials, false_accepts=false_accepts)
+    folder = transcriber.bundle.folder
     record_rejection(folder, found.to_dict())
     say(*describe_point(found), f"recorded in {folder}")
     if failures:

@@ -30,10 +30,10 @@ def push(
     Only the bundle's own files go there, its MODEL_CARD.md as README.md, and the pictures that this shows: no takes and
     no report of an adaptation. Log in before, with `hf auth login`.
     """
-    from asr.bundle import DEFAULT_BUNDLE, SETTINGS, read_bundle
+    from asr.bundle import SETTINGS, read_bundle
     from asr.hub import push as upload
 
-    read = read_bundle(DEFAULT_BUNDLE if str(bundle) == "default" and not bundle.exists() else bundle)
+    read = read_bundle(bundle)
     path = read.folder / CARD
     card = path.read_text(encoding="utf-8") if path.is_file() else f"# {repository.partition('/')[2]}\n"
     with tempfile.TemporaryDirectory() as folder:

@@ -81,14 +81,14 @@ def transcribe(
     are seconds from the beginning of the recording.
 
     srt and vtt are subtitles, tsv a table of the segments in milliseconds, textgrid tiers of segments and words for
-    Praat. Of several recordings they want --out, where each gets a file of its own name, whole or not at all; one that
-    is there already is replaced.
+    Praat. With --commands too, these formats hold the words, not the command. Of several recordings they want --out,
+    where each gets a file of its own name, whole or not at all; one that is there already is replaced.
 
     With --commands each recording is one command of the grammars or is refused, as one with more than 20 s of speech
     always is: a line has the command, its slots and the confidence, or that it was not understood and what was heard.
-    With --json there are the keys understood, command
-    and slots (none where it was refused) and command_confidence (0 to 1) too, and text is the command's words, or where
-    it was refused what was heard freely.
+    With --json there are the keys understood, command, slots, command_start and command_end (seconds), which are null
+    or empty where it was refused, and command_confidence (0 to 1) too; text is the command's words, or where it was
+    refused what was heard freely.
 
     A recording may last for hours: no more than minutes of it are held, and what is said is printed as it is heard
     (but in JSON and textgrid, where the end says what stands at the beginning). On a terminal a bar shows how much time
@@ -171,7 +171,7 @@ def _lines(file: str, heard: Heard, form: TranscriptFormat, column: int) -> Iter
     """What is printed of a recording, in parts as it is heard; ``column`` is the width of names on a terminal, or 0."""
     from asr.runtime.formats import AS_HEARD
 
-    if form.value in AS_HEARD:
+    if form.value in AS_HEARD and not heard.commands:
         yield from AS_HEARD[form.value](heard.segments())
     elif form is not TranscriptFormat.text:
         yield _content(file, heard, form)
