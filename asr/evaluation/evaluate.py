@@ -162,8 +162,9 @@ def evaluate(
         things = [(each, tuple(snr) if noises is not None and normal[each.id] else ()) for each in utterances]
         outcomes: Generator[_ByRatio[Heard] | Failure, None, None]
         if processes > 1:
-            loaded = transcriber.bundle.folder, transcriber.decoding, transcriber.threads
-            outcomes = in_order(_begin, (*loaded, commands, false_accepts, noises), things, processes)
+            arguments: tuple[Any, ...] = (transcriber.bundle.folder, transcriber.decoding, transcriber.threads)
+            arguments = (*arguments, commands, false_accepts, noises)
+            outcomes = in_order(_begin, arguments, things, processes)
         else:
             outcomes = outcomes_of(things, lambda thing: _in_noises(*thing, hear, noises))
         with closing(outcomes):
