@@ -184,7 +184,14 @@ def decide(heard: GrammarMatch, rejection: Rejection | None) -> Understanding:
 
 
 class Commander:
-    """Understands the commands of grammars, and refuses what is not among them."""
+    """Understands the commands of grammars, and refuses what is not among them; may be shared by threads.
+
+    Examples:
+        >>> import asr
+        >>> commander = asr.load().commander(asr.Commands.load("digits"))
+        >>> commander.understand(asr.read_source("recipes/commands/samples/five_five.flac")).slots
+        {'digit': [5, 5]}
+    """
 
     def __init__(self, transcriber: Transcriber, network: Network) -> None:
         """Raises BundleError for a bundle that was never calibrated, SettingsError for words it cannot spell."""
