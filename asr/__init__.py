@@ -12,9 +12,9 @@ if TYPE_CHECKING:
     from asr.commands.reading import Reading
     from asr.errors import AsrError, AudioError, BundleError, ManifestError, SettingsError, SourceError
     from asr.evaluation.command_scoring import CommandRates, CommandReport
-    from asr.evaluation.comparison import Difference, RunComparison, compare, read_run
+    from asr.evaluation.comparison import Difference, RunComparison, compare, read_lists, read_run
     from asr.evaluation.evaluate import Evaluation, evaluate
-    from asr.evaluation.scoring import Rate, Report
+    from asr.evaluation.scoring import BoundedRate, Rate, Report, Silence
     from asr.runtime.commander import Commander, Understanding
     from asr.runtime.explain.explanation import Explanation
     from asr.runtime.explain.stages import Branch, DecoderStep, Measure, Search, Stages
@@ -28,6 +28,7 @@ __all__ = [
     "Adapted",
     "AsrError",
     "AudioError",
+    "BoundedRate",
     "Branch",
     "BundleError",
     "CommandRates",
@@ -52,6 +53,7 @@ __all__ = [
     "RunComparison",
     "Search",
     "SettingsError",
+    "Silence",
     "Source",
     "SourceError",
     "Stages",
@@ -66,6 +68,7 @@ __all__ = [
     "compare",
     "evaluate",
     "load",
+    "read_lists",
     "read_run",
     "read_source",
     "train",
@@ -81,9 +84,9 @@ _PLACES = {
         ("AsrError", "AudioError", "BundleError", "ManifestError", "SettingsError", "SourceError"), "asr.errors"
     ),
     **dict.fromkeys(("CommandRates", "CommandReport"), "asr.evaluation.command_scoring"),
-    **dict.fromkeys(("Difference", "RunComparison", "compare", "read_run"), "asr.evaluation.comparison"),
+    **dict.fromkeys(("Difference", "RunComparison", "compare", "read_lists", "read_run"), "asr.evaluation.comparison"),
     **dict.fromkeys(("Evaluation", "evaluate"), "asr.evaluation.evaluate"),
-    **dict.fromkeys(("Rate", "Report"), "asr.evaluation.scoring"),
+    **dict.fromkeys(("BoundedRate", "Rate", "Report", "Silence"), "asr.evaluation.scoring"),
     **dict.fromkeys(("Commander", "Understanding"), "asr.runtime.commander"),
     "Explanation": "asr.runtime.explain.explanation",
     **dict.fromkeys(("Branch", "DecoderStep", "Measure", "Search", "Stages"), "asr.runtime.explain.stages"),

@@ -38,7 +38,7 @@ NOISES = ROOT / "tests" / "data" / "noise_ccc_maskers"
 EXAMPLES = {
     *("Commander", "Commands", "Dropped", "Explanation", "Final", "Model", "Partial", "Reading", "Started"),
     *("Transcript", "TranscriptSegment", "Understanding", "Word"),
-    *("compare", "evaluate", "load", "read_run", "read_source"),
+    *("compare", "evaluate", "load", "read_lists", "read_run", "read_source"),
 }
 """Names whose docstrings have an example."""
 
@@ -84,7 +84,7 @@ def test_the_examples_in_the_docstrings_run(monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_every_function_and_every_result_has_an_example() -> None:
     functions = {name for name in asr.__all__ if callable(getattr(asr, name)) and name.islower()}
-    assert functions == {"adapt", "compare", "evaluate", "load", "read_run", "read_source", "train"}
+    assert functions == {"adapt", "compare", "evaluate", "load", "read_lists", "read_run", "read_source", "train"}
     assert functions - {"adapt", "train"} <= EXAMPLES
     methods = [value for name, value in vars(asr.Model).items() if not name.startswith("_") and callable(value)]
     assert len(methods) == 6
