@@ -6,13 +6,19 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from asr.adaptation.adapt import adapt
+    from asr.adaptation.comparison import Row
     from asr.adaptation.steps import Adapted
-    from asr.api import Commands, Model, load, read_source
-    from asr.errors import AsrError
+    from asr.api import Commands, Model, Source, load, read_source
+    from asr.commands.reading import Reading
+    from asr.errors import AsrError, AudioError, BundleError, ManifestError, SettingsError, SourceError
+    from asr.evaluation.command_scoring import CommandRates, CommandReport
+    from asr.evaluation.comparison import Difference, RunComparison, compare, read_lists, read_run
     from asr.evaluation.evaluate import Evaluation, evaluate
-    from asr.runtime.commander import Understanding
+    from asr.evaluation.scoring import BoundedRate, Rate, Report, Silence
+    from asr.runtime.commander import Commander, Understanding
     from asr.runtime.explain.explanation import Explanation
-    from asr.runtime.live import Dropped, Final, Partial, Started
+    from asr.runtime.explain.stages import Branch, DecoderStep, Measure, Search, Stages
+    from asr.runtime.live import Dropped, Event, Final, Partial, Started
     from asr.runtime.transcript import Transcript, TranscriptSegment, Word
     from asr.training.run import Trained, train
 
@@ -21,13 +27,36 @@ if TYPE_CHECKING:
 __all__ = [
     "Adapted",
     "AsrError",
+    "AudioError",
+    "BoundedRate",
+    "Branch",
+    "BundleError",
+    "CommandRates",
+    "CommandReport",
+    "Commander",
     "Commands",
+    "DecoderStep",
+    "Difference",
     "Dropped",
     "Evaluation",
+    "Event",
     "Explanation",
     "Final",
+    "ManifestError",
+    "Measure",
     "Model",
     "Partial",
+    "Rate",
+    "Reading",
+    "Report",
+    "Row",
+    "RunComparison",
+    "Search",
+    "SettingsError",
+    "Silence",
+    "Source",
+    "SourceError",
+    "Stages",
     "Started",
     "Trained",
     "Transcript",
@@ -36,21 +65,32 @@ __all__ = [
     "Word",
     "__version__",
     "adapt",
+    "compare",
     "evaluate",
     "load",
+    "read_lists",
+    "read_run",
     "read_source",
     "train",
 ]
 
 _PLACES = {
-    **dict.fromkeys(("Commands", "Model", "load", "read_source"), "asr.api"),
     "adapt": "asr.adaptation.adapt",
+    "Row": "asr.adaptation.comparison",
     "Adapted": "asr.adaptation.steps",
-    "AsrError": "asr.errors",
+    **dict.fromkeys(("Commands", "Model", "Source", "load", "read_source"), "asr.api"),
+    "Reading": "asr.commands.reading",
+    **dict.fromkeys(
+        ("AsrError", "AudioError", "BundleError", "ManifestError", "SettingsError", "SourceError"), "asr.errors"
+    ),
+    **dict.fromkeys(("CommandRates", "CommandReport"), "asr.evaluation.command_scoring"),
+    **dict.fromkeys(("Difference", "RunComparison", "compare", "read_lists", "read_run"), "asr.evaluation.comparison"),
     **dict.fromkeys(("Evaluation", "evaluate"), "asr.evaluation.evaluate"),
-    "Understanding": "asr.runtime.commander",
+    **dict.fromkeys(("BoundedRate", "Rate", "Report", "Silence"), "asr.evaluation.scoring"),
+    **dict.fromkeys(("Commander", "Understanding"), "asr.runtime.commander"),
     "Explanation": "asr.runtime.explain.explanation",
-    **dict.fromkeys(("Dropped", "Final", "Partial", "Started"), "asr.runtime.live"),
+    **dict.fromkeys(("Branch", "DecoderStep", "Measure", "Search", "Stages"), "asr.runtime.explain.stages"),
+    **dict.fromkeys(("Dropped", "Event", "Final", "Partial", "Started"), "asr.runtime.live"),
     **dict.fromkeys(("Transcript", "TranscriptSegment", "Word"), "asr.runtime.transcript"),
     **dict.fromkeys(("Trained", "train"), "asr.training.run"),
 }

@@ -38,6 +38,7 @@ FILES = (WEIGHTS, ENCODER, DECODER, TOKENIZER)
 LANGUAGE_MODEL = "language_model.safetensors"
 """A bundle may have one, or not."""
 DEFAULT_BUNDLE = Path(__file__).parent / "bundles" / "default"
+"""The bundle in the package; its folder's name stands for it wherever a bundle is named, but for a folder so called."""
 STAMP = "tokenizer.sha256"
 """Under this name weights and graphs say which tokenizer's tokens they speak of; those of older exports do not."""
 
@@ -114,11 +115,15 @@ class Bundle:
 
 
 def read_bundle(folder: str | os.PathLike[str]) -> Bundle:
-    """Read and check a bundle, in a folder or, by ``hf:owner/name[@revision]``, on the Hugging Face Hub.
+    """Read and check a bundle: in a folder, on the Hugging Face Hub (``hf:owner/name[@revision]``), or ``default``.
 
     Raises BundleError for a folder that is no bundle, a file that is missing or was altered, settings, weights and a
     tokenizer that do not fit each other, a format that is newer than this version, or a Hub that does not answer.
     """
+    if not isinstance(folder, str | os.PathLike):
+        raise BundleError(f"found {shown(folder)}, wanted a bundle: its folder, hf:owner/name, or `default`")
+    if is_default(folder):
+        folder = DEFAULT_BUNDLE
     folder = fetch(folder, (SETTINGS, *FILES, LANGUAGE_MODEL)) if is_on_hub(folder) else Path(folder)
     settings = _read_settings(folder)
     while True:
@@ -133,6 +138,11 @@ def read_bundle(folder: str | os.PathLike[str]) -> Bundle:
                         return _checked(staged, _read_settings(staged))
                 raise
             settings = again  # replaced while it was read
+
+
+def is_default(name: str | os.PathLike[str]) -> bool:
+    """Whether this is the name of the bundle in the package, and no folder here is called so."""
+    return os.fspath(name) == DEFAULT_BUNDLE.name and not os.path.lexists(name)
 
 
 def _checked(folder: Path, settings: Mapping[str, Any]) -> Bundle:

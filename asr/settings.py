@@ -1,6 +1,7 @@
 """What a number among settings has to be, and how settings are read from plain values."""
 
 import math
+import os
 from collections.abc import Mapping
 from dataclasses import fields
 from typing import TypeVar
@@ -29,6 +30,12 @@ def check_number(
     raise SettingsError(f"{part}: {name} is {shown(value)}; it must be {kind} {least}{most}")
 
 
+def check_path(part: str, name: str, value: object, wanted: str) -> None:
+    """Raises SettingsError, which says what is ``wanted``, for what is no path."""
+    if not isinstance(value, str | os.PathLike):
+        raise SettingsError(f"{part}: {name} is {shown(value)}; it must be {wanted}")
+
+
 def settings_from(kind: type[Settings], part: str, values: object) -> Settings:
     """The dataclass ``kind`` of plain values by name; raises SettingsError for other values than its fields take."""
     if not isinstance(values, Mapping):
@@ -43,7 +50,7 @@ def settings_from(kind: type[Settings], part: str, values: object) -> Settings:
 def shown(value: object) -> str:
     """A value as it is quoted in a message, on one line and not too long."""
     try:
-        text = ascii(value)
+        text = " ".join(ascii(value).split("\n"))  # an array has several lines
     except ValueError:  # a number of more digits than Python writes
         text = "a huge number"
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"

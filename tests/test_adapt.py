@@ -626,7 +626,7 @@ def test_a_program_adapts_as_the_command_does(
 
 
 def test_a_programs_mistakes_are_those_of_the_command(tiny: TinyModel, grammar: Path) -> None:
-    with pytest.raises(SettingsError, match="minutes is 0; wanted"):
+    with pytest.raises(SettingsError, match="minutes is 0; it must be a number above 0"):
         asr.adapt("show.yaml", "mine", minutes=0)
     with pytest.raises(SettingsError, match="engines: found 'hal', wanted some of espeak-ng"):
         asr.adapt("show.yaml", "mine", engines=["hal"])
@@ -678,7 +678,7 @@ def test_a_folder_that_is_no_bundle_is_left_alone(tiny: TinyModel, grammar: Path
 @pytest.mark.parametrize(
     ("arguments", "named"),
     [
-        (["show.yaml", "--minutes", "0"], "minutes is 0; wanted a number above 0"),
+        (["show.yaml", "--minutes", "0"], "minutes is 0.0; it must be a number above 0"),
         (["show.yaml", "--minutes", "nan"], "minutes is nan"),
         (["shaw.yaml"], "shaw.yaml"),
         (["show.yaml", "--bundle", "absent"], "absent: found no such folder"),

@@ -1,12 +1,18 @@
 """`asr transcribe --format` and `--out`: a file for each recording, whole or not at all."""
 
+import io
 import json
+import re
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
+import soundfile
 
 from asr.apps.cli import app, run
+from asr.apps.hearing import Hearing
+from asr.apps.listening import Listening
 from asr.apps.transcribe import SUFFIXES
 
 SAMPLES = Path(__file__).resolve().parents[1] / "recipes" / "commands" / "samples"
@@ -18,13 +24,16 @@ def transcribe(*arguments: str) -> int:
     return run(app, ["transcribe", "--greedy", *arguments], "asr")
 
 
+@pytest.mark.parametrize("commands", [(), ("--commands", "computer")], ids=["words", "commands"])
 @pytest.mark.parametrize("form", SUFFIXES)
-def test_each_recording_gets_a_file(form: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_each_recording_gets_a_file(
+    form: str, commands: tuple[str, ...], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     out = tmp_path / "made" / "here"
     old = out / f"five_five.{SUFFIXES[form]}"
     old.parent.mkdir(parents=True)
     old.write_text("old")
-    assert transcribe("--format", form, "--out", str(out), *TWO) == 0
+    assert transcribe("--format", form, "--out", str(out), *commands, *TWO) == 0
     assert sorted(each.name for each in out.iterdir()) == [
         f"{name}.{SUFFIXES[form]}" for name in ("find_my_files", "five_five")
     ]
@@ -34,8 +43,44 @@ def test_each_recording_gets_a_file(form: str, tmp_path: Path, capsys: pytest.Ca
     assert capsys.readouterr().out == ""
     if form in ("text", "json"):
         return
-    assert transcribe("--format", form, ONE) == 0
+    assert transcribe("--format", form, *commands, ONE) == 0
     assert capsys.readouterr().out.rstrip("\n") == content.rstrip("\n")
+
+
+@pytest.mark.parametrize("form", SUFFIXES)
+@pytest.mark.parametrize("name", ["five_five", "find_my_files"])
+def test_each_format_has_all_words_also_of_commands_and_of_what_is_no_command(
+    form: str, name: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = name.split("_")
+    for source in (str(SAMPLES / f"{name}.flac"), "-"):
+        with (SAMPLES / f"{name}.flac").open("rb") as file:
+            monkeypatch.setattr("sys.stdin", io.TextIOWrapper(file))
+            assert transcribe("--format", form, "--commands", "computer", source) == 0
+        printed = capsys.readouterr().out
+        heard = json.loads(printed)["text"].split() if form == "json" else re.findall(r"[a-z]+", printed)
+        if form == "text":  # and the command, or that there is none
+            assert set(words) <= {*heard, "my"}
+        elif form == "textgrid":
+            assert [each for each in heard if each in words] == [*words, *words], "in segments, and in words"
+        else:
+            assert [each for each in heard if each in words] == words
+
+
+def test_how_far_commands_are_heard_is_told_before_a_file_ends(tmp_path: Path) -> None:
+    wave, rate = soundfile.read(ONE)
+    long = str(tmp_path / "long.wav")
+    soundfile.write(long, np.concatenate([wave, np.zeros(30 * rate)]), rate)
+    told: list[tuple[str, float]] = []
+    hearing = Hearing(Listening(None, ("computer",), 1, 1), lambda file, share: told.append((file, share)))
+    transcript, _ = hearing.whole(long)
+    assert transcript.words
+    shares = [share for _, share in told]
+    assert {file for file, _ in told} == {long}
+    assert len(shares) > 2
+    assert shares == sorted(shares)
+    assert 0 < shares[0] < 1
+    assert shares[-1] == pytest.approx(1)
 
 
 def test_json_is_the_short_form(capsys: pytest.CaptureFixture[str]) -> None:

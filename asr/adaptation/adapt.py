@@ -1,5 +1,6 @@
 """`asr.adapt`: a bundle that knows a person's own commands."""
 
+import math
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -11,6 +12,7 @@ from asr.data.synthetic.voices import engines_named
 from asr.errors import SettingsError
 from asr.evaluation.attempts import attempt_silently
 from asr.extras import explained
+from asr.settings import check_number, check_path, shown
 
 if TYPE_CHECKING:
     from asr.evaluation.attempts import AttemptAll
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
 _TRAIN: Final = (400, 80, 6000)
 _HELD_OUT: Final = (40, 60, 400)
 _NOISES: Final = (4, 10, 40)
+_MOST_MINUTES: Final = 1_000_000
 
 
 def adapt(
@@ -73,8 +76,17 @@ def adapt(
         AsrError: a package of the extra ``train`` is not installed.
         KeyboardInterrupt: ctrl-C; what was done is kept.
     """
-    if not 0 < minutes < float("inf"):
-        raise SettingsError(f"minutes is {minutes:g}; wanted a number above 0")
+    named = [grammars] if isinstance(grammars, str | os.PathLike) else grammars
+    if not isinstance(named, Sequence):
+        raise SettingsError(f"adapt: grammars is {shown(grammars)}; it must be names or paths of grammars")
+    for each in named:
+        check_path("adapt", "grammars", each, "names or paths of grammars")
+    check_path("adapt", "out", out, "the path of a folder for the bundle")
+    if recordings is not None:
+        check_path("adapt", "recordings", recordings, "the path of a folder of takes")
+    check_number("adapt", "minutes", minutes, 0, _MOST_MINUTES, above=True)
+    check_number("adapt", "seed", seed, 0, math.inf, whole=True)
+    check_number("adapt", "jobs", jobs, 1, math.inf, whole=True)
     train, held_out, noises = (
         min(most, max(least, round(a_minute * minutes))) for a_minute, least, most in (_TRAIN, _HELD_OUT, _NOISES)
     )
@@ -86,10 +98,9 @@ def adapt(
         seed=seed,
         engines=None if engines is None else engines_named(engines),
     )
-    named = [grammars] if isinstance(grammars, str | os.PathLike) else grammars
     request = Request(
         tuple(os.fspath(name) for name in named),
-        DEFAULT_BUNDLE if bundle is None else Path(bundle),
+        DEFAULT_BUNDLE if bundle is None else bundle,
         Path(out),
         None if recordings is None else Path(recordings),
         settings,

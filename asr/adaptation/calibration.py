@@ -1,4 +1,4 @@
-"""How a bundle learns when to refuse: grammars drawn from the texts of lists, and what it makes of their recordings."""
+"""How a bundle learns when to reject: grammars drawn from manifests' texts, and what it makes of their recordings."""
 
 import os
 import random
@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeGuard
 
 from asr.adaptation.trials import KINDS_OF_GRAMMAR, LabelledWave, half_of, in_longer_speech, trial
-from asr.bundle import DEFAULT_BUNDLE, record_rejection
+from asr.bundle import record_rejection
 from asr.commands import rejection
 from asr.commands.network.network import compile_network
 from asr.data.manifests.manifest import read_manifest, read_utterance
@@ -26,21 +26,22 @@ if TYPE_CHECKING:
     from asr.evaluation.attempts import AttemptAll
 
 GRAMMARS: Final = 16
-"""Grammars that are drawn from each list's texts."""
+"""Grammars that are drawn from each manifest's texts."""
 
 _AT_MOST: Final = 500
-"""Recordings that are taken of a list."""
+"""Recordings that are drawn from a manifest."""
 _COMMANDS: Final = 50
 _OTHERS: Final = 25
 _EACH: Final = 8
-"""Trials of a grammar: commands, other texts of the list (and half as many of other lists), and each other kind."""
+"""Trials of a grammar: commands, other texts of the manifest (half as many of the others), and each other kind."""
 
 
 @dataclass(frozen=True)
 class Calibration:
-    """When a bundle refuses, on how many recordings that was found, and the ids of those that could not be read."""
+    """When a bundle rejects, its folder, on how many recordings that was found, and the ids of those not read."""
 
     rejection: rejection.Rejection
+    folder: Path
     recordings: int
     unread: tuple[str, ...]
 
@@ -55,27 +56,27 @@ def calibrate(
     seed: int = 0,
     attempt_all: "AttemptAll" = attempt_silently,
 ) -> Calibration:
-    """Find when to refuse a command, for any grammar, and keep it in the bundle, as `asr calibrate` does.
+    """Find from which confidence to accept a command, for any grammar, and keep it in the bundle, as `asr calibrate`.
 
     Args:
-        manifests: lists of speech that the bundle was not trained on.
-        noise: lists of recordings without speech.
+        manifests: speech that the bundle was not trained on.
+        noise: manifests of recordings without speech.
         bundle: the folder of the one to calibrate, the one in the package when left out.
-        grammars: how many to draw from each list's texts, at least 2.
+        grammars: how many to draw from each manifest's texts, at least 2.
         false_accepts: the share of other sounds that may be accepted, 0 to 1.
         seed: of recordings, grammars and trials.
         attempt_all: goes through recordings and leaves out those that cannot be read.
 
     Raises:
         SettingsError: fewer grammars, or too few commands or other sounds to tell them apart.
-        ManifestError: a list that cannot be read, or has no recording that can.
+        ManifestError: a manifest that cannot be read, or has no recording that can.
         BundleError: a bundle that cannot be used or written; it stays as it was, as after any error.
     """
     if grammars < 2:
         raise SettingsError(f"grammars is {grammars}; wanted at least 2")
-    check_own_folder(bundle or DEFAULT_BUNDLE)
-    folder = Path(bundle or DEFAULT_BUNDLE)
-    transcriber = Transcriber.from_bundle(folder, threads=1)  # utterances are short: more threads mostly wait
+    if bundle is not None:
+        check_own_folder(bundle)
+    transcriber = Transcriber.from_bundle(bundle, threads=1)  # utterances are short: more threads mostly wait
     generator = random.Random(seed)
     unread: list[str] = []
 
@@ -93,14 +94,15 @@ def calibrate(
         elsewhere = [said for other, found in enumerate(lists) if other != number for said in found]
         trials += _trials(listener, lists[number], elsewhere, noises, generator)
     found = rejection.calibrate(trials, false_accepts=false_accepts)
+    folder = transcriber.bundle.folder
     record_rejection(folder, found.to_dict())
-    return Calibration(found, len(unread) + sum(map(len, lists)) + len(noises), tuple(unread))
+    return Calibration(found, folder, len(unread) + sum(map(len, lists)) + len(noises), tuple(unread))
 
 
 def _read(
     path: Path, transcriber: Transcriber, generator: random.Random, attempt_all: "AttemptAll"
 ) -> tuple[list[LabelledWave], list[str]]:
-    """Some recordings of a list, drawn where it is long, and the ids of those that cannot be read.
+    """Some recordings of a manifest, drawn where it is long, and the ids of those that cannot be read.
 
     Raises ManifestError where none of them can.
     """

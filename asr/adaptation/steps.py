@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
@@ -69,7 +70,7 @@ class Request:
     """What is asked for: grammars by path or name, the bundle to start from, and where the adapted one goes."""
 
     grammars: tuple[str, ...]
-    bundle: Path
+    bundle: str | os.PathLike[str]
     out: Path
     recordings: Path | None
     settings: Settings
@@ -95,7 +96,7 @@ class Adaptation:
         from asr.adaptation.fine_tuning import training_set
         from asr.bundle import read_bundle
         from asr.commands.grammar.form import read_grammars
-        from asr.commands.grammar.ready import find_grammar
+        from asr.commands.grammar.ready import find_grammars
         from asr.commands.network.network import compile_network
         from asr.data.synthetic.engines import INSTALL
         from asr.data.synthetic.voices import find_voices, split_voices
@@ -108,7 +109,7 @@ class Adaptation:
         load_model(self.start)
         if request.out.exists() and not (request.out / "bundle.json").is_file():
             raise BundleError(f"{request.out}: exists and is no bundle, so it is left alone; name another --out")
-        paths = [find_grammar(name) for name in request.grammars]
+        paths = find_grammars(request.grammars)
         grammars = read_grammars(paths)
         self.network: Network = compile_network(grammars, self.start.normaliser)
         self.digests = [[path.name, _digest(path)] for path in paths]

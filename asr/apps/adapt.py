@@ -1,7 +1,7 @@
 """`asr adapt`: a bundle that knows a person's own commands."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -12,9 +12,6 @@ from asr.printable import printable
 if TYPE_CHECKING:
     from asr.adaptation.steps import Adapted
     from asr.evaluation.scoring import Rate
-
-DEFAULT: Final = "default"
-"""The name of the bundle in the package, where no folder is called so."""
 
 
 def adapt(
@@ -27,7 +24,7 @@ def adapt(
         typer.Option(
             metavar="BUNDLE", help="The bundle to start from: a folder, or `default` for the one in the package."
         ),
-    ] = Path(DEFAULT),
+    ] = Path("default"),
     recordings: Annotated[
         Path | None,
         typer.Option(metavar="DIR", help="Folder of your own recordings, as `asr commands record` makes it."),
@@ -60,7 +57,7 @@ def adapt(
         adapt(
             grammars,
             out,
-            bundle=None if str(bundle) == DEFAULT and not bundle.exists() else bundle,
+            bundle=bundle,
             recordings=recordings,
             minutes=minutes,
             seed=seed,

@@ -47,19 +47,17 @@ def calibrate(
     A recording that cannot be read is named and left out, and the exit status is 1.
     """
     from asr.adaptation.calibration import calibrate as find
-    from asr.bundle import DEFAULT_BUNDLE
 
-    folder = bundle or DEFAULT_BUNDLE
     found = find(
         manifests,
         noise or (),
-        bundle=folder,
+        bundle=bundle,
         grammars=grammars,
         false_accepts=false_accepts,
         seed=seed,
         attempt_all=attempt_all,
     )
-    say(*describe_point(found.rejection), f"recorded in {folder}")
+    say(*describe_point(found.rejection), f"recorded in {found.folder}")
     if found.unread:
         say(*left_out(found.unread, found.recordings))
         raise typer.Exit(1)

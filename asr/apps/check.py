@@ -50,7 +50,7 @@ def check(
     from asr.bundle import DEFAULT_BUNDLE, read_bundle
     from asr.commands.grammar.form import read_grammars
     from asr.commands.grammar.grammar import language_of
-    from asr.commands.grammar.ready import find_grammar
+    from asr.commands.grammar.ready import find_grammars
     from asr.commands.inspection.checks import check as check_grammars
     from asr.commands.network.network import compile_network
     from asr.data.synthetic.pronunciation import available, pronounce
@@ -64,7 +64,7 @@ def check(
     else:
         from asr.commands.inspection.diagram import draw_grammars
     read = read_bundle(bundle or DEFAULT_BUNDLE)
-    found = read_grammars([find_grammar(grammar) for grammar in dict.fromkeys(grammars)])
+    found = read_grammars(find_grammars(grammars))
     language = language_of(found) or read.normaliser.language
     # A grammar of another language than the bundle's is checked too, but for how the bundle spells its words.
     is_heard = language == read.normaliser.language

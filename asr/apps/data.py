@@ -50,7 +50,7 @@ def show(
     ] = None,
     bundle: Annotated[
         Path | None,
-        typer.Option(metavar="BUNDLE", help="The model to check against. [default: the one in the package]"),
+        typer.Option(metavar="BUNDLE", help="The model to check against. [default: `default`, in the package]"),
     ] = None,
     tokenizer: Annotated[
         Path | None,

@@ -45,10 +45,7 @@ def explain(
     check_false_accepts(false_accepts, commands)
     chosen = None if not commands else Grammars.load(*commands)
     model = load(bundle, width=chosen_width(beam, greedy))
-    if chosen is not None and false_accepts is not None:
-        commander = model.commander(chosen)
-        commander.rejection = commander.rejection.at(false_accepts)
-    told = model.explain(file, chosen)
+    told = model.explain(file, chosen, false_accepts=false_accepts)
     target = Path(f"{file.stem}.html") if out is None else out
     write_whole(target, told.html().encode())
     say(f"written: {target}")

@@ -15,6 +15,9 @@ from asr.failures import Failure
 from asr.workers import in_order
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from asr.audio.mixing import Sound
     from asr.runtime.commander import Understanding
     from asr.runtime.transcript import Transcript, TranscriptSegment
@@ -55,7 +58,7 @@ class Hearing:
 
         with open_audio(_source(file)) as sound:
             if self._commander is not None:
-                understanding = self._commander.understand_blocks(sound.blocks())
+                understanding = self._commander.understand_blocks(self._blocks(file, sound))
                 return understanding.transcript, understanding
             transcript = join(list(self._utterances(file, sound)))
         return replace(transcript, seconds=sound.seconds), None
@@ -67,6 +70,16 @@ class Hearing:
         with open_audio(_source(file)) as sound:
             for transcript in self._utterances(file, sound):
                 yield from transcript.segments
+
+    def _blocks(self, file: str, sound: "Sound") -> "Iterator[NDArray[np.float32]]":
+        """All of it, for commands, which nothing is said of before the end."""
+        from asr.audio.load import SAMPLE_RATE
+
+        taken = 0
+        for block in sound.blocks():
+            yield block
+            taken += len(block)
+            self._come(file, taken / (sound.seconds * SAMPLE_RATE))
 
     def _utterances(self, file: str, sound: "Sound") -> "Iterator[Transcript]":
         assert self._transcriber is not None

@@ -72,13 +72,11 @@ class Shown:
 
 
 def chosen_ratios(noise: Path | None, snr: str | None) -> tuple[float, ...]:
-    """The ratios of speech to noise in dB that the options --noise and --snr ask for, none without noise."""
+    """The ratios of speech to noise in dB that the options --noise and --snr ask for."""
     from asr.evaluation.noise import RATIOS, check_ratios
 
-    if noise is None:
-        if snr is not None:
-            raise typer.BadParameter("--snr says how loud noise is; give the noise with --noise DIR")
-        return ()
+    if noise is None and snr is not None:
+        raise typer.BadParameter("--snr says how loud noise is; give the noise with --noise DIR")
     if snr is None:
         return RATIOS
     try:

@@ -22,7 +22,7 @@ BundleFolder = Annotated[
     typer.Option(
         "--bundle",
         metavar="BUNDLE",
-        help="The model: a folder, or hf:owner/name[@revision] on the Hub. [default: the one in the package]",
+        help="The model: a folder, or hf:owner/name[@revision] on the Hub. [default: `default`, in the package]",
     ),
 ]
 Threads = Annotated[

@@ -33,10 +33,10 @@ def push(
     pictures that MODEL_CARD.md shows; of an adaptation neither the recordings nor the report. Log in first, with `hf
     auth login`.
     """
-    from asr.bundle import DEFAULT_BUNDLE, SETTINGS, read_bundle
+    from asr.bundle import SETTINGS, read_bundle
     from asr.hub import push as upload
 
-    read = read_bundle(DEFAULT_BUNDLE if str(bundle) == "default" and not bundle.exists() else bundle)
+    read = read_bundle(bundle)
     path = read.folder / CARD
     card = path.read_text(encoding="utf-8") if path.is_file() else f"# {repository.partition('/')[2]}\n"
     with tempfile.TemporaryDirectory() as folder:

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from asr.apps.output import say
-from asr.errors import SettingsError
+from asr.errors import BundleError, SettingsError
 from asr.files import write_whole
 
 _MANIFESTS = (".tsv", ".jsonl", ".jsonl.gz")
@@ -110,11 +110,16 @@ def language_model(
     Among words that sound alike the search then prefers those that are likely in such texts. With a grammar of commands
     the language model is not used.
     """
-    from asr.bundle import add_language_model, read_bundle
+    from asr.bundle import DEFAULT_BUNDLE, add_language_model, is_default, read_bundle
     from asr.data.texts.held_out import without_sentences
     from asr.search.language_model import read_language_model
     from asr.training.language_model import estimate
 
+    if is_default(bundle):
+        raise BundleError(
+            f"{bundle}: is the bundle in the package, which stays as it is; wanted a folder of your own, as a copy of "
+            f"{DEFAULT_BUNDLE}"
+        )
     known = read_bundle(bundle)
     if [source.suffix for source in manifests] == [".safetensors"]:
         model, _ = read_language_model(manifests[0], known.tokenizer.vocabulary)

@@ -84,13 +84,13 @@ def transcribe(
 
     --format srt and vtt are subtitles, tsv is a table of the segments in milliseconds, textgrid has tiers of segments
     and words for Praat. For several recordings these want --out. A file that is there already is replaced, and only
-    when the new one is whole.
+    when the new one is whole. With --commands too, these formats hold the words, not the command.
 
     With --commands each recording is either accepted as one command of the grammars or rejected; with more than 20 s of
     speech it is always rejected. A line has the command, its slots and the confidence, or says that nothing was
-    understood, and what was heard. With --json there are also the keys understood, command and slots (both empty where
-    it was rejected) and command_confidence (0 to 1); text has the words of the command, or where it was rejected what
-    was heard without the grammar.
+    understood, and what was heard. With --json there are also the keys understood, command, slots, command_start and
+    command_end (seconds), which are empty or null where it was rejected, and command_confidence (0 to 1); text has the
+    words of the command, or where it was rejected what was heard without the grammar.
 
     A recording may last for hours: only some minutes of it are held in memory, and text is printed as soon as it is
     heard (except JSON and textgrid, which are printed at the end). On a terminal a bar shows how much time is left.
@@ -174,7 +174,7 @@ def _lines(file: str, heard: Heard, form: TranscriptFormat, column: int) -> Iter
     """What is printed of a recording, in parts as it is heard; ``column`` is the width of names on a terminal, or 0."""
     from asr.runtime.formats import AS_HEARD
 
-    if form.value in AS_HEARD:
+    if form.value in AS_HEARD and not heard.commands:
         yield from AS_HEARD[form.value](heard.segments())
     elif form is not TranscriptFormat.text:
         yield _content(file, heard, form)

@@ -24,6 +24,7 @@ from asr.audio.mixing import Sound, examine, to_mono
 from asr.audio.pieces import scratch_file
 from asr.audio.recording import Recording
 from asr.errors import AudioError
+from asr.settings import shown
 
 SAMPLE_RATE = 16_000
 """Samples a second of every wave in the program."""
@@ -139,11 +140,16 @@ def _opened(
                 f"{name}: found {type(source).__name__}, wanted a path or a binary stream; "
                 "open files with mode 'rb', wrap bytes in io.BytesIO"
             )
+        if getattr(source, "closed", False):
+            raise AudioError(f"{name}: found a closed file, wanted an open one; open it again with mode 'rb'")
         with _refusals(source, name):
             return Recording(*_copied(source, name, stack), name, most_seconds)
     path, name = Path(source), name or str(source)
     with _refusals(source, name):
-        mode = path.stat().st_mode
+        try:
+            mode = path.stat().st_mode
+        except ValueError as error:  # a NUL, or half a surrogate pair
+            raise AudioError(f"{shown(str(path))}: no file has such a name, wanted {_WANTED}; check it") from error
         if stat.S_ISDIR(mode):
             raise AudioError(f"{name}: found a folder, wanted {_WANTED}; name a file in it")
         if not (stat.S_ISREG(mode) or stat.S_ISFIFO(mode)):
@@ -177,6 +183,8 @@ def _copied(stream: BinaryIO, name: str, stack: ExitStack) -> tuple[BinaryIO, st
 
 def _copy(stream: BinaryIO, copy: BinaryIO, name: str) -> None:
     while block := stream.read(2**20):
+        if not isinstance(block, bytes | bytearray | memoryview):
+            raise AudioError(f"{name}: found a stream of {type(block).__name__}, wanted one of bytes")
         if copy.tell() + len(block) > MAX_STREAM_BYTES:
             raise AudioError(f"{name}: found more than {MAX_STREAM_BYTES} bytes; wanted less; split it")
         try:

@@ -6,6 +6,7 @@ evaluation", ICASSP 2004).
 """
 
 import json
+import os
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +17,7 @@ import numpy as np
 from asr.data.manifests.utterance import some
 from asr.errors import AsrError, SettingsError
 from asr.evaluation.scoring import CONFIDENCE, BoundedRate, Rate, ScoredUtterance, align, resample
+from asr.settings import check_path
 
 DRAWS: Final = 10_000
 """Resamplings unless others are asked for; the least p is 2 / (DRAWS + 1)."""
@@ -130,7 +132,14 @@ def compare(
 ) -> RunComparison:
     """How the second run differs from the first, also by ``lists``, which have ids by their names.
 
-    Whole speakers are drawn where more than one is named, as ``asr.evaluation.scoring.resample`` does.
+    Whole speakers are drawn where more than one is named.
+
+    Examples:
+        >>> import asr
+        >>> run = asr.read_run("reports/mine")  # doctest: +SKIP
+        >>> found = asr.compare(run, asr.read_run("reports/other"))  # doctest: +SKIP
+        >>> [(each.measure, each.difference.value, each.p) for each in found.differences]  # doctest: +SKIP
+        [('word error rate', -0.012, 0.0412), ('sentences right', 0.02, 0.1066)]
 
     Raises:
         AsrError: the runs are not of the same utterances, or not measured alike.
@@ -159,17 +168,28 @@ def compare(
     return RunComparison(differences(keys), tuple(changes), len(keys), by_list)
 
 
-def read_run(path: Path) -> Run:
-    """What `asr evaluate` kept in a folder, or in a report.json itself.
+def read_run(path: str | os.PathLike[str]) -> Run:
+    """What `asr evaluate --out` kept in a folder, or in a report.json itself; for ``compare``.
+
+    Examples:
+        >>> import asr
+        >>> len(asr.read_run("reports/mine"))  # doctest: +SKIP
+        8
 
     Raises:
+        SettingsError: ``path`` is no path.
         AsrError: there is none, or it is no report of `asr evaluate`.
     """
     return _read(path)[0]
 
 
-def read_lists(path: Path) -> dict[str, tuple[str, ...]]:
+def read_lists(path: str | os.PathLike[str]) -> dict[str, tuple[str, ...]]:
     """The ids of each list that `asr evaluate` measured on, by its path; none in a report that does not name them.
+
+    Examples:
+        >>> import asr
+        >>> list(asr.read_lists("reports/mine"))  # doctest: +SKIP
+        ['data/dev.tsv']
 
     Raises:
         AsrError: as ``read_run``.
@@ -177,7 +197,9 @@ def read_lists(path: Path) -> dict[str, tuple[str, ...]]:
     return _read(path)[1]
 
 
-def _read(path: Path) -> tuple[Run, dict[str, tuple[str, ...]]]:
+def _read(path: str | os.PathLike[str]) -> tuple[Run, dict[str, tuple[str, ...]]]:
+    check_path("read_run", "path", path, "the folder that `asr evaluate --out` wrote, or its report.json")
+    path = Path(path)
     file = path / "report.json" if path.is_dir() else path
     try:
         report = json.loads(file.read_bytes())

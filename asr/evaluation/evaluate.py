@@ -1,5 +1,6 @@
 """`asr.evaluate`: how often a model is right, measured on a list of recordings."""
 
+import math
 import os
 import time
 from collections.abc import Callable, Generator, Mapping, Sequence
@@ -11,13 +12,11 @@ from typing import Any, Generic, TypeVar, overload
 import numpy as np
 from numpy.typing import NDArray
 
-from asr.api import Commands, Model
-from asr.bundle import DecodingSettings, read_bundle
-from asr.commands.grammar.grammar import Grammar
-from asr.commands.network.network import compile_network
+from asr.api import Commands, Model, commander_for, load_again
+from asr.bundle import DecodingSettings
 from asr.data.manifests.manifest import read_manifest, read_utterance
 from asr.data.manifests.utterance import Utterance
-from asr.errors import ManifestError
+from asr.errors import ManifestError, SettingsError
 from asr.evaluation.attempts import Gather, check_any_read, gather_silently, outcomes_of
 from asr.evaluation.command_scoring import CommandReport, score_commands
 from asr.evaluation.noise import RATIOS, Noises, check_ratios, pieces, usable_noises
@@ -26,8 +25,8 @@ from asr.evaluation.scoring import Report, score
 from asr.extras import explained
 from asr.failures import Failure
 from asr.runtime.commander import Commander, Understanding
-from asr.runtime.transcriber import Transcriber
 from asr.runtime.transcript import Transcript
+from asr.settings import check_number, check_path, shown
 from asr.text.normaliser import Normaliser
 from asr.workers import chosen_jobs, in_order
 
@@ -42,7 +41,7 @@ Lists = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
 
 @dataclass(frozen=True)
 class Evaluation(Generic[Found]):
-    """How often a model was right.
+    """How often a model was right; may be pickled.
 
     ``report`` has the rates with their intervals and counts, and every utterance; with commands those in noise too,
     without them ``in_noise`` has a report for each ratio in dB. ``transcripts`` are what was heard in the recordings as
@@ -81,6 +80,7 @@ def evaluate(
     model: Model,
     commands: Commands,
     *,
+    false_accepts: float | None = None,
     noise: str | os.PathLike[str] | None = None,
     snr: Sequence[float] = RATIOS,
     jobs: int | None = 1,
@@ -91,6 +91,7 @@ def evaluate(
     model: Model,
     commands: Commands | None = None,
     *,
+    false_accepts: float | None = None,
     noise: str | os.PathLike[str] | None = None,
     snr: Sequence[float] = RATIOS,
     jobs: int | None = 1,
@@ -117,6 +118,8 @@ def evaluate(
         model: what hears them.
         commands: measure how many commands of these are understood, and how surely all else is rejected (texts that
             they do not have, and empty texts, which are noise), instead of words.
+        false_accepts: with commands the share (0..1) of other speech and sounds that may be taken for them, as for
+            ``Model.understand``.
         noise: a folder of recordings of noise, or a list of them: each utterance with words is heard again with noise
             mixed in, which depends on its id alone; with commands the noise is heard alone too.
         snr: the ratios of speech to noise in dB, by the mean squares of the whole utterance and of the noise under it.
@@ -125,26 +128,31 @@ def evaluate(
         gather: takes in what comes of each recording, as a progress bar may.
 
     Returns:
-        An evaluation whose report is an ``asr.evaluation.scoring.Report``: word error rate ``wer``, character error
+        An evaluation whose report is an ``asr.Report``: word error rate ``wer``, character error
         rate ``cer`` (shares of 1, which insertions may exceed) and ``sentence_accuracy`` (0 to 1) with 95 % intervals;
-        with commands an ``asr.evaluation.command_scoring.CommandReport``.
+        with commands an ``asr.CommandReport``.
 
     Raises:
         ManifestError: a list that cannot be used, or of which no recording can be read.
         AudioError: no recording of noise can be used.
         BundleError: commands for a model that was never calibrated.
-        SettingsError: commands whose words the model cannot spell; ratios that are none.
+        SettingsError: commands whose words the model cannot spell; a share, ratios or jobs that are none.
         AsrError: jiwer is not installed (the extra ``train``).
     """
     with explained("asr.evaluate"):
         import jiwer  # noqa: F401  # an hour of transcribing should not end with the news
+    if not isinstance(model, Model):
+        raise SettingsError(f"evaluate: model is {shown(model)}; it must be a loaded one, as asr.load gives it")
+    check_ratios(snr)
     if noise is not None:
-        check_ratios(snr)
+        check_path("evaluate", "noise", noise, "the path of a folder or a list of recordings")
+    if jobs is not None:
+        check_number("evaluate", "jobs", jobs, 1, math.inf, whole=True)
     transcriber, normaliser = model.transcriber, model.transcriber.bundle.normaliser
-    lists = _read_lists([manifest] if isinstance(manifest, str | os.PathLike) else manifest)
+    lists = _read_lists(manifest)
     utterances = [each for members in lists.values() for each in members]
     normal = {each.id: normaliser(each.text) for each in utterances}
-    commander = None if commands is None else model.commander(commands)
+    commander = commander_for(model, commands, false_accepts)
     recordings, bad_noises = ([], {}) if noise is None else usable_noises(Path(noise), gather)
     noises, count = Noises(recordings) if recordings else None, len(recordings) + len(bad_noises)
     processes = chosen_jobs(jobs, len(utterances))
@@ -154,8 +162,8 @@ def evaluate(
         things = [(each, tuple(snr) if noises is not None and normal[each.id] else ()) for each in utterances]
         outcomes: Generator[_ByRatio[Heard] | Failure, None, None]
         if processes > 1:
-            folder, grammars = transcriber.bundle.folder, None if commands is None else commands.grammars
-            arguments = folder, transcriber.decoding, transcriber.threads, grammars, noises
+            arguments: tuple[Any, ...] = (transcriber.bundle.folder, transcriber.decoding, transcriber.threads)
+            arguments = (*arguments, commands, false_accepts, noises)
             outcomes = in_order(_begin, arguments, things, processes)
         else:
             outcomes = outcomes_of(things, lambda thing: _in_noises(*thing, hear, noises))
@@ -196,8 +204,13 @@ def evaluate(
     return Evaluation(score_commands(found), {}, transcripts, lists, *about)
 
 
-def _read_lists(manifests: Sequence[str | os.PathLike[str]]) -> dict[str, list[Utterance]]:
+def _read_lists(named: Lists) -> dict[str, list[Utterance]]:
     """The utterances of each list by its path. Raises ManifestError where an id stands in two of them."""
+    manifests = [named] if isinstance(named, str | os.PathLike) else named
+    if not isinstance(manifests, Sequence):
+        raise SettingsError(f"evaluate: manifest is {shown(named)}; it must be the path of a list, or several")
+    for each in manifests:
+        check_path("evaluate", "manifest", each, "the path of a list, or several")
     lists: dict[str, list[Utterance]] = {}
     found: dict[str, str] = {}
     for each in map(str, map(Path, manifests)):
@@ -214,13 +227,18 @@ def _read_lists(manifests: Sequence[str | os.PathLike[str]]) -> dict[str, list[U
 
 
 def _begin(
-    folder: Path, decoding: DecodingSettings, threads: int, grammars: tuple[Grammar, ...] | None, noises: Noises | None
+    folder: Path,
+    decoding: DecodingSettings,
+    threads: int,
+    commands: Commands | None,
+    false_accepts: float | None,
+    noises: Noises | None,
 ) -> Callable[[tuple[Utterance, Sequence[float]]], _ByRatio[Any]]:
     """What hears an utterance, and in noise at these ratios, in a process of its own."""
-    transcriber = Transcriber(replace(read_bundle(folder), decoding=decoding), threads=threads)
-    hear: Callable[[NDArray[np.float32]], Any] = transcriber.transcribe
-    if grammars is not None:
-        hear = Commander(transcriber, compile_network(grammars, transcriber.bundle.normaliser)).understand
+    model = load_again(folder, decoding, threads)
+    commander = commander_for(model, commands, false_accepts)
+    hear: Callable[[NDArray[np.float32]], Any]
+    hear = model.transcriber.transcribe if commander is None else commander.understand
     return lambda thing: _in_noises(*thing, hear, noises)
 
 

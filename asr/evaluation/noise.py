@@ -10,6 +10,7 @@ import functools
 import math
 import random
 from collections.abc import Sequence
+from numbers import Real
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,7 @@ from asr.data.manifests.manifest import read_manifest, read_utterance
 from asr.data.manifests.utterance import NOBODY, Utterance
 from asr.errors import AudioError, SettingsError
 from asr.evaluation.attempts import Gather, gather_silently, outcomes_of
+from asr.settings import shown
 
 RATIOS = (24.0, 18.0, 12.0, 6.0)
 """Decibels at which noise is mixed in unless others are asked for: from a quiet room to one where people raise their
@@ -66,6 +68,9 @@ def usable_noises(path: Path, gather: Gather = gather_silently) -> tuple[list[Ut
 
 def check_ratios(ratios: Sequence[float]) -> None:
     """Raises SettingsError for what are no ratios in dB, each given once."""
+    several = isinstance(ratios, Sequence) and not isinstance(ratios, str)
+    if not several or not all(isinstance(each, Real) and not isinstance(each, bool) for each in ratios):
+        raise SettingsError(f"snr is {shown(ratios)}; wanted decibels, as in (24, 18, 12, 6)")
     if not ratios or not all(map(math.isfinite, ratios)):
         raise SettingsError("wanted decibels separated by commas, as in 24,18,12,6")
     if len(set(ratios)) < len(ratios):

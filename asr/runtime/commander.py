@@ -1,10 +1,12 @@
 """Wave in, command out, or a refusal: a pure function of the bundle, the grammars and the wave."""
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import chain
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,15 +14,16 @@ from numpy.typing import NDArray
 from asr.audio.load import SAMPLE_RATE
 from asr.commands.evidence import Evidence, weigh
 from asr.commands.grammar.form import read_grammars
-from asr.commands.grammar.ready import find_grammar
+from asr.commands.grammar.ready import find_grammars
 from asr.commands.network.automaton import TokenAutomaton
 from asr.commands.network.network import Network, compile_network
 from asr.commands.reading import Reading
 from asr.commands.rejection import Rejection
 from asr.errors import BundleError, SettingsError
 from asr.runtime.transcriber import Transcriber, check_wave
-from asr.runtime.transcript import Transcript, join
+from asr.runtime.transcript import Transcript, Word, join
 from asr.runtime.utterances import SpeechPart
+from asr.settings import check_number
 from asr.text.tokenizer import WORD_START
 
 
@@ -46,10 +49,25 @@ class GrammarMatch:
 
 @dataclass(frozen=True)
 class Understanding:
-    """A command understood, or refused.
+    """A command understood, or refused; may be pickled.
 
-    ``reading`` is the best one that the grammar has, also where it is refused; ``confidence`` (0 to 1) how likely that
-    is right. ``transcript`` is the reading's where it is ``understood``, and else what free decoding heard.
+    ``confidence`` (0 to 1) is how likely the best reading is right, and ``transcript`` that of the command where it is
+    ``understood``, else what free decoding heard. ``seconds`` is the length of the recording.
+
+    ``reading`` is the best one that the grammar has, and is set where it is refused too: a program that acts on
+    commands takes ``command`` and ``slots``, which hold nothing of what was refused.
+
+    Examples:
+        >>> import asr
+        >>> model, computer = asr.load(), asr.Commands.load("computer")
+        >>> found = model.understand("recipes/commands/samples/find_my_files.flac", computer)
+        >>> found.understood, found.command, found.slots["what"], found.text
+        (True, 'find', 'files', 'find my files')
+        >>> 0 <= found.start < found.end <= found.seconds
+        True
+        >>> other = model.understand("recipes/commands/samples/five_five.flac", computer)
+        >>> other.understood, other.command, dict(other.slots), other.start, other.text
+        (False, None, {}, None, 'five five')
     """
 
     transcript: Transcript
@@ -58,6 +76,36 @@ class Understanding:
     confidence: float
     evidence: Evidence | None
     seconds: float
+
+    @property
+    def command(self) -> str | None:
+        """The name of the command; None where it is refused."""
+        return self.reading.command if self.understood and self.reading is not None else None
+
+    @property
+    def slots(self) -> Mapping[str, Any]:
+        """What its slots hold, by name, as ``Reading`` has them; empty where it is refused."""
+        return self.reading.slots if self.understood and self.reading is not None else {}
+
+    @property
+    def text(self) -> str:
+        """The words of the command, or where it is refused what was heard."""
+        return self.transcript.text
+
+    @property
+    def words(self) -> tuple[Word, ...]:
+        """The same, each with its confidence and its times."""
+        return self.transcript.words
+
+    @property
+    def start(self) -> float | None:
+        """When the first word of the command begins, in seconds of the recording; None where it is refused."""
+        return self.words[0].start if self.understood and self.words else None
+
+    @property
+    def end(self) -> float | None:
+        """When its last word ends; None where it is refused."""
+        return self.words[-1].end if self.understood and self.words else None
 
 
 class Listener:
@@ -136,7 +184,14 @@ def decide(heard: GrammarMatch, rejection: Rejection | None) -> Understanding:
 
 
 class Commander:
-    """Understands the commands of grammars, and refuses what is not among them."""
+    """Understands the commands of grammars, and refuses what is not among them; may be shared by threads.
+
+    Examples:
+        >>> import asr
+        >>> commander = asr.load().commander(asr.Commands.load("digits"))
+        >>> commander.understand(asr.read_source("recipes/commands/samples/five_five.flac")).slots
+        {'digit': [5, 5]}
+    """
 
     def __init__(self, transcriber: Transcriber, network: Network) -> None:
         """Raises BundleError for a bundle that was never calibrated, SettingsError for words it cannot spell."""
@@ -172,11 +227,19 @@ class Commander:
         """
         transcriber = Transcriber.from_bundle(folder, width=width, threads=threads)
         names = [commands] if isinstance(commands, str | os.PathLike) else commands
-        grammars = read_grammars([find_grammar(os.fspath(name)) for name in names])
+        grammars = read_grammars(find_grammars(names))
         commander = cls(transcriber, compile_network(grammars, transcriber.bundle.normaliser))
-        if false_accepts is not None:
-            commander.rejection = commander.rejection.at(false_accepts)
-        return commander
+        return commander if false_accepts is None else commander.at(false_accepts)
+
+    def at(self, false_accepts: float) -> "Commander":
+        """The same with the threshold for a share (0..1) of other speech and sounds that may be taken for commands.
+
+        Raises SettingsError for what is no share, and for one that the bundle was not calibrated for.
+        """
+        check_number("commands", "false_accepts", false_accepts, 0, 1)
+        other = copy(self)
+        other.rejection = self.rejection.at(false_accepts)
+        return other
 
     @property
     def transcriber(self) -> Transcriber:

@@ -10,11 +10,14 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from asr.bundle import DECODER, ENCODER, Bundle
-from asr.errors import BundleError, SettingsError
+from asr.errors import BundleError
 from asr.runtime.graph_checks import check_graph, check_sessions
+from asr.settings import check_number
 
 Floats = NDArray[np.float32]
 Past = tuple[Floats, Floats]
+
+_MOST_THREADS = 1_024
 
 
 @dataclass(frozen=True)
@@ -43,10 +46,9 @@ class Graphs:
     def __init__(self, bundle: Bundle, threads: int = 1) -> None:
         """Load both graphs, to run on so many threads; on busy cores more than one mostly wait for each other.
 
-        Raises BundleError if one does not load, SettingsError for less than one thread.
+        Raises BundleError if one does not load, SettingsError for threads below 1 or above 1,024.
         """
-        if threads < 1:
-            raise SettingsError(f"threads is {threads}; wanted 1 or more")
+        check_number("hearing", "threads", threads, 1, _MOST_THREADS, whole=True)
         for name in (ENCODER, DECODER):
             check_graph(bundle, name)
         options = session_options(threads)

@@ -56,15 +56,19 @@ def _part_keys(name: str, part: Word | TranscriptSegment) -> dict[str, Any]:
 
 
 def command_keys(understanding: Understanding) -> dict[str, Any]:
-    """The keys that --json adds with --commands.
+    """The keys that --json adds with --commands, and the service where it is asked for commands.
 
     ``understood``; ``command`` (None) and ``slots`` ({}), which hold nothing of a reading that was refused, so that no
-    program acts on it by mistake; and ``command_confidence``, that of the best reading also where it was refused.
+    program acts on it by mistake; ``command_start`` and ``command_end``, when its first word begins and its last ends,
+    in seconds as the words have them (None where it was refused); and ``command_confidence``, that of the best reading
+    also where it was refused.
     """
-    reading = understanding.reading if understanding.understood else None
+    start, end = understanding.start, understanding.end
     return {
         "understood": understanding.understood,
-        "command": None if reading is None else reading.command,
-        "slots": {} if reading is None else dict(reading.slots),
+        "command": understanding.command,
+        "slots": dict(understanding.slots),
+        "command_start": None if start is None else round(start, 3),
+        "command_end": None if end is None else round(end, 3),
         "command_confidence": round(understanding.confidence, 4),
     }

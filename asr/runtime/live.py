@@ -36,7 +36,15 @@ _LIKELY = 0.3  # confidence from which on a word is shown before it is stable
 
 @dataclass(frozen=True)
 class Started:
-    """Speech began at ``start`` seconds of the stream; a Final or a Dropped of the same ``start`` follows."""
+    """Speech began at ``start`` seconds of the stream; a Final or a Dropped of the same ``start`` follows.
+
+    Examples:
+        >>> import asr
+        >>> wave = asr.read_source("recipes/commands/samples/five_five.flac")
+        >>> first, *_, last = asr.load().stream([wave])
+        >>> isinstance(first, asr.Started), first.start == last.start
+        (True, True)
+    """
 
     start: float
 
@@ -46,6 +54,13 @@ class Partial:
     """The text so far of the utterance that began at ``start``; ``stable`` is its beginning that stays in later ones.
 
     The final text is heard anew from the whole utterance, and may differ even there.
+
+    Examples:
+        >>> import asr
+        >>> wave = asr.read_source("recipes/commands/samples/find_my_files.flac")
+        >>> heard = [each for each in asr.load().stream([wave]) if isinstance(each, asr.Partial)]
+        >>> heard[0].text, all(each.text.startswith(each.stable) for each in heard)
+        ('find', True)
     """
 
     start: float
@@ -57,7 +72,15 @@ class Partial:
 class Final:
     """An utterance, and when its speech began and ended, in seconds of the stream, as all times in it.
 
-    With commands ``understanding`` is what was understood, and the transcript its own.
+    With commands ``understanding`` is what was understood, and the transcript its own. It may be pickled, as may all
+    events.
+
+    Examples:
+        >>> import asr
+        >>> wave = asr.read_source("recipes/commands/samples/find_my_files.flac")
+        >>> *_, last = asr.load().stream([wave], asr.Commands.load("computer"))
+        >>> last.transcript.text, last.understanding.command, last.start < last.end
+        ('find my files', 'find', True)
     """
 
     start: float
@@ -68,13 +91,20 @@ class Final:
 
 @dataclass(frozen=True)
 class Dropped:
-    """What began at ``start`` seconds of the stream had no words in it."""
+    """What began at ``start`` seconds of the stream, and ended at ``end``, had no words in it.
+
+    Examples:
+        >>> import asr
+        >>> asr.Dropped(start=1.0, end=1.5).end
+        1.5
+    """
 
     start: float
     end: float
 
 
 Event: TypeAlias = Started | Partial | Final | Dropped
+"""What ``Model.stream`` gives, one after the other."""
 
 
 class LiveSession:

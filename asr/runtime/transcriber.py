@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from asr.audio.load import SAMPLE_RATE
-from asr.bundle import DEFAULT_BUNDLE, RUNNER_UP, Bundle, read_bundle
+from asr.bundle import DEFAULT_BUNDLE, RUNNER_UP, WIDEST, Bundle, read_bundle
 from asr.errors import AudioError
 from asr.runtime.graphs import EncoderOutput, Graphs
 from asr.runtime.timing import Spans, token_spans
@@ -19,6 +19,7 @@ from asr.search.beam import BeamStep, beam
 from asr.search.constraint import Constraint
 from asr.search.hypothesis import Hypothesis
 from asr.search.limits import MINIMUM_TOKENS, TOKENS_PER_SECOND, max_tokens
+from asr.settings import check_number
 
 
 class Transcriber:
@@ -28,6 +29,7 @@ class Transcriber:
         self.bundle = bundle
         self.decoding = bundle.decoding
         if width is not None:
+            check_number("decoding", "width", width, 1, WIDEST, whole=True)
             self.decoding = replace(bundle.decoding, width=width, command_width=max(width, RUNNER_UP))
         self.threads = threads
         self._graphs = Graphs(bundle, threads)
@@ -40,7 +42,7 @@ class Transcriber:
 
         ``threads`` is how many one recording is heard with.
         Raises BundleError for a bundle that cannot be used, SettingsError for a width below 1 or above 1,000, or for
-        threads below 1.
+        threads below 1 or above 1,024.
         """
         return cls(read_bundle(DEFAULT_BUNDLE if folder is None else folder), width=width, threads=threads)
 

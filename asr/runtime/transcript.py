@@ -11,7 +11,14 @@ from asr.text.tokenizer import WORD_START, Tokenizer
 
 @dataclass(frozen=True)
 class Word:
-    """A word, its confidence (0 to 1), and from when to when it is said, in seconds from the recording's beginning."""
+    """A word, its confidence (0 to 1), and from when to when it is said, in seconds from the recording's beginning.
+
+    Examples:
+        >>> import asr
+        >>> first, *_ = asr.load().transcribe("recipes/commands/samples/find_my_files.flac").words
+        >>> first.text, 0 < first.confidence <= 1, first.start < first.end
+        ('find', True, True)
+    """
 
     text: str
     confidence: float
@@ -24,6 +31,12 @@ class TranscriptSegment:
     """What is said in one go: a part of a transcript, with its confidence, its words, and when it is said.
 
     ``start`` and ``end`` are seconds from the recording's beginning, those of its first and its last word.
+
+    Examples:
+        >>> import asr
+        >>> (segment,) = asr.load().transcribe("recipes/commands/samples/five_five.flac").segments
+        >>> segment.text, segment.start == segment.words[0].start
+        ('five five', True)
     """
 
     text: str
@@ -35,13 +48,19 @@ class TranscriptSegment:
 
 @dataclass(frozen=True)
 class Transcript:
-    """What was heard in ``seconds`` of audio; an empty text is the right answer to silence.
+    """What was heard in ``seconds`` of audio; an empty text is the right answer to silence. It may be pickled.
 
     A word's confidence is the least probability of its tokens, for one wrong piece makes a wrong word; that of the
     transcript is the geometric mean over all tokens, the end included. Neither is calibrated.
 
     Words and segments are in the order of their times, which do not overlap and lie within the recording. A segment is
     an utterance as the model heard it, up to 20 s of speech; one in which nothing was understood is none.
+
+    Examples:
+        >>> import asr
+        >>> heard = asr.load().transcribe("recipes/commands/samples/five_five.flac")
+        >>> heard.text, heard.tokens, len(heard.words), 0 < heard.confidence <= 1
+        ('five five', ('▁five', '▁five'), 2, True)
     """
 
     text: str

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from asr.errors import SettingsError
 from asr.extras import explained
+from asr.settings import check_path, shown
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,9 @@ def train(config: str | os.PathLike[str], settings: Mapping[str, Any] | None = N
         AsrError: a package of the extra ``train`` is not installed.
         KeyboardInterrupt: ctrl-C; the run is saved before.
     """
+    check_path("train", "config", config, "the path of a YAML file of settings")
+    if settings is not None and not isinstance(settings, Mapping):
+        raise SettingsError(f"train: settings is {shown(settings)}; it must be a dict of values by their dotted names")
     with explained("asr.train"):
         from asr.training.command import train as carry_out
     command = carry_out(

@@ -1,5 +1,7 @@
 """The grammars that come with the program, by their names."""
 
+import os
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
@@ -37,6 +39,11 @@ def find_grammar(name: str) -> Path:
         f"{name}: found neither a file nor a grammar that comes with the program; wanted a .yaml file, a folder of "
         f"them or such a name: {suggestion(name, ready)}"
     )
+
+
+def find_grammars(names: Iterable[str | os.PathLike[str]]) -> list[Path]:
+    """What ``find_grammar`` finds for each of several names, in their order; what is named again counts once."""
+    return list({path.resolve(): path for path in (find_grammar(os.fspath(name)) for name in names)}.values())
 
 
 def _has_grammars(folder: Path) -> bool:

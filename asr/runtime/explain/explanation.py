@@ -47,7 +47,16 @@ MOST_BRANCHES = 16
 
 
 class Explanation(Account):
-    """How a recording was heard. In a notebook it shows itself as the page that ``html`` gives."""
+    """How a recording was heard. In a notebook it shows itself as the page that ``html`` gives; may be pickled.
+
+    Examples:
+        >>> import asr
+        >>> told = asr.load().explain("recipes/commands/samples/five_five.flac")
+        >>> told.transcript.text, told.stages.free.text
+        ('five five', 'five five')
+        >>> "</html>" in told.html()
+        True
+    """
 
     def html(self) -> str:
         """One page that needs nothing else."""
