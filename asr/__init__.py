@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from asr.adaptation.adapt import adapt
+    from asr.adaptation.calibration import Calibration, calibrate
     from asr.adaptation.comparison import Row
     from asr.adaptation.steps import Adapted
     from asr.api import Commands, Model, Source, load, read_source
@@ -31,6 +32,7 @@ __all__ = [
     "BoundedRate",
     "Branch",
     "BundleError",
+    "Calibration",
     "CommandRates",
     "CommandReport",
     "Commander",
@@ -65,6 +67,7 @@ __all__ = [
     "Word",
     "__version__",
     "adapt",
+    "calibrate",
     "compare",
     "evaluate",
     "load",
@@ -76,6 +79,7 @@ __all__ = [
 
 _PLACES = {
     "adapt": "asr.adaptation.adapt",
+    **dict.fromkeys(("Calibration", "calibrate"), "asr.adaptation.calibration"),
     "Row": "asr.adaptation.comparison",
     "Adapted": "asr.adaptation.steps",
     **dict.fromkeys(("Commands", "Model", "Source", "load", "read_source"), "asr.api"),

@@ -74,7 +74,7 @@ def test_types_come_with_the_package() -> None:
 
 
 def test_the_examples_in_the_docstrings_run(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Those of `train` and `adapt`, which take long, stand in test_training.py and test_adapt.py."""
+    """Those of `train`, `adapt` and `calibrate` take long: test_training.py, test_adapt.py and test_calibrate.py do as they do."""
     monkeypatch.chdir(ROOT)
     places = sorted({inspect.getmodule(getattr(asr, name)).__name__ for name in EXAMPLES})  # type: ignore[union-attr]
     found = {place: doctest.testmod(sys.modules[place]) for place in places}
@@ -84,8 +84,18 @@ def test_the_examples_in_the_docstrings_run(monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_every_function_and_every_result_has_an_example() -> None:
     functions = {name for name in asr.__all__ if callable(getattr(asr, name)) and name.islower()}
-    assert functions == {"adapt", "compare", "evaluate", "load", "read_lists", "read_run", "read_source", "train"}
-    assert functions - {"adapt", "train"} <= EXAMPLES
+    assert functions == {
+        "adapt",
+        "calibrate",
+        "compare",
+        "evaluate",
+        "load",
+        "read_lists",
+        "read_run",
+        "read_source",
+        "train",
+    }
+    assert functions - {"adapt", "calibrate", "train"} <= EXAMPLES
     methods = [value for name, value in vars(asr.Model).items() if not name.startswith("_") and callable(value)]
     assert len(methods) == 6
     for each in (*(getattr(asr, name) for name in {*functions, *EXAMPLES}), *methods):

@@ -47,8 +47,8 @@ class Calibration:
 
 
 def calibrate(
-    manifests: Sequence[Path],
-    noise: Sequence[Path] = (),
+    manifests: Sequence[str | os.PathLike[str]],
+    noise: Sequence[str | os.PathLike[str]] = (),
     *,
     bundle: str | os.PathLike[str] | None = None,
     grammars: int = GRAMMARS,
@@ -71,6 +71,10 @@ def calibrate(
         SettingsError: fewer grammars, or too few commands or other sounds to tell them apart.
         ManifestError: a manifest that cannot be read, or has no recording that can.
         BundleError: a bundle that cannot be used or written; it stays as it was, as after any error.
+
+    Examples:
+        >>> found = calibrate(["data/mine/cuts_dev.jsonl.gz"], bundle="runs/mine/bundle")  # doctest: +SKIP
+        >>> found.rejection.threshold  # doctest: +SKIP
     """
     if grammars < 2:
         raise SettingsError(f"grammars is {grammars}; wanted at least 2")
@@ -80,8 +84,8 @@ def calibrate(
     generator = random.Random(seed)
     unread: list[str] = []
 
-    def heard(path: Path) -> list[LabelledWave]:
-        found, bad = _read(path, transcriber, generator, attempt_all)
+    def heard(path: str | os.PathLike[str]) -> list[LabelledWave]:
+        found, bad = _read(Path(path), transcriber, generator, attempt_all)
         unread.extend(bad)
         return found
 
