@@ -71,7 +71,7 @@ def lasting_blocks(
 
     Raises AudioError as ``microphone_blocks``, until something was heard.
     """
-    heard_until: float | None = None  # when the last of the stream so far was to be heard
+    heard_until: float | None = None  # when the last sample so far was to be heard
     held: list[str] = []
     reports = report
     while True:
@@ -155,7 +155,7 @@ def microphone_blocks(
         stream.start()
         report(f"listening to {printable(found['name'])}; ctrl-C ends")
         resampler = soxr.ResampleStream(rate, SAMPLE_RATE, 1, dtype="float32", quality="HQ")
-        until: float | None = None  # as in lasting_blocks
+        until: float | None = None  # when the last sample so far was to be heard
         while True:
             block, came, missed = waiting.get(timeout=_STALL_SECONDS)
             seconds = len(block) / rate
@@ -185,7 +185,7 @@ class _Heard(NamedTuple):
     samples: NDArray[np.float32]
     """(n, channels)."""
     came: float
-    """When its last sample was heard, in seconds of the clock that goes on."""
+    """When, in seconds of ``time.monotonic``."""
     missed: bool
     """Whether sound before it was lost."""
 
