@@ -50,9 +50,9 @@ def talk(page: Any) -> None:
     page.wait_for_selector("#commands option[value=computer]", state="attached")
     page.select_option("#commands", "computer")
     page.click("#open")
-    page.wait_for_function("document.querySelectorAll('#results article').length >= 2")
+    page.locator("#results article").nth(1).wait_for()
     page.wait_for_selector("#inside:not([hidden])")
-    page.wait_for_function("document.getElementById('partial').textContent.includes('my')")
+    page.locator("#partial", has_text="my").wait_for()
 
 
 def check(page: Any) -> None:

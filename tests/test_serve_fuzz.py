@@ -77,19 +77,18 @@ messages = mostly(sounds, end | anything.map(json.dumps) | starts | st.text(max_
 @st.composite
 def events(draw: st.DrawFn) -> bytes:
     """An event of Wyoming, or something like one."""
-    form = st.fixed_dictionaries(
-        {"rate": mostly(st.just(16_000)), "width": mostly(st.just(2)), "channels": mostly(st.just(1))},
-        optional={"text": anything, "another": anything},
-    )
+    fields = {"rate": mostly(st.just(16_000)), "width": mostly(st.just(2)), "channels": mostly(st.just(1))}
+    more = {"text": anything, "another": anything}
+    form = mostly(st.fixed_dictionaries(fields, optional=more), st.fixed_dictionaries({}, optional=fields | more))
     kinds = st.sampled_from(["audio-start", "audio-chunk", "audio-stop", "describe", "ping", "transcribe"])
-    payload, more = draw(sounds), json.dumps(draw(anything)).encode()
+    payload, appended = draw(sounds), json.dumps(draw(anything)).encode()
     event: dict[str, Any] = {"type": draw(mostly(kinds)), "data": draw(mostly(form))}
     if draw(st.booleans()):
         event["payload_length"] = draw(mostly(st.just(len(payload))))
     if draw(st.booleans()):
-        event["data_length"] = draw(mostly(st.just(len(more))))
+        event["data_length"] = draw(mostly(st.just(len(appended))))
     line = json.dumps(event).encode() + b"\n"
-    return line + (more if "data_length" in event else b"") + (payload if "payload_length" in event else b"")
+    return line + (appended if "data_length" in event else b"") + (payload if "payload_length" in event else b"")
 
 
 @pytest.fixture(scope="module")

@@ -157,9 +157,11 @@ def test_a_dozen_results_scroll_by_keyboard(browser: "playwright.Browser", servi
         page.route("**/v1/look", lambda route: route.fulfill(json=found))
         page.set_input_files("#file", [SAMPLES / "five_five.flac"] * 12)
         playwright.expect(page.locator("#results article")).to_have_count(12, timeout=PATIENCE)
+        oldest = page.locator("#results article").last
+        playwright.expect(oldest).not_to_be_in_viewport()
         page.focus("#results")
         page.keyboard.press("End")
-        page.wait_for_function("document.getElementById('results').scrollTop > 0")
+        playwright.expect(oldest).to_be_in_viewport(timeout=PATIENCE)
         assert_accessible(page)
 
 
