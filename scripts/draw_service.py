@@ -40,7 +40,6 @@ commands:
   stop:
     - "(stop|cancel) [it|that] [please]"
 """
-COLOURS_KEPT = 200  # of a picture
 MARGIN = 16  # pixels below what a picture ends with
 PATIENCE = 600_000  # milliseconds
 
@@ -76,7 +75,7 @@ class Photograph:
 
 
 PHOTOGRAPHS = (
-    Photograph("page", talk, (1180, 800), bottom="#inside"),
+    Photograph("page", talk, (1180, 1300), bottom="#inside"),
     Photograph("page_dark", talk, (1180, 800), bottom="#heard", colours="dark"),
     Photograph("page_phone", talk, (390, 844)),
     Photograph("page_grammar", check, (1180, 800), top="#own", bottom=".diagram:nth-of-type(2)"),
@@ -112,8 +111,7 @@ def photograph(browser: Any, wanted: Photograph, url: str) -> bytes:
     page.close()
     small = io.BytesIO()
     with Image.open(io.BytesIO(taken)) as picture:
-        few = picture.convert("RGB").quantize(COLOURS_KEPT, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
-        few.save(small, format="png", optimize=True)
+        picture.convert("RGB").save(small, format="png", optimize=True)
     return small.getvalue()
 
 
