@@ -13,7 +13,7 @@ EXTRAS: Final = {
     "mic": "sounddevice",
     "voices": "hibari",
     "hub": "huggingface_hub",
-    "serve": "fastapi starlette uvicorn h11 websockets python_multipart prometheus_client wyoming",
+    "serve": "fastapi starlette uvicorn h11 websockets python_multipart prometheus_client wyoming railroad",
 }
 """The packages that each extra brings; a core install is without them."""
 

@@ -1,19 +1,23 @@
 """Microphones by PortAudio: other rates, lost devices, clear words where there is none."""
 
 import sys
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
 import soxr
+from numpy.typing import NDArray
 
 from asr.apps.cli import app, run
+from asr.apps.mic import listen
 from asr.audio.load import SAMPLE_RATE
-from asr.audio.microphone import check_microphone, device_named, lasting_blocks, microphone_blocks
+from asr.audio.microphone import _RETRY_SECONDS, check_microphone, device_named, lasting_blocks, microphone_blocks
 from asr.errors import AsrError, AudioError
+from asr.runtime.live import Final
+from asr.runtime.transcript import Transcript
 
 
 class PortAudioError(Exception):
@@ -26,20 +30,34 @@ class Stream:
     closed = False
 
     def __init__(self, samplerate: int, blocksize: int, channels: int, callback: Callable[..., None], **_: object):
-        self._rate, self._size, self._channels, self._callback = samplerate, blocksize, channels, callback
+        self.rate, self.size, self.channels, self.callback = samplerate, blocksize, channels, callback
 
     def start(self) -> None:
         """Give all sound at once; the buffer is used again, as PortAudio does."""
-        tone = np.sin(2 * np.pi * 440 * np.arange(self._rate) / self._rate).astype(np.float32) / 2
-        buffer = np.zeros((self._size, self._channels), np.float32)
-        for start in range(0, self._rate, self._size):
-            buffer[:] = tone[start : start + self._size, None]
-            self._callback(buffer, self._size, None, SimpleNamespace(input_overflow=start == 0))
+        tone = np.sin(2 * np.pi * 440 * np.arange(self.rate) / self.rate).astype(np.float32) / 2
+        buffer = np.zeros((self.size, self.channels), np.float32)
+        for start in range(0, self.rate, self.size):
+            buffer[:] = tone[start : start + self.size, None]
+            self.callback(buffer, self.size, None, SimpleNamespace(input_overflow=start == 0))
             buffer[:] = 9.0
 
     def close(self) -> None:
         """Note that it was called."""
         Stream.closed = True
+
+
+class Clock:
+    """Goes on only when it is told to; in the place of ``time``."""
+
+    now = 0.0
+
+    def monotonic(self) -> float:
+        """Seconds."""
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        """Go on."""
+        self.now += seconds
 
 
 @pytest.fixture
@@ -146,10 +164,22 @@ def test_other_rates_are_resampled_loss_is_reported_and_a_pulled_plug_noticed(fa
 
 
 def test_a_microphone_that_is_lost_is_waited_for(fake: SimpleNamespace, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("asr.audio.microphone._RETRY_SECONDS", 0.05)
+    """It is listened to as before: what PortAudio takes to look again and to open it is no sound that still waits."""
+    clock = Clock()
+    monkeypatch.setattr("asr.audio.microphone.time", clock)
     looked = []
+
+    def begin() -> None:
+        looked.append("begin")
+        clock.sleep(0.7)
+
+    def opened(**settings: Any) -> Stream:
+        clock.sleep(0.9)
+        return Stream(**settings)
+
     monkeypatch.setattr(fake, "_terminate", lambda: looked.append("end"), raising=False)
-    monkeypatch.setattr(fake, "_initialize", lambda: looked.append("begin"), raising=False)
+    monkeypatch.setattr(fake, "_initialize", begin, raising=False)
+    monkeypatch.setattr(fake, "InputStream", opened)
     devices = fake.query_devices
 
     def find(*_: object) -> dict[str, object]:
@@ -159,21 +189,59 @@ def test_a_microphone_that_is_lost_is_waited_for(fake: SimpleNamespace, monkeypa
 
     monkeypatch.setattr(fake, "query_devices", find)
     reports: list[str] = []
-    blocks, gaps, heard = lasting_blocks(report=reports.append), 0, 0
-    begun = time.monotonic()
-    while heard < 2 * SAMPLE_RATE * 0.95:
-        block = next(blocks)
-        if block.any():
-            heard += len(block)
-        else:
-            gaps += len(block)
-    assert 0.25 < gaps / SAMPLE_RATE < time.monotonic() - begun
+    blocks, gaps, heard, found = lasting_blocks(report=reports.append), 0, 0, []
+
+    def all_of_both() -> Iterator[NDArray[np.float32]]:
+        nonlocal gaps, heard
+        while heard < 2 * SAMPLE_RATE * 0.95:
+            block = next(blocks)
+            if block.any():
+                heard += len(block)
+            else:
+                gaps += len(block)
+            yield block
+
+    def hear(block: NDArray[np.float32], *, partials: bool) -> list[Final]:
+        end = (gaps + heard) / SAMPLE_RATE
+        return [Final(end, end, Transcript("x", 1.0, 1.0, ("x",), (), ()), None)] if block.any() and partials else []
+
+    session = SimpleNamespace(feed=hear, flush=list)
+    listen(all_of_both(), session, lambda _, late: found.append((clock.now, late)), clock=clock.monotonic)  # type: ignore[arg-type]
+    retries = 3 * _RETRY_SECONDS
+    assert gaps / SAMPLE_RATE == pytest.approx(retries + 3 * 0.7 + 0.9 - 0.05, abs=0.06)
+    before, after = ([late for now, late in found if (now < 1) == first] for first in (True, False))
+    assert len(before) == len(after) > 10, "who is not behind has partial results"
+    assert after == pytest.approx(before, abs=60)
     assert looked == ["end", "begin"] * 3
     once = ["listening to Fake; ctrl-C ends", "some sound was lost: the computer is too busy to keep up"]
     assert reports[:2] == reports[3:] == once
     assert reports[2].endswith("plug it in again; waiting for it")
     blocks.close()
     assert Stream.closed
+
+
+def test_lost_sound_is_silence_that_long(fake: SimpleNamespace, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = Clock()
+    monkeypatch.setattr("asr.audio.microphone.time", clock)
+    lost = range(5, 12)
+
+    def start(stream: Stream) -> None:
+        for place in range(20):
+            clock.sleep(stream.size / stream.rate)
+            if place not in lost:
+                sound = np.full((stream.size, stream.channels), 0.5, np.float32)
+                stream.callback(sound, stream.size, None, SimpleNamespace(input_overflow=place == lost.stop))
+
+    monkeypatch.setattr(Stream, "start", start)
+    reports: list[str] = []
+    received: list[NDArray[np.float32]] = []
+    with pytest.raises(AudioError, match="plug it in again"):
+        received.extend(microphone_blocks(report=reports.append))
+    assert len(reports) == 2
+    loud = np.abs(np.concatenate(received)) > 0.25
+    edges = np.flatnonzero(np.diff(loud.astype(int))) / SAMPLE_RATE
+    assert edges[-2:] == pytest.approx([lost.start / 20, lost.stop / 20], abs=0.002)
+    assert len(loud) / SAMPLE_RATE == pytest.approx(1.0, abs=0.06)
 
 
 def test_a_microphone_that_never_was_is_not_waited_for(fake: SimpleNamespace, monkeypatch: pytest.MonkeyPatch) -> None:

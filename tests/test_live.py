@@ -1,5 +1,6 @@
 """A stream as it is spoken: events in order, the same whatever the blocks, the final text that of a recording."""
 
+import os
 from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -11,8 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from asr.audio.load import SAMPLE_RATE, load_audio
+from asr.audio.speech import find_pieces
 from asr.errors import AudioError, SettingsError
 from asr.runtime.commander import Commander
+from asr.runtime.endpoint import EndpointSettings
 from asr.runtime.live import Dropped, Event, Final, LiveSession, Partial, StableWords, Started
 from asr.runtime.transcriber import Transcriber
 from asr.runtime.transcript import Word
@@ -91,6 +94,20 @@ def test_a_final_is_what_a_recording_gives(
         assert final.understanding.confidence == pytest.approx(understood.confidence, abs=1e-4)
 
 
+def test_a_pause_of_the_hangover_parts_what_a_file_hears_as_one(
+    transcriber: Transcriber, sentences: list[np.ndarray]
+) -> None:
+    first, second = sentences
+    between = (len(first) - find_pieces(first)[-1][1] + find_pieces(second)[0][0]) / SAMPLE_RATE
+    assert between < EndpointSettings().hangover_seconds < between + 0.5
+    for pause, parted in ((0.0, False), (0.5, True)):
+        spoken = np.concatenate([first, silence(pause), second])
+        (file,) = transcriber.transcribe_blocks([spoken])
+        found = events(LiveSession(transcriber), spoken, partials=False)
+        finals = [event.transcript.text for event in found if isinstance(event, Final)]
+        assert finals == ([transcriber.transcribe(each).text for each in sentences] if parted else [file.text])
+
+
 @settings(max_examples=6)
 @given(data=st.data())
 def test_the_cut_into_blocks_makes_no_difference(
@@ -133,7 +150,7 @@ def test_nothing_is_heard_in_silence(transcriber: Transcriber, monkeypatch: pyte
     assert events(LiveSession(transcriber), hiss) == []
 
 
-def test_a_dog_and_a_keyboard_are_not_utterances(transcriber: Transcriber, corpora: Path) -> None:
+def test_a_keyboard_and_this_dog_are_no_utterances(transcriber: Transcriber, corpora: Path) -> None:
     dog = load_audio(next((corpora / "noise_esc10" / "001-Dogbark").iterdir()))
     generator = np.random.default_rng(0)
     keyboard = generator.normal(0, 1e-3, 10 * SAMPLE_RATE)
@@ -144,6 +161,20 @@ def test_a_dog_and_a_keyboard_are_not_utterances(transcriber: Transcriber, corpo
     for noise in (dog, keyboard.astype(np.float32)):
         assert np.abs(noise).max() > 0.1
         assert events(LiveSession(transcriber), noise) == []
+
+
+def test_few_dogs_are_utterances(transcriber: Transcriber) -> None:
+    """At most a quarter of the recordings of dogs begins one, and a tenth is heard as words."""
+    folder = Path(os.environ.get("ASR_CORPORA", ROOT.parent / "shared" / "corpora"), "noise_esc10", "001-Dogbark")
+    if not folder.is_dir():
+        pytest.skip(f"the dogs of ESC-10 are not in {folder}")
+    barks = [load_audio(path) for path in sorted(folder.iterdir())]
+    assert len(barks) == 40
+    found = [events(LiveSession(transcriber), bark, partials=False) for bark in barks]
+    begun = [dog for dog in found if any(isinstance(event, Started) for event in dog)]
+    worded = [dog for dog in found if any(isinstance(event, Final) for event in dog)]
+    assert len(begun) <= len(barks) / 4
+    assert len(worded) <= len(barks) / 10
 
 
 def test_what_is_no_mono_sound_is_refused(transcriber: Transcriber) -> None:

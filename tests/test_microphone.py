@@ -148,6 +148,28 @@ def test_an_utterance_that_the_stream_breaks_off_is_transcribed(words: list[np.n
     assert final.transcript.text == "end"
 
 
+@pytest.mark.parametrize("presses", [1, 2])
+def test_what_is_being_said_when_ctrl_c_is_pressed_is_heard(words: list[np.ndarray], presses: int) -> None:
+    """Unless it is pressed again."""
+
+    def blocks() -> Iterator[np.ndarray]:
+        yield from in_blocks(np.concatenate([silence(1), words[0]]))
+        raise KeyboardInterrupt
+
+    def hear(_: np.ndarray) -> str:
+        if presses > 1:
+            raise KeyboardInterrupt
+        return "said"
+
+    found = told(blocks(), hear)
+    assert [type(event) for event, _ in found] == [Started, Final][: 3 - presses]
+    for event, late in found[1:]:
+        assert isinstance(event, Final)
+        assert event.transcript.text == "said"
+        assert event.end - event.start > 0.2
+        assert late < 1000
+
+
 @pytest.mark.parametrize("stop", [KeyboardInterrupt, AudioError("gone")])
 @pytest.mark.parametrize("where", ["blocks", "hear"])
 def test_the_stream_is_closed_whatever_ends_it(words: list[np.ndarray], stop: BaseException, where: str) -> None:

@@ -85,6 +85,12 @@ def heard(page: "playwright.Page") -> "playwright.Locator":
     return page.locator("#results article").first
 
 
+def look_at_nothing(page: "playwright.Page") -> None:
+    """Let nothing be heard for the sake of its pictures, which takes longer than the rest."""
+    found = {"text": "five five", "confidence": 0.9, "seconds": 1.0, "milliseconds": 20, "pictures": None}
+    page.route("**/v1/look", lambda route: route.fulfill(json=found))
+
+
 def assert_accessible(page: "playwright.Page") -> None:
     for colours in ("light", "dark"):
         page.emulate_media(color_scheme=colours)
@@ -103,13 +109,65 @@ def test_what_is_spoken_into_the_page_comes_out(browser: "playwright.Browser", s
         expect(heard(page).locator(".command")).to_have_text("find")
         expect(heard(page).locator(".slot")).to_have_text("what: files")
         expect(heard(page)).to_contain_text("% sure")
+        expect(page.locator("#open")).to_have_text("Close microphone")
+        page.click("#press")
+        expect(page.locator("#status")).to_contain_text("open already")
+        expect(page.locator("#open")).to_have_attribute("aria-pressed", "true")
         page.click("#open")
+        expect(page.locator("#open")).to_have_text("Open microphone")
         expect(page.locator("#open")).to_have_attribute("aria-pressed", "false")
         page.wait_for_selector("#inside:not([hidden])")
         assert page.locator("#pictures canvas").count() == 4
         assert "find" in (page.locator("#pictures canvas").last.get_attribute("aria-label") or "")
         assert page.locator("#n-best li").first.inner_text().startswith("find my files")
         assert page.locator("#problem").inner_text() == ""
+        assert_accessible(page)
+
+
+def test_what_is_chosen_while_the_microphone_is_open_is_listened_for(
+    browser: "playwright.Browser", service: Served
+) -> None:
+    """In one stream after another behind the same microphone, each block in one of them."""
+    with page_of(browser, service.url) as page:
+        look_at_nothing(page)
+        page.wait_for_selector("#commands option[value=computer]", state="attached")
+        order: list[str] = []
+
+        def follow(socket: "playwright.WebSocket") -> None:
+            order.append("open")
+            socket.on("close", lambda _: order.append("closed"))
+            socket.on("framesent", lambda sent: order.append(sent) if isinstance(sent, str) else None)
+
+        page.on("websocket", follow)
+        page.click("#open")
+        playwright.expect(heard(page).locator(".said")).to_have_text("find my files", timeout=PATIENCE)
+        page.fill("#grammar", "commands:\n  look_for:\n    - find my {what}\nlists:\n  what: [files, keys]\n")
+        page.click("#check")
+        playwright.expect(heard(page).locator(".command")).to_have_text("look_for", timeout=PATIENCE)
+        page.select_option("#commands", "computer")
+        page.click("#open")
+        playwright.expect(page.locator("#status")).to_have_text("", timeout=PATIENCE)
+        assert page.locator("#problem").inner_text() == ""
+    opened = [place for place, what in enumerate(order) if what == "open"]
+    assert len(opened) == 3
+    for place, wanted in zip(opened, ({}, "grammar", "computer"), strict=True):
+        start = json.loads(order[place + 1])
+        assert start["type"] == "start"
+        assert start.get("commands", "grammar" if "grammar" in start else {}) == wanted
+        assert json.loads(order[place + 2]) == {"type": "end"}
+        assert order[place + 3] == "closed"
+
+
+def test_a_dozen_results_scroll_by_keyboard(browser: "playwright.Browser", service: Served) -> None:
+    with page_of(browser, service.url) as page:
+        look_at_nothing(page)
+        page.set_input_files("#file", [SAMPLES / "five_five.flac"] * 12)
+        playwright.expect(page.locator("#results article")).to_have_count(12, timeout=PATIENCE)
+        oldest = page.locator("#results article").last
+        playwright.expect(oldest).not_to_be_in_viewport()
+        page.focus("#results")
+        page.keyboard.press("End")
+        playwright.expect(oldest).to_be_in_viewport(timeout=PATIENCE)
         assert_accessible(page)
 
 

@@ -4,7 +4,7 @@ import os
 import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -65,8 +65,9 @@ def mic(
 ) -> None:
     """Print what is said into a microphone, as it is said.
 
-    With --commands it prints which command each utterance is, or that it is none. Ctrl-C ends it. Each line says how
-    many milliseconds after the end of speech it came. If the microphone is lost, it is waited for.
+    With --commands it prints which command each utterance is, or that it is none. Ctrl-C ends it, after what is being
+    said. Each line says how many milliseconds after the end of speech it came. If the microphone is lost, it is waited
+    for.
 
     With --json an event has one of these types: started; partial (text so far, and stable, the part of it that will not
     change); final (the keys of `asr transcribe --json` without file, and milliseconds); dropped (there were no words
@@ -131,7 +132,7 @@ def listen(
     seen: "Callable[[NDArray[np.float32]], None]" = lambda block: None,
     clock: Callable[[], float] = time.perf_counter,
 ) -> Summary:
-    """Tell what happens in a stream until its blocks end or the user presses ctrl-C.
+    """Tell what happens in a stream until its blocks end or the user presses ctrl-C, what is being said then included.
 
     Args:
         blocks: the sound, samples (n,) at 16 kHz; closed at the end if it can be.
@@ -173,7 +174,8 @@ def listen(
             told(session.feed(block, partials=not behind))
         told(session.flush())
     except KeyboardInterrupt:
-        pass
+        with suppress(KeyboardInterrupt):  # whoever presses it again does not wait for the last utterance
+            told(session.flush())
     finally:
         close = getattr(stream, "close", None)
         if close is not None:

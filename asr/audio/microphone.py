@@ -2,13 +2,13 @@
 
 import queue
 import re
-import threading
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import closing, suppress
 from dataclasses import dataclass
+from itertools import chain
 from types import ModuleType
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import soxr
@@ -25,7 +25,7 @@ _NUMBER = re.compile(r"[0-9]{1,9}")
 _QUEUE_SECONDS = 60  # of sound that may wait while an utterance is transcribed
 _STALL_SECONDS = 3.0  # without a block, after which the device is taken to be gone
 _RETRY_SECONDS = 1.0  # between two looks for a device that is gone
-_LONGEST_GAP = 60  # seconds of silence at a time for sound that was lost
+_SILENCE_SECONDS = 60  # at most at a time, for sound that was lost
 
 
 @dataclass(frozen=True)
@@ -67,11 +67,11 @@ def lasting_blocks(
 ) -> Generator[NDArray[np.float32], None, None]:
     """The same as ``microphone_blocks`` without an end: where the device is lost once it was heard, it is waited for.
 
-    That is said, and silence comes for as long as the device is gone, so that times count on.
+    That is said, and silence comes for as long as nothing is heard, so that the stream goes on by the clock.
 
     Raises AudioError as ``microphone_blocks``, until something was heard.
     """
-    heard_until: float | None = None
+    heard_until: float | None = None  # when the last sample so far was to be heard
     held: list[str] = []
     reports = report
     while True:
@@ -82,8 +82,14 @@ def lasting_blocks(
                     for line in held:
                         report(line)
                     held.clear()
+                    now, seconds = time.monotonic(), len(block) / SAMPLE_RATE
+                    if heard_until is not None and reports is not report:
+                        # To look again and to open the device has taken its time.
+                        yield from _silence(now - heard_until - seconds)
+                        heard_until = now
+                    # A block that had to wait while an utterance was transcribed is older than it comes.
+                    heard_until = now if heard_until is None else min(heard_until + seconds, now)
                     reports = report
-                    heard_until = time.monotonic()
                     yield block
         except AudioError as error:
             if heard_until is None:
@@ -97,7 +103,7 @@ def lasting_blocks(
         time.sleep(_RETRY_SECONDS)
         now = time.monotonic()
         assert heard_until is not None
-        yield np.zeros(round(min(now - heard_until, _LONGEST_GAP) * SAMPLE_RATE), np.float32)
+        yield from _silence(now - heard_until)
         heard_until = now
         _look_again(_import_sounddevice())
 
@@ -106,6 +112,8 @@ def microphone_blocks(
     device: int | str | None = None, *, report: Callable[[str], None]
 ) -> Generator[NDArray[np.float32], None, None]:
     """Sound from a microphone, without an end; the device is opened with the first block and closed with the iterator.
+
+    In the place of sound that was lost, because the computer was too busy, comes as much silence.
 
     Args:
         device: number or part of the name of a PortAudio device; the system's default when left out.
@@ -121,17 +129,18 @@ def microphone_blocks(
     wanted = _wanted(device)
     found = _find(sounddevice, device)
     rate, channels = _accepted(sounddevice, device, found)
-    waiting: queue.Queue[NDArray[np.float32]] = queue.Queue(_QUEUE_SECONDS * BLOCKS_A_SECOND)
-    lost = threading.Event()
+    waiting: queue.Queue[_Heard] = queue.Queue(_QUEUE_SECONDS * BLOCKS_A_SECOND)
+    lost = False
 
     # Runs in PortAudio's thread, where the only thing to do is to copy and be gone.
     def keep(samples: NDArray[np.float32], _frames: int, _time: Any, status: Any) -> None:
-        if status.input_overflow:
-            lost.set()
+        nonlocal lost
+        lost = lost or bool(status.input_overflow)
         try:
-            waiting.put_nowait(samples.copy())
+            waiting.put_nowait(_Heard(samples.copy(), time.monotonic(), lost))
+            lost = False
         except queue.Full:
-            lost.set()
+            lost = True
 
     stream = None
     try:
@@ -146,13 +155,16 @@ def microphone_blocks(
         stream.start()
         report(f"listening to {printable(found['name'])}; ctrl-C ends")
         resampler = soxr.ResampleStream(rate, SAMPLE_RATE, 1, dtype="float32", quality="HQ")
+        until: float | None = None  # when the last sample so far was to be heard
         while True:
-            block = waiting.get(timeout=_STALL_SECONDS)
-            if lost.is_set():
-                lost.clear()
+            block, came, missed = waiting.get(timeout=_STALL_SECONDS)
+            seconds = len(block) / rate
+            if missed:
                 report("some sound was lost: the computer is too busy to keep up")
-            mono = block.mean(axis=1)
-            yield mono if rate == SAMPLE_RATE else resampler.resample_chunk(mono)
+            gap = came - until - seconds if missed and until is not None else 0.0
+            until = came if missed or until is None else min(until + seconds, came)
+            for mono in chain(_silence(gap, rate), [block.mean(axis=1)]):
+                yield mono if rate == SAMPLE_RATE else resampler.resample_chunk(mono)
     except queue.Empty:
         raise AudioError(
             f"{wanted}: found no sound for {_STALL_SECONDS:g} s, wanted a running microphone; plug it in again"
@@ -165,6 +177,25 @@ def microphone_blocks(
         if stream is not None:
             with suppress(sounddevice.PortAudioError):  # of a device that is gone
                 stream.close()
+
+
+class _Heard(NamedTuple):
+    """A block as PortAudio gives it."""
+
+    samples: NDArray[np.float32]
+    """(n, channels)."""
+    came: float
+    """When, in seconds of ``time.monotonic``."""
+    missed: bool
+    """Whether sound before it was lost."""
+
+
+def _silence(seconds: float, rate: int = SAMPLE_RATE) -> Iterator[NDArray[np.float32]]:
+    """So many seconds of zeros, in pieces."""
+    left = round(seconds * rate)
+    while left > 0:
+        yield np.zeros(min(left, _SILENCE_SECONDS * rate), np.float32)
+        left -= _SILENCE_SECONDS * rate
 
 
 def check_microphone(device: int | str | None = None) -> None:

@@ -2,14 +2,15 @@
 
     scripts/bench/bench_live.py MANIFEST... [--noise MANIFEST...] [--utterances 30] [--seconds 240]
 
-Three tables:
+Tables:
 
 * how late a final result is, for a command of three seconds, by processor time: from the end of speech, and from the
   moment when the pause has ended the utterance;
 * partial results over recordings of speech, each between two pauses: how often they come and what they cost; of the
   words that were shown how many were changed afterwards, by the final result too, and how many of those called stable;
   and what is lost beside the recording heard whole;
-* what is begun and what is decoded in noise, a minute of it, and how many words come of it.
+* what is begun and what is decoded in noise, a minute of it, and how many words come of it;
+* the same by class, which is the folder of a recording, and in how many of its recordings.
 """
 
 import os
@@ -20,6 +21,7 @@ import argparse
 import random
 import sys
 import time
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
@@ -56,7 +58,10 @@ STEADY = (
     "speech | recordings | partials a second | their processor time a second | words shown | changed | words stable | "
     "changed in the final | word error rate, whole | live | same text"
 )
-NOISE = "noise | minutes | begun a minute | decoded a minute | with words a minute | words a minute"
+NOISE = (
+    "noise | recordings | begin an utterance | have words | minutes | begun a minute | decoded a minute | "
+    "with words a minute | words a minute"
+)
 
 
 class Counting(Transcriber):
@@ -182,25 +187,54 @@ def steady_row(transcriber: Transcriber, path: Path, count: int, seed: int) -> s
     )
 
 
-def noise_row(transcriber: Counting, path: Path, seconds: float, seed: int) -> str:
-    """What comes of so much noise, each recording a stream of its own."""
-    counts = {Started: 0, Partial: 0, Final: 0, Dropped: 0}
-    heard = words = 0.0
-    before = transcriber.heard
+@dataclass
+class Begun:
+    """What came of noise."""
+
+    recordings: int = 0
+    opened: int = 0  # recordings that begin an utterance
+    worded: int = 0  # recordings of which some becomes words
+    seconds: float = 0.0
+    begun: int = 0
+    decoded: int = 0
+    finals: int = 0
+    words: int = 0
+
+    def add(self, events: Sequence[Event], seconds: float, decoded: int) -> None:
+        """Count a recording."""
+        finals = [event for event in events if isinstance(event, Final)]
+        begun = sum(isinstance(event, Started) for event in events)
+        self.recordings += 1
+        self.opened += begun > 0
+        self.worded += bool(finals)
+        self.seconds += seconds
+        self.begun += begun
+        self.decoded += decoded
+        self.finals += len(finals)
+        self.words += sum(len(event.transcript.words) for event in finals)
+
+    def row(self, name: str) -> str:
+        """Counts of recordings, and the rest by the minute."""
+        minutes = self.seconds / 60
+        rates = [f"{each / minutes:.2f}" for each in (self.begun, self.decoded, self.finals, self.words)]
+        return " | ".join([name, f"{self.recordings}", f"{self.opened}", f"{self.worded}", f"{minutes:.1f}", *rates])
+
+
+def noise_rows(transcriber: Counting, path: Path, seconds: float, seed: int) -> list[str]:
+    """What comes of so much noise, each recording a stream of its own: of all, and where there are several by class."""
+    total, classes = Begun(), defaultdict[str, Begun](Begun)
     recordings = read_manifest(path)
     for utterance in random.Random(seed).sample(recordings, len(recordings)):
-        if heard >= seconds:
+        if total.seconds >= seconds:
             break
-        wave = read_utterance(utterance)[: round((seconds - heard) * SAMPLE_RATE)]
-        heard += len(wave) / SAMPLE_RATE
+        wave = read_utterance(utterance)[: round((seconds - total.seconds) * SAMPLE_RATE)]
+        before = transcriber.heard
         session = LiveSession(transcriber, partial_seconds=None)
-        for event in [e for block in blocks_of(wave) for e in session.feed(block)] + session.flush():
-            counts[type(event)] += 1
-            words += len(event.transcript.words) if isinstance(event, Final) else 0
-    decoded = transcriber.heard - before
-    minutes = heard / 60
-    per_minute = [f"{each / minutes:.2f}" for each in (counts[Started], decoded, counts[Final], words)]
-    return " | ".join([path.parent.name, f"{minutes:.1f}", *per_minute])
+        events = [e for block in blocks_of(wave) for e in session.feed(block)] + session.flush()
+        for counted in (total, classes[utterance.path.parent.name]):
+            counted.add(events, len(wave) / SAMPLE_RATE, transcriber.heard - before)
+    each = [counted.row(f"{path.parent.name}/{name}") for name, counted in sorted(classes.items())]
+    return [total.row(path.parent.name), *(each if len(each) > 1 else [])]
 
 
 def main() -> int:
@@ -221,12 +255,11 @@ def main() -> int:
         late = late_rows(transcriber, Commander.from_bundle(options.bundle, GRAMMAR))
         print(f"`scripts/bench/bench_live.py`, {heading()}\n")
         print(table("three seconds, as | wait | final result | after the wait, median | worst of 9", list(late)))
-        for manifests, columns, row in (
-            (options.manifests, STEADY, lambda path: steady_row(transcriber, path, options.utterances, options.seed)),
-            (options.noise, NOISE, lambda path: noise_row(transcriber, path, options.seconds, options.seed)),
-        ):
-            if manifests:
-                print(f"\n{table(columns, [row(path) for path in manifests])}", flush=True)
+        steady = [steady_row(transcriber, path, options.utterances, options.seed) for path in options.manifests]
+        noise = [row for path in options.noise for row in noise_rows(transcriber, path, options.seconds, options.seed)]
+        for columns, rows in ((STEADY, steady), (NOISE, noise)):
+            if rows:
+                print(f"\n{table(columns, rows)}")
     except AsrError as error:
         complain(error)
         return 1

@@ -53,6 +53,7 @@ function show(found, title) {
   }
   parts.push(facts);
   by("results").prepend(element("article", {}, ...parts));
+  by("results").tabIndex = 0;  // where they scroll, arrow keys shall move them
   while (by("results").childElementCount > MOST_RESULTS) by("results").lastElementChild.remove();
 }
 
@@ -86,38 +87,62 @@ function choice() {
 class Talk {
   constructor(button) {
     this.button = button;
-    this.choice = choice();
     this.blocks = [];
     this.passed = 0;  // samples that are kept no more
+    this.taken = 0;  // samples so far
+    this.began = 0;  // of them were taken before the stream began
+    this.waiting = [];  // blocks that belong to the next stream
     this.levels = [];
     this.closing = false;
+    this.changing = false;  // from the end of one stream until the next is open
     this.over = new Promise((resolve) => { this.done = resolve; });
   }
 
   async begin() {
     by("problem").textContent = "";
     by("status").textContent = "Opening the microphone …";
-    this.button.setAttribute("aria-pressed", "true");
+    showPressed(this.button, true);
     const early = [];
     let take = (block) => early.push(block);
     this.microphone = await Microphone.open((block) => take(block));
     this.microphone.onlost(() => this.end("The microphone is gone."));
-    this.stream = service.stream({ rate: this.microphone.rate, ...this.choice }, (event) => this.hear(event), (message) => this.ended(message));
+    this.open();
     take = (block) => this.take(block);
     early.forEach(take);
     by("status").textContent = this.button === by("open") ? "Listening, until you close the microphone." : "Listening …";
+  }
+
+  /** Opens a stream, in which is listened for what is chosen now. */
+  open() {
+    const began = this.began;
+    this.choice = choice();
+    const chosen = this.choice;
+    const start = { rate: this.microphone.rate, ...chosen };
+    this.stream = service.stream(start, (event) => this.hear(event, began, chosen), (message) => this.ended(message));
+    for (const block of this.waiting.splice(0)) this.stream.send(block);
+  }
+
+  /** Listens for what is chosen now: what is said from here on goes into a stream of its own, when this one has ended. */
+  change() {
+    if (!this.stream || this.closing || this.changing || JSON.stringify(choice()) === JSON.stringify(this.choice)) return;
+    this.changing = true;
+    this.began = this.taken;
+    this.stream.finish();
   }
 
   take(block) {
     this.levels.push(block.reduce((most, each) => Math.max(most, Math.abs(each)), 0) / 32768);
     this.levels.splice(0, this.levels.length - LEVELS);
     this.blocks.push(block.slice());
+    this.taken += block.length;
     if (this.blocks.length > KEPT_BLOCKS) this.passed += this.blocks.shift().length;
-    this.stream.send(block);
+    if (this.changing) this.waiting.push(block);
+    else this.stream.send(block);
     requestAnimationFrame(() => drawLevel(by("level"), this.levels, LEVELS));
   }
 
-  hear(event) {
+  /** An event of the stream that began behind so many samples, with the choice for which it listened. */
+  hear(event, began, chosen) {
     const [stable, open] = by("partial").children;
     if (event.type === "started") by("status").textContent = "Hearing you …";
     if (event.type === "partial") {
@@ -131,12 +156,13 @@ class Talk {
     if (event.type === "final") {
       this.heard = true;
       show(event);
-      const cut = this.recording(event.start - AROUND_SECONDS, event.end + AROUND_SECONDS);
-      if (cut) look(cut, "utterance.wav", this.choice).catch((error) => { by("problem").textContent = error.message; });
+      const before = began / this.microphone.rate;
+      const cut = this.recording(before + event.start - AROUND_SECONDS, before + event.end + AROUND_SECONDS);
+      if (cut) look(cut, "utterance.wav", chosen).catch((error) => { by("problem").textContent = error.message; });
     }
   }
 
-  /** A part of the stream as a WAV file; null where it is kept no more. */
+  /** A part of what was taken as a WAV file; null where it is kept no more. */
   recording(start, end) {
     const rate = this.microphone.rate;
     const all = this.blocks.reduce((sum, block) => sum + block.length, 0);
@@ -154,18 +180,26 @@ class Talk {
     if (this.closing) return this.over;
     this.closing = true;
     if (message) by("problem").textContent = message;
-    this.button.setAttribute("aria-pressed", "false");
+    showPressed(this.button, false);
     by("status").textContent = "Understanding …";
     await this.microphone.close();
-    this.stream.finish();
+    this.closed = true;
+    if (!this.changing) this.stream.finish();
     return this.over;
   }
 
   async ended(message) {
+    if (this.changing && !message) {
+      this.changing = false;
+      this.open();
+      if (this.closed) this.stream.finish();
+      if (!this.closing) by("status").textContent = `Listening for ${by("commands").selectedOptions[0].textContent} …`;
+      return;
+    }
     if (message) by("problem").textContent = message;
     if (!this.closing) {
       this.closing = true;
-      this.button.setAttribute("aria-pressed", "false");
+      showPressed(this.button, false);
       await this.microphone.close();
     }
     by("status").textContent = message || this.heard ? "" : "Nothing was heard.";
@@ -173,6 +207,11 @@ class Talk {
     talk = null;
     this.done();
   }
+}
+
+function showPressed(button, on) {
+  button.setAttribute("aria-pressed", on);
+  if (button === by("open")) button.textContent = on ? "Close microphone" : "Open microphone";
 }
 
 async function begin(button) {
@@ -184,7 +223,7 @@ async function begin(button) {
   } catch (error) {
     by("problem").textContent = error.message;
     by("status").textContent = "";
-    button.setAttribute("aria-pressed", "false");
+    showPressed(button, false);
     talk = null;
     return;
   }
@@ -218,6 +257,7 @@ function down() {
   began = !talk;
   if (began) begin(press);
   else if (talk.button === press) finish();
+  else by("status").textContent = "The microphone is open already: just talk.";
 }
 
 function up() {
@@ -292,6 +332,7 @@ by("check").addEventListener("click", async () => {
     by("diagrams").replaceChildren(...diagrams(checked));
     ownGrammar = text;
     listenForOwn();
+    talk?.change();
     by("grammar-status").textContent = "It is listened for. Talk, or give it a recording.";
   } catch (error) {
     by("grammar-status").textContent = "";
@@ -311,6 +352,7 @@ function listenForOwn() {
   choices.value = OWN;
 }
 
+by("commands").addEventListener("change", () => talk?.change());
 by("example").addEventListener("change", () => {
   const chosen = by("example").selectedOptions[0];
   if (chosen.text_) grammar.value = chosen.text_;
