@@ -74,7 +74,7 @@ def test_types_come_with_the_package() -> None:
 
 
 def test_the_examples_in_the_docstrings_run(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Those of `train`, `adapt` and `calibrate` take long: test_training.py, test_adapt.py and test_calibrate.py do as they do."""
+    """Those of `train`, `adapt` and `calibrate` take long; the tests of each do as they do."""
     monkeypatch.chdir(ROOT)
     places = sorted({inspect.getmodule(getattr(asr, name)).__name__ for name in EXAMPLES})  # type: ignore[union-attr]
     found = {place: doctest.testmod(sys.modules[place]) for place in places}
