@@ -22,7 +22,7 @@ from service import FIVE, Served, serving
 from asr.audio.mixing import Sound
 from asr.serve import page, transcriptions
 from asr.serve.app import create_app
-from asr.serve.connections import Listener
+from asr.serve.connections import CountedListener
 from asr.serve.errors import Busy
 from asr.serve.grammars import GRAMMAR_BYTES
 from asr.serve.pool import Engine, Pool
@@ -308,7 +308,7 @@ def test_a_body_that_comes_byte_by_byte_is_given_up(impatient: Served) -> None:
 
 
 def test_a_listener_keeps_so_many_connections_and_no_more() -> None:
-    with Listener(socket.create_server(("127.0.0.1", 0)), most=1) as listener, ExitStack() as opened:
+    with CountedListener(socket.create_server(("127.0.0.1", 0)), most=1) as listener, ExitStack() as opened:
         listener.settimeout(20)
         clients = []
 

@@ -24,7 +24,7 @@ _TOLD: Final = 64  # connections beyond the limit that are taken to be told so; 
 _FULL: Final = b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 
 
-class Listener(socket.socket):
+class CountedListener(socket.socket):
     """A socket that listens, and keeps no more connections than it may; each counts from when it is taken on.
 
     A protocol counts those that it knows, and TLS tells it of none that has not shaken hands.

@@ -16,7 +16,7 @@ import uvicorn
 from asr.errors import AsrError, SettingsError
 from asr.printable import printable
 from asr.serve.app import create_app
-from asr.serve.connections import BACKLOG, Listener, SocketConnection, http_connection
+from asr.serve.connections import BACKLOG, CountedListener, SocketConnection, http_connection
 from asr.serve.pool import Pool
 from asr.serve.records import LOG, write_log
 from asr.serve.settings import ServeSettings, is_loopback
@@ -189,7 +189,7 @@ def listening(settings: ServeSettings, port: int, option: str = "--port") -> Ite
         opened = socket.create_server((host, port), family=family, backlog=BACKLOG)
     except (OSError, UnicodeError) as error:
         raise SettingsError(f"{host}:{port}: {_why(error, option)}") from error
-    with Listener(opened, settings.max_connections) as listener:
+    with CountedListener(opened, settings.max_connections) as listener:
         if hasattr(socket, "TCP_USER_TIMEOUT"):
             listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, round(1000 * settings.stall_seconds))
         yield listener
