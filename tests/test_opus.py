@@ -95,11 +95,10 @@ def test_what_is_no_ogg_is_refused(data: bytes) -> None:
     [
         lambda _: 960,
         lambda at: 10**6 - 1000 * at,
-        lambda _: 0,
         lambda at: 960 + 10 * at,
         lambda at: 48_000 * 82_800 + 960 * at,
     ],
-    ids=["still", "back", "none", "slow", "slow, a day on"],
+    ids=["still", "back", "slow", "slow, a day on"],
 )
 def test_clocks_that_lie_lose_no_sound_without_a_word(spoken: bytes, clock: Callable[[int], int]) -> None:
     pages = [bytearray(spoken[page.start : page.end]) for page in pages_of(io.BytesIO(spoken), len(spoken))]

@@ -291,10 +291,11 @@ def test_only_recordings_are_long(impatient: Served) -> None:
     """The longest grammar comes through however it is escaped; what is longer is refused before it is read as JSON."""
     longest = b'{"grammar": "' + b"\\u0023" * GRAMMAR_BYTES + b'"}'
     assert len(longest) > GRAMMAR_BYTES * 6
-    answer = httpx.post(f"{impatient.url}/v1/grammar", content=longest, timeout=60)
+    json = {"Content-Type": "application/json"}
+    answer = httpx.post(f"{impatient.url}/v1/grammar", content=longest, headers=json, timeout=60)
     assert answer.json()["error"]["code"] == "bad_grammar"
     for content in (b"[" + bytes(2**20), iter([b"["] + [bytes(2**16)] * 16)):
-        answer = httpx.post(f"{impatient.url}/v1/grammar", content=content, timeout=60)
+        answer = httpx.post(f"{impatient.url}/v1/grammar", content=content, headers=json, timeout=60)
         assert (answer.status_code, answer.json()["error"]["code"]) == (413, "too_large")
 
 
