@@ -103,6 +103,8 @@ def test_a_look_fits_the_utterance(tiny: TinyModel, words: list[NDArray[np.float
     assert len(seen.attention) == len(seen.tokens) + 1
     assert seen.n_best[0].text == transcriber.transcribe(words[1]).text
     assert len({each.text for each in seen.n_best}) == len(seen.n_best)
+    others = [each.confidence for each in seen.n_best[1:]]
+    assert others == sorted(others, reverse=True)
 
 
 def test_nothing_is_seen_in_silence(tiny: TinyModel) -> None:

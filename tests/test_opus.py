@@ -1,8 +1,10 @@
 """Opus that comes in pieces: the samples of the whole file, or one line that says what is wrong."""
 
 import io
+import re
 import shutil
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +15,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from asr.audio.load import load_audio
-from asr.audio.ogg import pages_of
+from asr.audio.ogg import pages_of, seal
 from asr.audio.opus import OpusReader
 from asr.errors import AudioError
 
@@ -86,6 +88,27 @@ def test_a_missing_page_is_refused(spoken: bytes) -> None:
 def test_what_is_no_ogg_is_refused(data: bytes) -> None:
     with pytest.raises(AudioError):
         heard([data])
+
+
+@pytest.mark.parametrize(
+    "clock",
+    [
+        lambda _: 960,
+        lambda at: 10**6 - 1000 * at,
+        lambda at: 960 + 10 * at,
+        lambda at: 48_000 * 82_800 + 960 * at,
+    ],
+    ids=["still", "back", "slow", "slow, a day on"],
+)
+def test_clocks_that_lie_lose_no_sound_without_a_word(spoken: bytes, clock: Callable[[int], int]) -> None:
+    pages = [bytearray(spoken[page.start : page.end]) for page in pages_of(io.BytesIO(spoken), len(spoken))]
+    for number, page in enumerate(pages[2:]):
+        page[6:14] = clock(number).to_bytes(8, "little")
+        seal(page)
+    with pytest.raises(AudioError) as refused:
+        heard(cut(b"".join(pages), 4096), most_seconds=86_400)
+    assert "wanted" in str(refused.value)
+    assert not re.search(r"0x|BytesIO|array", str(refused.value))
 
 
 def test_more_than_is_wanted_is_refused(spoken: bytes) -> None:

@@ -1,8 +1,10 @@
 """OpenAI's API: its own client against a running service, beside what `asr transcribe` makes of the same recordings."""
 
 import json
+import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import numpy as np
@@ -86,6 +88,50 @@ def test_only_what_is_asked_for_comes_with_verbose_json(served: Served) -> None:
     plain = create(model="x", file=FIVE, response_format="verbose_json")
     assert (words.words is None, words.segments is None) == (False, True)
     assert (plain.words is None, plain.segments is None) == (True, False)
+
+
+@pytest.mark.parametrize("name", ["timestamp_granularities", "timestamp_granularities[]"])
+def test_granularities_are_taken_by_either_name(served: Served, name: str) -> None:
+    fields = {"response_format": "verbose_json", name: ["word"]}
+    with FIVE.open("rb") as file:
+        url = f"{served.url}/v1/audio/transcriptions"
+        found = httpx.post(url, data=fields, files={"file": file}, timeout=60).json()
+    assert ("words" in found, "segments" in found) == (True, False)
+
+
+@pytest.mark.parametrize(
+    ("path", "sent", "message", "status", "code"),
+    [
+        (
+            "/v1/grammar",
+            {"content": b"{", "headers": {"Content-Type": "application/json"}},
+            "wanted an object",
+            400,
+            "invalid_value",
+        ),
+        ("/v1/grammar", {"json": {}}, "grammar: found none, wanted one", 400, "invalid_value"),
+        ("/v1/grammar", {"json": {"grammar": "commands: {a: ['{y}']}"}}, "grammar.yaml:", 400, "bad_grammar"),
+        ("/v1/look", {"data": {"file": "x"}}, "file: found a text, wanted a file", 400, "invalid_value"),
+        ("/v1/audio/transcriptions", {}, "file: found none, wanted one", 400, "invalid_value"),
+        ("/v1/audio/transcriptions", {"files": {"file": b"no sound"}}, "upload: found text", 400, "invalid_file"),
+        ("/v1/audio/transcriptions", {"headers": {"Origin": "null"}}, "Origin: ", 403, "foreign_origin"),
+        ("/v1/look", {"headers": {"Host": "x.example"}}, "Host: ", 421, "unknown_host"),
+    ],
+)
+def test_a_refusal_is_said_and_logged_by_its_code(
+    served: Served, path: str, sent: dict[str, Any], message: str, status: int, code: str
+) -> None:
+    known = len(served.lines)
+    answer = httpx.post(f"{served.url}{path}", timeout=60, **sent)
+    error = answer.json()["error"]
+    assert (answer.status_code, error["code"]) == (status, code)
+    assert message in error["message"]
+    assert not error["message"].startswith("asr: ")
+    deadline = time.monotonic() + 20
+    while not (lines := served.lines[known:]):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    assert [(line["route"], line["status"], line["code"]) for line in lines] == [(path, status, code)]
 
 
 def test_events_add_up_to_the_text(served: Served, long: Path) -> None:

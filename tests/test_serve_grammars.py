@@ -4,15 +4,18 @@ import asyncio
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import httpx
 import pytest
 from conftest import ROOT
 from service import FIND, Served, serving
+from starlette.testclient import TestClient
 
 from asr.bundle import DEFAULT_BUNDLE
 from asr.serve import grammars
+from asr.serve.app import create_app
 from asr.serve.errors import Refusal
 from asr.serve.pool import Pool
 from asr.serve.settings import ServeSettings
@@ -68,7 +71,7 @@ def test_a_grammar_with_a_mistake_is_told_where(service: Served) -> None:
     answer = checked(service, 'commands:\n  a:\n    - "x {y}"\n')
     assert answer.status_code == 400
     message = answer.json()["error"]["message"]
-    assert message.startswith("asr: grammar.yaml:3: {y}")
+    assert message.startswith("grammar.yaml:3: {y}")
     assert "/tmp" not in message
 
 
@@ -125,6 +128,17 @@ def test_a_program_with_limits_ends_at_them(tmp_path: Path) -> None:
     ended = subprocess.run([sys.executable, *command], capture_output=True, timeout=200, cwd=ROOT)
     assert ended.returncode < 0
     assert resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime - before < 3
+
+
+def test_a_grammar_of_the_service_in_place_of_a_ready_one_has_not_its_text(tmp_path: Path) -> None:
+    (tmp_path / "home.yaml").write_text("commands: {find: ['find my files']}")
+    with closing(Pool(ServeSettings(commands=(str(tmp_path / "home.yaml"),)))) as pool:
+        pool.grammar("computer")  # a ready one that was asked for stays one
+        client = TestClient(create_app(ServeSettings(), pool), base_url="http://localhost")
+        found = {each["name"]: each["text"] for each in client.get("/v1/grammars").json()["grammars"]}
+    assert found.pop("home") is None
+    assert "computer" in found
+    assert all(found.values())
 
 
 def test_a_long_grammar_is_refused(service: Served) -> None:

@@ -9,15 +9,20 @@ import ssl
 import subprocess
 import threading
 import time
+from contextlib import ExitStack, suppress
 from pathlib import Path
+from typing import Any
 
 import httpx
 import numpy as np
 import pytest
 import soundfile
 from service import FIND, FIVE, Served, serving
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.client import ClientConnection, connect
 
 from asr.apps.cli import app, run
+from asr.audio.load import load_audio
 from asr.bundle import DEFAULT_BUNDLE
 from asr.errors import SettingsError
 from asr.serve.server import tls_context
@@ -181,6 +186,70 @@ def test_what_is_in_flight_is_finished(tmp_path: Path) -> None:
             httpx.get(f"{served.url}/healthz")
     assert answers[0].count("five") > 30
     assert served.lines[-1]["event"] == "ended"
+
+
+def all_of(stream: ClientConnection) -> list[dict[str, Any]]:
+    """What the service says until it closes."""
+    events = []
+    with suppress(ConnectionClosed):
+        while True:
+            events.append(json.loads(stream.recv(timeout=60)))
+    return events
+
+
+def test_streams_are_heard_to_their_end(tmp_path: Path) -> None:
+    """That of a client that has ended its sound, and that of one that had more to say."""
+    sound = (np.pad(load_audio(FIND), (4_000, 16_000)) * 32_767).astype("<i2").tobytes()
+    with serving(tmp_path / "log") as served:
+        url = f"ws://127.0.0.1:{served.port}/v1/stream"
+        with connect(url) as ended, connect(url) as cut, connect(url) as mute:
+            for socket_, last in ((ended, ['{"type": "end"}']), (cut, [])):
+                for message in (
+                    '{"type": "start", "partials": false}',
+                    *(sound[at : at + 8192] for at in range(0, len(sound), 8192)),
+                    *last,
+                ):
+                    socket_.send(message)
+            served.process.send_signal(signal.SIGTERM)
+            for socket_, said, code in ((ended, ["find my files"], 1000), (cut, ["find my files"], 1012)):
+                events = all_of(socket_)
+                assert [event["text"] for event in events if event["type"] == "final"] == said
+                assert (events[-1]["type"], socket_.close_code) == ("closed", code)
+            assert all_of(mute)[-1]["type"] == "error"
+            assert mute.close_code == 1012
+        assert served.process.wait(60) == 0
+    lines = [line for line in served.lines if line["event"] == "request"]
+    assert sorted((line["close"], line.get("code", "")) for line in lines) == [(1000, ""), (1012, ""), (1012, "ending")]
+
+
+HANDSHAKES = """
+import resource, sys
+from pathlib import Path
+resource.setrlimit(resource.RLIMIT_NOFILE, (64, 128))
+from asr.serve.server import serve
+from asr.serve.settings import ServeSettings
+settings = ServeSettings(port=0, stall_seconds=1.0, certificate=Path(sys.argv[1]), key=Path(sys.argv[2]))
+serve(settings, lambda line: print(line, flush=True))
+"""
+
+
+def test_who_never_shakes_hands_neither_stays_nor_fills_the_log(tmp_path: Path) -> None:
+    """More of them than the service may open files: of those it may open all that it is allowed."""
+    pytest.importorskip("resource", reason="this system has no limits for a process")
+    begun = time.monotonic()
+    with ExitStack() as opened, serving(tmp_path / "log", *certify(tmp_path), command=("-c", HANDSHAKES)) as served:
+        for _ in range(200):
+            opened.enter_context(socket.create_connection(("127.0.0.1", served.port), timeout=20))
+        files = Path(f"/proc/{served.process.pid}/fd")
+        if files.exists():
+            deadline = time.monotonic() + 20
+            while len(list(files.iterdir())) < 100:
+                assert time.monotonic() < deadline
+                time.sleep(0.02)
+        assert httpx.get(f"https://127.0.0.1:{served.port}/healthz", verify=False, timeout=30).status_code == 200
+        said = [line for line in served.lines if "out of system resource" in line["event"]]
+        assert 1 <= len(said) <= time.monotonic() - begun + 1
+    assert "traceback" not in (tmp_path / "log").read_text()
 
 
 def test_an_idle_service_ends_at_once_and_well(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import ExitStack, closing, nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +19,12 @@ import pytest
 import soundfile
 from service import FIVE, Served, serving
 
+from asr.audio.mixing import Sound
+from asr.serve import page, transcriptions
 from asr.serve.app import create_app
+from asr.serve.connections import CountedListener
 from asr.serve.errors import Busy
+from asr.serve.grammars import GRAMMAR_BYTES
 from asr.serve.pool import Engine, Pool
 from asr.serve.settings import ServeSettings
 
@@ -176,44 +180,50 @@ def test_the_queue_holds_what_it_says_and_no_more() -> None:
     pool.close()
 
 
-def test_whoever_goes_leaves_the_queue() -> None:
+async def vanish_from(pool: Pool, path: str, begun: threading.Event | None = None, **fields: str) -> None:
+    """A client that sends a recording and goes: at once, or when something has begun."""
+    request = httpx.Request("POST", "http://localhost/", files={"file": ("a.flac", FIVE.read_bytes())}, data=fields)
+    content = request.read()
+    messages = [{"type": "http.request", "body": content, "more_body": False}, {"type": "http.disconnect"}]
+
+    async def receive() -> Any:
+        if begun is not None and len(messages) == 1:
+            await asyncio.to_thread(begun.wait, 30)
+        return messages.pop(0)
+
+    async def send(message: Any) -> None:
+        pass
+
+    scope = {
+        "type": "http",
+        "method": "POST",
+        "path": path,
+        "query_string": b"",
+        "scheme": "http",
+        "http_version": "1.1",
+        "client": ("127.0.0.1", 1),
+        "headers": [
+            (b"host", b"localhost"),
+            (b"content-length", str(len(content)).encode()),
+            (b"content-type", request.headers["content-type"].encode()),
+        ],
+    }
+    await create_app(ServeSettings(), pool)(scope, receive, send)
+    assert f'asr_requests_total{{route="{path}",status="499"}}' in pool.metrics.text().decode()
+
+
+@pytest.mark.parametrize("path", ["/v1/audio/transcriptions", "/v1/look"])
+def test_whoever_goes_leaves_the_queue(path: str) -> None:
     """A client that vanishes while it waits is not heard for nobody."""
     pool = Pool(ServeSettings(workers=1, queue=3))
     go = threading.Event()
-    begun: list[str] = []
 
     async def vanish() -> None:
         def work(_: Engine) -> bool:
             return go.wait(30)
 
         first = asyncio.ensure_future(pool.run(work))
-        body = FIVE.read_bytes()
-        request = httpx.Request("POST", "http://localhost/", files={"file": ("a.flac", body)})
-        content = request.read()
-        messages = [{"type": "http.request", "body": content, "more_body": False}, {"type": "http.disconnect"}]
-
-        async def receive() -> Any:
-            return messages.pop(0)
-
-        async def send(message: Any) -> None:
-            begun.append(message["type"])
-
-        scope = {
-            "type": "http",
-            "method": "POST",
-            "path": "/v1/audio/transcriptions",
-            "query_string": b"",
-            "scheme": "http",
-            "http_version": "1.1",
-            "client": ("127.0.0.1", 1),
-            "headers": [
-                (b"host", b"localhost"),
-                (b"content-length", str(len(content)).encode()),
-                (b"content-type", request.headers["content-type"].encode()),
-            ],
-        }
-        await create_app(ServeSettings(), pool)(scope, receive, send)
-        assert b'status="499"} 1.0' in pool.metrics.text()
+        await vanish_from(pool, path)
         go.set()
         await first
         await pool.run(lambda _: None)  # after whatever was in the queue
@@ -221,6 +231,100 @@ def test_whoever_goes_leaves_the_queue() -> None:
     asyncio.run(vanish())
     assert b"asr_queue_seconds_count 2.0" in pool.metrics.text()  # the first and the last
     pool.close()
+
+
+@pytest.mark.parametrize(
+    ("path", "seconds", "fields"),
+    [
+        ("/v1/audio/transcriptions", 100.0, {}),
+        ("/v1/audio/transcriptions", 100.0, {"commands": "computer"}),
+        ("/v1/look", 5.0, {}),
+        ("/v1/look", 100.0, {}),
+        ("/v1/look", 100.0, {"commands": "computer"}),
+    ],
+)
+def test_nobody_is_heard_who_has_gone(
+    path: str, seconds: float, fields: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a recording that goes on and on here, so that only the client's going can free the worker."""
+    begun = threading.Event()
+
+    def endless() -> Iterator[Any]:
+        begun.set()
+        deadline = time.monotonic() + 30
+        while time.monotonic() < deadline:
+            yield np.zeros(160, np.float32)
+            time.sleep(0.01)
+
+    for module in (transcriptions, page):
+        monkeypatch.setattr(module, "open_audio", lambda *_, **__: nullcontext(Sound(seconds, endless)))
+    with closing(Pool(ServeSettings(workers=1))) as pool:
+
+        async def vanish() -> None:
+            await vanish_from(pool, path, begun, **fields)
+            async with asyncio.timeout(15):
+                await pool.run(lambda _: None)
+
+        asyncio.run(vanish())
+
+
+@pytest.mark.parametrize("path", ["/v1/audio/transcriptions", "/v1/look"])
+def test_no_recording_is_taken_that_nobody_has_time_to_hear(path: str) -> None:
+    """What is sent is none, but that is not looked at."""
+    go = threading.Event()
+    with closing(Pool(ServeSettings(workers=1, queue=0))) as pool:
+
+        async def ask() -> int:
+            working = asyncio.ensure_future(pool.run(lambda _: go.wait(30)))
+            await asyncio.sleep(0)
+            transport = httpx.ASGITransport(create_app(ServeSettings(), pool))
+            async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
+                status = (await client.post(path, content=b"x")).status_code
+            go.set()
+            await working
+            return status
+
+        assert asyncio.run(ask()) == 503
+
+
+def test_only_recordings_are_long(impatient: Served) -> None:
+    """The longest grammar comes through however it is escaped; what is longer is refused before it is read as JSON."""
+    longest = b'{"grammar": "' + b"\\u0023" * GRAMMAR_BYTES + b'"}'
+    assert len(longest) > GRAMMAR_BYTES * 6
+    json = {"Content-Type": "application/json"}
+    answer = httpx.post(f"{impatient.url}/v1/grammar", content=longest, headers=json, timeout=60)
+    assert answer.json()["error"]["code"] == "bad_grammar"
+    for content in (b"[" + bytes(2**20), iter([b"["] + [bytes(2**16)] * 16)):
+        answer = httpx.post(f"{impatient.url}/v1/grammar", content=content, headers=json, timeout=60)
+        assert (answer.status_code, answer.json()["error"]["code"]) == (413, "too_large")
+
+
+def test_a_body_that_comes_byte_by_byte_is_given_up(impatient: Served) -> None:
+    """Each comes long before its time is up."""
+    with connect(impatient) as connection:
+        connection.sendall(HEAD % b"Content-Length: 1000000" + PART)
+        assert sent_before_it_closes(connection, b"x", 200, pause=0.1) < 150
+    line = impatient.logged("request")
+    assert (line["status"], line["code"]) == (408, "stalled")
+
+
+def test_a_listener_keeps_so_many_connections_and_no_more() -> None:
+    with CountedListener(socket.create_server(("127.0.0.1", 0)), most=1) as listener, ExitStack() as opened:
+        listener.settimeout(20)
+        clients = []
+
+        def connected() -> socket.socket:
+            clients.append(opened.enter_context(socket.create_connection(listener.getsockname(), timeout=20)))
+            return opened.enter_context(listener.accept()[0])
+
+        taken = []
+        with suppress(BlockingIOError):
+            while len(taken) < 200:
+                taken.append(connected())
+        assert 1 <= len(taken) < 100
+        assert clients[-1].recv(1) == b""
+        taken[0].close()
+        connected()
 
 
 def test_a_body_that_does_not_go_on_is_given_up(impatient: Served) -> None:

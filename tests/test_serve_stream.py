@@ -2,8 +2,10 @@
 
 import asyncio
 import json
+import logging
 import shutil
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from socket import SHUT_RDWR
@@ -226,6 +228,38 @@ def test_long_silence_ends_a_stream(client: TestClient, monkeypatch: pytest.Monk
     monkeypatch.setattr(stream, "SILENCE_SECONDS", 2.0)
     said, code = last_words(client, '{"type": "start"}', bytes(32_000), bytes(64_000))
     assert (said, code) == ("nobody spoke for 2 s; begin another stream", 1008)
+
+
+def test_messages_without_sound_buy_no_time(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stream, "SILENCE_SECONDS", 0.5)
+    with client.websocket_connect("/v1/stream") as socket:
+        socket.send_json({"type": "start"})
+        assert socket.receive_json() == {"type": "ready"}
+        for _ in range(8):
+            socket.send_bytes(b"")
+            time.sleep(0.1)
+        assert socket.receive_json() == {"type": "error", "message": "nobody spoke for 0.5 s; begin another stream"}
+
+
+@pytest.mark.parametrize("name", ["ended", "gone", *BAD])
+def test_the_log_says_how_a_stream_ended_and_nothing_of_the_clients(
+    client: TestClient, caplog: pytest.LogCaptureFixture, name: str
+) -> None:
+    caplog.set_level(logging.INFO, "asr.serve")
+    ended: tuple[list[str | bytes], int | None] = (['{"type": "start"}', '{"type": "end"}'], 1000)
+    messages, code = {"ended": ended, "gone": (["{}"][:0], None)}.get(name) or BAD[name]
+    if name == "gone":
+        with client.websocket_connect("/v1/stream"):
+            pass
+    else:
+        last_words(client, *messages)
+    keys = caplog.records[-1].__dict__["keys"]
+    assert keys["close"] == code
+    assert keys.get("code") in {
+        *(None, "client_gone", "no_json", "bad_start", "unwanted_message", "invalid_sound", "message_too_large"),
+        *("unknown_grammar", "bad_grammar"),
+    }
+    assert ("code" in keys) == (name != "ended")
 
 
 def test_hours_of_silence_in_a_few_bytes_of_opus_end_a_stream(

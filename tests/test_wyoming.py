@@ -4,6 +4,8 @@ import asyncio
 import json
 import logging
 import socket
+import threading
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, closing, suppress
 from pathlib import Path
@@ -23,6 +25,7 @@ from wyoming.ping import Ping, Pong
 import asr
 from asr.apps.cli import app
 from asr.apps.cli import run as run_command
+from asr.serve import wyoming as wyoming_server
 from asr.serve.pcm import PcmFormat
 from asr.serve.pool import Pool
 from asr.serve.server import listening
@@ -307,6 +310,48 @@ def test_who_stalls_is_left() -> None:
         writer.close()
 
     run(talk, ServeSettings(stall_seconds=0.2))
+
+
+def test_pings_buy_no_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(wyoming_server, "_IDLE_SECONDS", 0.3)
+
+    async def talk(port: int) -> None:
+        async with AsyncTcpClient("127.0.0.1", port) as client:
+            found = []
+            for _ in range(6):
+                await client.write_event(Ping().event())
+                event = await client.read_event()
+                assert event is not None
+                found.append(event)
+                if Error.is_type(event.type):
+                    break
+                await asyncio.sleep(0.1)
+            assert Pong.is_type(found[0].type)
+            assert Error.from_event(found[-1]).code == "idle"
+        await check_well(port)  # and who sends sound is not hurried
+
+    run(talk)
+
+
+def test_the_time_that_is_left_runs_from_when_the_end_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not from when others have ended, for which the service waits too."""
+    go = threading.Event()
+    monkeypatch.setattr(WyomingServer, "_hear", lambda *_: go.wait(30))
+    settings = ServeSettings(grace_seconds=1.0)
+
+    async def all_of_it() -> None:
+        with closing(Pool(settings)) as pool, listening(settings, 0) as listener:
+            server = WyomingServer(settings, pool)
+            async with AsyncTcpClient("127.0.0.1", listener.getsockname()[1]) as client, server.serving(listener):
+                await client.write_event(AudioStop().event())
+                assert await client.read_event() is not None
+                server.end()
+                await asyncio.sleep(1.0)
+                begun = time.monotonic()
+            assert time.monotonic() - begun < 0.9
+            go.set()
+
+    asyncio.run(asyncio.wait_for(all_of_it(), 120))
 
 
 def test_who_asks_and_does_not_read_is_left() -> None:

@@ -14,7 +14,7 @@ from asr.audio.pieces import Piece
 
 SERIAL, SEQUENCE, CHECKSUM, SEGMENTS, HEADER = 14, 18, 22, 26, 27  # where they lie in a page (RFC 3533)
 
-_FIRST_OF_STREAM, _LAST_OF_STREAM = 2, 4
+_CONTINUED, _FIRST_OF_STREAM, _LAST_OF_STREAM = 1, 2, 4
 _NO_PACKET_ENDS = 2**64 - 1
 LARGEST_PAGE = HEADER + 255 + 255 * 255
 _CHUNK = 2**20
@@ -44,6 +44,16 @@ class Page:
     def begins_stream(self) -> bool:
         """Whether it is the first of its stream."""
         return bool(self.flags & _FIRST_OF_STREAM)
+
+    @property
+    def continues(self) -> bool:
+        """Whether it begins within a packet."""
+        return bool(self.flags & _CONTINUED)
+
+    @property
+    def ends_stream(self) -> bool:
+        """Whether it is the last of its stream."""
+        return bool(self.flags & _LAST_OF_STREAM)
 
     @property
     def has_time(self) -> bool:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from asr.audio.load import SAMPLE_RATE
 from asr.audio.mixing import check_length
-from asr.audio.ogg import LARGEST_PAGE, Page, pages_of
+from asr.audio.ogg import HEADER, LARGEST_PAGE, Page, pages_of
 from asr.audio.soundfiles import DecodingError, ForwardSoundFile, blocks
 from asr.errors import AudioError
 
@@ -28,7 +28,10 @@ _NAME = "opus"
 _WANTED = "wanted pages of Ogg Opus; send raw samples as pcm_s16le instead, or the stream as ffmpeg -f opus makes it"
 
 _NO_PAGE = f"{_NAME}: found bytes that are no page, or a damaged one; {_WANTED}"
+_BAD_CLOCK = f"{_NAME}: found a clock that runs slower than its sound, or back; {_WANTED}"
 _MOST_LEAD = 256  # pages, whatever their clocks say
+_MOST_BEHIND = 24_000  # ticks that a clock may be behind half of the packets: what the last page cuts off is not much
+_FRAME_TICKS = (*(480, 960, 1920, 2880) * 3, *(480, 960) * 2, *(120, 240, 480, 960) * 4)  # by configuration (RFC 6716)
 
 _PageBytes = tuple[Page, bytes]
 
@@ -47,7 +50,7 @@ class OpusReader:
         """The sound that has become whole, in blocks (n,) of float32 in [-1, 1] at 16 kHz.
 
         Raises AudioError for bytes that are no undamaged Ogg pages, pages of something else than Opus, pages that are
-        missing, and too much sound.
+        missing, clocks that do not go with the sound, and too much sound.
         """
         self._rest += data
         fresh: list[_PageBytes] = []
@@ -81,6 +84,8 @@ class OpusReader:
         """The last samples. Raises AudioError where a page was cut short."""
         if self._rest or self._waiting:
             raise AudioError(f"{_NAME}: ends within a page or a packet; wanted whole ones: was the stream cut short?")
+        if self._sent and not self._kept:
+            raise AudioError(f"{_NAME}: found packets without any sound; {_WANTED}")
         if self._resampler is not None:
             yield self._resampler.resample_chunk(np.zeros(0, np.float32), last=True)
         self._begin(None)
@@ -93,6 +98,7 @@ class OpusReader:
         self._lead: list[_PageBytes] = []
         self._waiting: list[_PageBytes] = []  # pages in which no packet ends
         self._clock = 0
+        self._sent = self._kept = 0.0  # ticks, by the packets, and of the sound that was made of them
         self._resampler: soxr.ResampleStream | None = None
 
     def _check(self, page: Page) -> None:
@@ -120,6 +126,10 @@ class OpusReader:
             return
         self._waiting = []
         before, clock = self._clock, max(page.granule for page, _ in pages if page.has_time)
+        sent = sum(_ticks(page, content) for page, content in pages)
+        self._sent += sent
+        if clock < before or (clock == before and sent and not any(page.ends_stream for page, _ in pages)):
+            raise AudioError(_BAD_CLOCK)
         file = io.BytesIO(self._head + b"".join(content for _, content in (*self._lead, *pages)))
         try:
             with ForwardSoundFile(file) as sound:
@@ -127,17 +137,32 @@ class OpusReader:
                 # In blocks, as frames that only the clock promises would take memory.
                 rate, samples = sound.samplerate, np.concatenate([block for _, block in blocks(sound)])
         except (DecodingError, ValueError) as error:  # ValueError: there is no block
-            raise AudioError(f"{_NAME}: cannot be decoded ({error}); {_WANTED}") from error
+            raise AudioError(f"{_NAME}: cannot be decoded; {_WANTED}") from error
         new = round((clock - before) * rate / _TICKS) if self._lead else len(samples)
         self._clock = clock
         kept = [*self._lead, *pages]
         begin = next((at for at in range(len(kept) - 1, 0, -1) if _ends_before(kept[at][0], clock)), 0)
         self._lead = kept[begin:][-_MOST_LEAD:]
-        if new <= 0 or not len(samples):
+        samples = samples[max(0, len(samples) - new) :]
+        self._kept += len(samples) * _TICKS / rate
+        if self._kept < self._sent / 2 - _MOST_BEHIND:
+            raise AudioError(_BAD_CLOCK)
+        if not len(samples):
             return
         if self._resampler is None:
             self._resampler = soxr.ResampleStream(rate, SAMPLE_RATE, 1, dtype="float32", quality="HQ")
-        yield np.clip(self._resampler.resample_chunk(samples[-new:].mean(axis=1)), -1.0, 1.0)
+        yield np.clip(self._resampler.resample_chunk(samples.mean(axis=1)), -1.0, 1.0)
+
+
+def _ticks(page: Page, content: bytes) -> int:
+    """How long the packets last that begin in a page."""
+    ticks, at, begins = 0, len(page.head), not page.continues
+    for length in page.head[HEADER:]:
+        if begins and length:
+            frames = (1, 2, 2, content[at + 1] % 64 if length > 1 else 0)[content[at] % 4]
+            ticks += frames * _FRAME_TICKS[content[at] // 8]
+        at, begins = at + length, length < 255
+    return ticks
 
 
 def _ends_before(page: Page, clock: int) -> bool:

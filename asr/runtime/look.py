@@ -46,7 +46,7 @@ class Look:
     pieces: tuple[str, ...]
     """(V,), all tokens that there are."""
     n_best: tuple[Alternative, ...]
-    """Different texts, the likeliest first; as many as the search keeps, at most."""
+    """Different texts, as many as the search keeps, at most: the one that it chose, and the others by confidence."""
     frame_seconds: float
     step_seconds: float
 
@@ -76,6 +76,7 @@ class Looker:
         for each in found:
             confidence = math.exp(each.log_prob / max(len(each.token_log_probs), 1))
             texts.setdefault(bundle.tokenizer.decode(each.tokens).strip(), confidence)
+        first, *others = (Alternative(text, confidence) for text, confidence in texts.items())
         tokens = found[0].tokens
         attention = None
         if self._graph is not None:
@@ -95,7 +96,7 @@ class Looker:
             attention,
             tuple(pieces[token] for token in tokens),
             pieces,
-            tuple(Alternative(text, confidence) for text, confidence in texts.items()),
+            (first, *sorted(others, key=lambda other: -other.confidence)),
             frame_seconds,
             frame_seconds * int(bundle.model["stack"]),
         )

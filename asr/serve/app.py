@@ -31,7 +31,10 @@ _router = APIRouter()
 def create_app(settings: ServeSettings, pool: Pool) -> FastAPI:
     """The application of a service; it listens nowhere by itself, and closes nothing."""
     service = Service(settings, pool)
-    middleware = [Middleware(Records, service=service)]
+    routers = (_router, transcriptions_router, stream_router, page_router)
+    paths = (getattr(route, "path", "") for router in routers for route in router.routes)
+    routes = frozenset(path for path in paths if "{" not in path)
+    middleware = [Middleware(Records, service=service, routes=routes)]
     if settings.origins:
         cors = Middleware(
             CORSMiddleware,
@@ -53,7 +56,7 @@ def create_app(settings: ServeSettings, pool: Pool) -> FastAPI:
         telemetry=_SILENT,
     )
     app.state.service = service
-    for router in (_router, transcriptions_router, stream_router, page_router):
+    for router in routers:
         app.include_router(router)
     app.add_exception_handler(Refusal, _refused)
     app.add_exception_handler(AsrError, _unusable)
@@ -76,17 +79,24 @@ async def metrics(request: Request) -> Response:
 
 async def _refused(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, Refusal)
-    service_of(request).metrics.refusals.labels(error.code).inc()
+    _count(request, error.code)
     return error.response()
+
+
+def _count(request: Request, code: str) -> None:
+    """Let metrics and log say for what a request was refused."""
+    service_of(request).metrics.refusals.labels(code).inc()
+    request.state.record["code"] = code
 
 
 async def _unusable(request: Request, error: Exception) -> JSONResponse:
     """A recording or commands that cannot be used; a bundle is no business of the client's."""
     if isinstance(error, BundleError):
         LOG.error("the bundle cannot be used", extra={"keys": {"reason": str(error)}})
+        request.state.record["code"] = "bundle"
         return error_response(500, "the model of this service cannot do it, and its log says why", "bundle")
     field = "file" if isinstance(error, AudioError) else "commands"
-    service_of(request).metrics.refusals.labels(f"invalid_{field}").inc()
+    _count(request, f"invalid_{field}")
     return error_response(400, str(error), f"invalid_{field}", parameter=field)
 
 
@@ -94,13 +104,22 @@ async def _failed(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)
     code = _CODES.get(error.status_code)
     if code in ("stalled", "too_large", "too_much_held"):
-        service_of(request).metrics.refusals.labels(code).inc()
+        _count(request, code)
     return error_response(error.status_code, str(error.detail), code, headers=error.headers)
 
 
-async def _invalid(_: Request, error: Exception) -> JSONResponse:
+async def _invalid(request: Request, error: Exception) -> JSONResponse:
     """The first of what is wrong with the fields of a request."""
     assert isinstance(error, RequestValidationError)
     first = error.errors()[0]
+    request.state.record["code"] = "invalid_value"
+    if first["type"] == "json_invalid":
+        return error_response(400, "body: found no JSON, wanted an object of it", "invalid_value")
     field = ".".join(str(part) for part in first["loc"] if part not in ("body", "query", "path")) or None
-    return error_response(400, f"{field or 'body'}: {first['msg']}", "invalid_value", parameter=field)
+    if first["type"] == "missing":
+        what = "found none, wanted one"
+    elif field == "file":
+        what = "found a text, wanted a file, as `curl -F file=@recording.wav` sends it"
+    else:
+        what = first["msg"]
+    return error_response(400, f"{field or 'body'}: {what}", "invalid_value", parameter=field)

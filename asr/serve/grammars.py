@@ -111,7 +111,8 @@ async def _check(text: str, bundle: Path) -> dict[str, Any]:
                 await process.wait()
         printed, complained = (_without(folder, answer.decode(errors="replace")).strip() for answer in answers)
         if not printed:
-            raise _refusal(complained if process.returncode == 1 and complained else _TOO_LONG)
+            complaint = complained.removeprefix("asr: ")  # the name of the program, for those at a terminal
+            raise _refusal(complaint if process.returncode == 1 and complaint else _TOO_LONG)
         found: dict[str, Any] = json.loads(printed)
         found |= {"drawing": None, "drawing_note": "diagrams want railroad-diagrams: pip install 'asr[check]'"}
         if drawn and drawing.is_file():

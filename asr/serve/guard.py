@@ -11,10 +11,11 @@ import binascii
 import hashlib
 import hmac
 import ipaddress
+import re
+import time
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final, Self
-from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
@@ -31,7 +32,12 @@ base64url without padding."""
 _BEARER: Final = "asr.bearer."
 _LINGER_SECONDS: Final = 2.0
 _DIGITS: Final = 20  # of a length that is read; more make it no smaller
-_AUDIO: Final = "/v1/audio/"
+_RECORDINGS: Final = ("/v1/audio/", "/v1/look")
+"""Where the paths begin to which recordings are sent."""
+_TEXT_BYTES: Final = 1 << 19  # of any other body: the longest grammar with each letter escaped as six, and more
+_SLOWEST: Final = 2_000  # bytes a second: half of what speech takes as Opus, so that it may come as it is spoken
+_FREE_STALLS: Final = 3  # times ``stall_seconds`` that a body may take whatever its length
+_HOST: Final = re.compile(r"(?:\[([0-9a-f:.]+)\]|([a-z0-9_.\-]+))(?::(\d{1,5}))?", re.ASCII | re.IGNORECASE)
 _PUBLIC: Final = frozenset({"/", "/healthz", "/favicon.ico"})
 _PUBLIC_FOLDER: Final = "/page/"
 """What is there says nothing about anybody: the page asks for the token, as no browser can before it has the page."""
@@ -71,6 +77,7 @@ class Guard:
             self._check(scope)
         except Refusal as refusal:
             self._service.metrics.refusals.labels(refusal.code).inc()
+            scope["state"]["record"]["code"] = refusal.code
             await refusal.response()(scope, receive, send)
             return False
         return True
@@ -88,21 +95,17 @@ class Guard:
         public = scope["path"] in _PUBLIC or scope["path"].startswith(_PUBLIC_FOLDER)
         if self._settings.token is not None and not public and not _is(self._settings.token, _token(scope, headers)):
             raise Refusal(401, "wanted the token of this service, as `Authorization: Bearer TOKEN`", "invalid_api_key")
-        length = headers.get("content-length", "")
-        if length.isdecimal() and int(length[:_DIGITS]) > self._settings.max_bytes:
-            raise Refusal(413, _too_long(self._settings), "too_large")
-        if scope["path"].startswith(_AUDIO):
+        length, most = headers.get("content-length", ""), _most_bytes(scope, self._settings)
+        if length.isdecimal() and int(length[:_DIGITS]) > most:
+            raise Refusal(413, _too_long(most), "too_large")
+        if scope["path"].startswith(_RECORDINGS):
             self._service.pool.check_room()  # before a recording is taken that nobody has time to hear
         if scope["type"] == "websocket" and self._streams >= self._settings.max_streams:
             raise Busy("too many streams are open; try again later", "too_many_streams")
 
     def _check_host(self, headers: Headers) -> None:
         named = headers.getlist("host")
-        name = None
-        with suppress(ValueError):  # of brackets that do not close, or a port that is no number
-            if len(named) == 1 and urlsplit(f"//{named[0]}").port != 0:
-                name = urlsplit(f"//{named[0]}").hostname
-        if name is None or not (_is_address(name) or name in ("localhost", *self._settings.hosts)):
+        if len(named) != 1 or not _is_ours(named[0], self._settings.hosts):
             raise Refusal(
                 421,
                 "Host: found another name than those of this service; whoever runs it can give --allow-host NAME",
@@ -131,13 +134,24 @@ def _is_foreign(scope: Scope, headers: Headers) -> bool:
     return not (followed and scope["type"] == "http" and scope["method"] in ("GET", "HEAD"))
 
 
-def _is_address(name: str) -> bool:
-    """Whether a host is an address in figures, which no name server can turn into another."""
-    try:
-        ipaddress.ip_address(name)
-    except ValueError:
+def _is_ours(host: str, names: tuple[str, ...]) -> bool:
+    """Whether a ``Host``, with a port or without, is a name of ours, or an address in figures.
+
+    Those no name server can turn into another.
+    """
+    found = _HOST.fullmatch(host)
+    if found is None or (found[3] and not 0 < int(found[3]) < 2**16):
         return False
+    try:
+        ipaddress.IPv4Address(found[2]) if found[1] is None else ipaddress.IPv6Address(found[1])
+    except ValueError:
+        return found[1] is None and found[2].lower() in ("localhost", *names)
     return True
+
+
+def _most_bytes(scope: Scope, settings: ServeSettings) -> int:
+    """How long the body of a request may be: only recordings are long."""
+    return settings.max_bytes if scope["path"].startswith(_RECORDINGS) else min(settings.max_bytes, _TEXT_BYTES)
 
 
 def _token(scope: Scope, headers: Headers) -> str:
@@ -174,6 +188,8 @@ class _Body:
     def __init__(self, scope: Scope, receive: Receive, send: Send, settings: ServeSettings, held: _Held) -> None:
         self._receive, self._send, self._settings, self._all_held = receive, send, settings, held
         headers = Headers(scope=scope)
+        self._most = _most_bytes(scope, settings)
+        self._begun = time.monotonic()
         self._more = "transfer-encoding" in headers or headers.get("content-length", "0") != "0"
         self._taken = self._held = 0
 
@@ -186,19 +202,21 @@ class _Body:
     async def receive(self) -> Message:
         """Raises HTTPException for a body that is too long (413), does not come to its end (408), or is too much (503).
 
-        The last beside all others that are held.
+        The last beside all others that are held. Who sends a byte now and then does not come to the end either.
         """
         if not self._more:  # what comes now is that the client has gone
             return await self._receive()
         seconds = self._settings.stall_seconds
+        if time.monotonic() - self._begun > _FREE_STALLS * seconds + self._taken / _SLOWEST:
+            raise HTTPException(408, f"body: found less than {_SLOWEST} bytes a second of it; send it faster")
         try:
             async with asyncio.timeout(seconds):
                 message = await self._next()
         except TimeoutError as error:
             raise HTTPException(408, f"body: found nothing more of it for {seconds:g} s; send it again") from error
-        if self._taken > self._settings.max_bytes:
+        if self._taken > self._most:
             self._hold(0)
-            raise HTTPException(413, _too_long(self._settings))
+            raise HTTPException(413, _too_long(self._most))
         self._hold(self._taken)
         if self._all_held.bytes > self._settings.max_held_bytes:
             self._hold(0)  # what still comes is not kept
@@ -231,8 +249,8 @@ class _Body:
         self._held = size
 
 
-def _too_long(settings: ServeSettings) -> str:
-    return f"body: found more than {settings.max_bytes} bytes; send less at a time"
+def _too_long(most: int) -> str:
+    return f"body: found more than {most} bytes; send less at a time"
 
 
 def _agreeing(scope: Scope, send: Send) -> Send:

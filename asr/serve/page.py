@@ -21,6 +21,7 @@ from asr.runtime.transcriber import Transcriber
 from asr.runtime.transcript import join
 from asr.search.ctc import BLANK
 from asr.serve.errors import ErrorBody, Refusal
+from asr.serve.hearing import Waiting, answered
 from asr.serve.pool import Engine
 from asr.serve.service import Service, service_of
 
@@ -62,9 +63,13 @@ async def page_file(name: str) -> Response:
 
 @router.get("/v1/grammars", responses=_REFUSALS)
 async def grammars(request: Request) -> dict[str, Any]:
-    """The names of grammars that may be chosen, the texts of those that come with the program, and the model."""
+    """The names of grammars that may be chosen, the texts of those that come with the program, and the model.
+
+    What the service was given has no text here, even by the name of a ready one, in whose place it is.
+    """
     pool = service_of(request).pool
-    texts = {name: path.read_text(encoding="utf-8") for name, path in ready_grammars().items()}
+    ready = {name: path for name, path in ready_grammars().items() if name not in pool.given}
+    texts = {name: path.read_text(encoding="utf-8") for name, path in ready.items()}
     return {"model": pool.model_name, "grammars": [{"name": name, "text": texts.get(name)} for name in pool.grammars]}
 
 
@@ -92,7 +97,7 @@ async def look(
     chosen = await _chosen(request, commands, grammar)
     begun = time.perf_counter()
     name = printable((file.filename or "")[:_LONGEST_NAME]) or "the recording"
-    found = await service.pool.run(lambda engine: _heard(service, engine, file.file, name, chosen))
+    found = await answered(request, lambda engine, waiting: _heard(service, engine, waiting, file.file, name, chosen))
     return {**found, "milliseconds": round(1000 * (time.perf_counter() - begun))}
 
 
@@ -112,20 +117,26 @@ async def _chosen(request: Request, name: str | None, text: str | None) -> Comma
     return await pool.brought.commands(text)
 
 
-def _heard(service: Service, engine: Engine, file: BinaryIO, name: str, commands: Commands | None) -> dict[str, Any]:
+def _heard(
+    service: Service, engine: Engine, waiting: Waiting, file: BinaryIO, name: str, commands: Commands | None
+) -> dict[str, Any]:
     """What a recording says and looks like; runs on a worker's thread."""
     begun = time.perf_counter()
     transcriber, commander = engine.model.transcriber, engine.commander(commands)
     seen, understanding = None, None
     with open_audio(file, name=name, most_seconds=service.settings.max_seconds) as sound:
-        if commander is None and sound.seconds > PICTURE_SECONDS:
-            heard = join(list(transcriber.transcribe_blocks(sound.blocks())))
+        blocks = waiting.blocks(sound.blocks())
+        if sound.seconds > PICTURE_SECONDS:
+            understanding = None if commander is None else commander.understand_blocks(blocks)
+            parts = transcriber.transcribe_blocks(blocks) if understanding is None else [understanding.transcript]
+            heard = join(list(parts))
         else:
-            wave = np.concatenate(list(sound.blocks()))
+            wave = np.concatenate(list(blocks))
             understanding = None if commander is None else commander.understand(wave)
             heard = transcriber.transcribe(wave) if understanding is None else understanding.transcript
             if transcriber not in _lookers:
                 _lookers[transcriber] = Looker(transcriber)
+            waiting.check()
             seen = _lookers[transcriber].look(wave)
     service.metrics.heard("http", sound.seconds, time.perf_counter() - begun)
     n_best = [] if seen is None else seen.n_best

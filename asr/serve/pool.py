@@ -54,6 +54,7 @@ class _Loaded:
             if grammar.name in self.by_name:
                 raise SettingsError(f"--commands: found two grammars named {grammar.name}; rename the file of one")
             self.by_name[grammar.name] = Commands((grammar,))
+        self.given = frozenset(self.by_name)
         if len(self.by_name) == 1:
             (self.commands,) = self.by_name.values()
         self.engines: SimpleQueue[Engine] = SimpleQueue()
@@ -144,6 +145,11 @@ class Pool:
     def brought(self) -> Grammars:
         """The grammars that clients brought since the bundle was read."""
         return self._loaded.brought
+
+    @property
+    def given(self) -> frozenset[str]:
+        """The names of the grammars that the service was given; one may be that of a ready one, in its place."""
+        return self._loaded.given
 
     @property
     def grammars(self) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import math
 import sys
 import time
 from datetime import UTC, datetime
@@ -44,8 +45,9 @@ _UNWORTHY: Final = ("/healthz", "/metrics")  # asked so often that lines about t
 class Records:
     """Writes a line of each request, counts it, and answers 500 for what the service itself gets wrong."""
 
-    def __init__(self, app: ASGIApp, service: Service) -> None:
-        self._app, self._metrics = app, service.metrics
+    def __init__(self, app: ASGIApp, service: Service, routes: frozenset[str]) -> None:
+        """``routes`` are those that have a name of their own: what is refused is counted there too."""
+        self._app, self._metrics, self._routes = app, service.metrics, routes
         self._headers = dict(_HEADERS)
         if service.settings.scheme == "https":
             self._headers["Strict-Transport-Security"] = "max-age=31536000"
@@ -83,7 +85,7 @@ class Records:
 
     def _write(self, scope: Scope, status: int, seconds: float, record: dict[str, Any]) -> None:
         """``status`` is 499 where the client went before it was answered."""
-        route = getattr(scope.get("route"), "path", "other")
+        route = getattr(scope.get("route"), "path", scope["path"] if scope["path"] in self._routes else "other")
         self._metrics.requests.labels(route, str(status)).inc()
         self._metrics.latency.labels(route).observe(seconds)
         method = scope.get("method", "WEBSOCKET")
@@ -91,6 +93,25 @@ class Records:
         keys = {"method": method, "route": route, "status": status, "seconds": round(seconds, 4), "client": client}
         level = logging.DEBUG if route in _UNWORTHY and status == 200 else logging.INFO
         LOG.log(level, "request", extra={"keys": {**keys, **record}})
+
+
+class _Seldom(logging.Filter):
+    """Lets one line through a second of those that asyncio writes, with a traceback, while there are no files left."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._last = -math.inf
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether it is written."""
+        line = str(record.msg).partition("\n")[0]
+        if not line.startswith("socket.accept() out of system resource"):
+            return True
+        if record.created - self._last < 1:
+            return False
+        self._last = record.created
+        record.msg, record.exc_info = line, None
+        return True
 
 
 class JsonLines(logging.Formatter):
@@ -115,6 +136,7 @@ def write_log() -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.WARNING)
+    logging.getLogger("asyncio").addFilter(_Seldom())
     logging.getLogger("python_multipart").setLevel(logging.ERROR)  # it warns of what clients send
     LOG.setLevel(logging.INFO)
     # uvicorn says that of every stream that is refused with a status.

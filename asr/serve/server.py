@@ -7,23 +7,25 @@ import socket
 import ssl
 from collections.abc import Callable, Iterator
 from contextlib import AsyncExitStack, ExitStack, contextmanager, suppress
+from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-import h11
 import uvicorn
-from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from asr.errors import AsrError, SettingsError
 from asr.printable import printable
 from asr.serve.app import create_app
+from asr.serve.connections import BACKLOG, CountedListener, SocketConnection, http_connection
 from asr.serve.pool import Pool
 from asr.serve.records import LOG, write_log
 from asr.serve.settings import ServeSettings, is_loopback
 
+if TYPE_CHECKING:
+    from asr.serve.wyoming import WyomingServer
+
 _HEADER_BYTES: Final = 32_768
 _MESSAGE_BYTES: Final = 1 << 20  # of a WebSocket
-_FULL: Final = b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 
 
 def serve(settings: ServeSettings, report: Callable[[str], None]) -> None:
@@ -34,6 +36,7 @@ def serve(settings: ServeSettings, report: Callable[[str], None]) -> None:
     Raises SettingsError for a port or a certificate that cannot be had, and for grammars; BundleError for a bundle.
     """
     context = tls_context(settings)
+    _allow_files()
     with ExitStack() as opened:
         listener = opened.enter_context(listening(settings, settings.port))
         wyoming = None
@@ -47,7 +50,43 @@ def serve(settings: ServeSettings, report: Callable[[str], None]) -> None:
             pool.close()
 
 
+def _allow_files() -> None:
+    """Let the process have as many open files as it may: a connection takes one, and an upload another."""
+    try:
+        import resource
+    except ImportError:  # not on this system
+        return
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with suppress(OSError, ValueError):  # macOS names a limit that it does not grant
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+
 class _Server(uvicorn.Server):
+    """uvicorn's server, on a socket that is there already, and patient with nobody who begins TLS and stops."""
+
+    def __init__(self, config: uvicorn.Config, stall_seconds: float) -> None:
+        super().__init__(config)
+        self._stall_seconds = stall_seconds
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """As uvicorn's own, which has no word for how long TLS may take to begin."""
+        await self.lifespan.startup()
+        loop = asyncio.get_running_loop()
+        kind: Any = self.config.http_protocol_class
+        named = {"config": self.config, "server_state": self.server_state, "app_state": self.lifespan.state}
+        encrypted = self.config.ssl is not None
+        self.servers = [
+            await loop.create_server(
+                partial(kind, **named, _loop=loop),
+                sock=each,
+                ssl=self.config.ssl,
+                backlog=BACKLOG,
+                ssl_handshake_timeout=self._stall_seconds if encrypted else None,
+            )
+            for each in sockets or ()
+        ]
+        self.started = True
+
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
         """Leaves signals to the loop's handlers; uvicorn's would raise them again at the end."""
@@ -64,8 +103,8 @@ async def _serve(
 ) -> None:
     config = uvicorn.Config(
         create_app(settings, pool),
-        http=_connection(settings),
-        ws="websockets-sansio",
+        http=http_connection(settings),
+        ws=SocketConnection,
         ws_max_size=_MESSAGE_BYTES,
         log_config=None,
         access_log=False,
@@ -76,13 +115,16 @@ async def _serve(
         ssl_context_factory=None if context is None else lambda *_: context,
     )
     config.load()
-    server = _Server(config)
+    server = _Server(config, settings.stall_seconds)
     loop = asyncio.get_running_loop()
     reloads: set[asyncio.Task[None]] = set()
+    beside: WyomingServer | None = None
 
     def end() -> None:
         server.force_exit = server.should_exit  # told twice
         server.should_exit = True
+        if beside is not None:
+            beside.end(at_once=server.force_exit)
 
     def reload() -> None:
         task = loop.create_task(_reload(settings, pool, context))
@@ -97,16 +139,21 @@ async def _serve(
     LOG.info("listening", extra={"keys": {"url": place, "bundle": pool.model_name, "workers": settings.workers}})
     if context is None and not is_loopback(settings.host):
         LOG.warning("without a certificate speech and token go over the network as they are; give --certificate")
-    async with AsyncExitStack() as beside:
+    async with AsyncExitStack() as opened:
         if wyoming is not None:
-            from asr.serve.wyoming import WyomingServer
-
-            await beside.enter_async_context(WyomingServer(settings, pool).serving(wyoming))
+            beside = _wyoming(settings, pool)
+            await opened.enter_async_context(beside.serving(wyoming))
             report(f"listening on {_place('tcp', wyoming)} (Wyoming)")
             if settings.wyoming_allow:
                 LOG.warning("Wyoming knows neither tokens nor TLS: speech goes over the network as it is")
         await server.serve([listener])
     LOG.info("ended")
+
+
+def _wyoming(settings: ServeSettings, pool: Pool) -> "WyomingServer":
+    from asr.serve.wyoming import WyomingServer  # here, as its library is wanted by nothing else
+
+    return WyomingServer(settings, pool)
 
 
 async def _reload(settings: ServeSettings, pool: Pool, context: ssl.SSLContext | None) -> None:
@@ -139,13 +186,13 @@ def listening(settings: ServeSettings, port: int, option: str = "--port") -> Ite
     host = settings.host
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0][0]
-        opened = socket.create_server((host, port), family=family, backlog=1024)
+        opened = socket.create_server((host, port), family=family, backlog=BACKLOG)
     except (OSError, UnicodeError) as error:
         raise SettingsError(f"{host}:{port}: {_why(error, option)}") from error
-    with opened:
+    with CountedListener(opened, settings.max_connections) as listener:
         if hasattr(socket, "TCP_USER_TIMEOUT"):
-            opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, round(1000 * settings.stall_seconds))
-        yield opened
+            listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, round(1000 * settings.stall_seconds))
+        yield listener
 
 
 def _why(error: OSError | UnicodeError, option: str) -> str:
@@ -197,44 +244,3 @@ def _check_readable(option: str, path: Path) -> None:
         raise SettingsError(
             f"{option} {path}: cannot be read ({error.strerror}); check the name and who may"
         ) from error
-
-
-def _connection(settings: ServeSettings) -> type[H11Protocol]:
-    """The class of connections that come to the point: head of a request within seconds, and not too many of them."""
-
-    class Connection(H11Protocol):
-        _deadline: asyncio.TimerHandle | None = None
-
-        def connection_made(self, transport: Any) -> None:
-            super().connection_made(transport)
-            if len(self.connections) > settings.max_connections:
-                transport.write(_FULL)
-                transport.close()
-            else:
-                self._set_deadline()
-
-        def data_received(self, data: bytes) -> None:
-            super().data_received(data)
-            if self.conn.their_state is not h11.IDLE:
-                self._end_deadline()
-            elif self._deadline is None:
-                self._set_deadline()
-
-        def connection_lost(self, exc: Exception | None) -> None:
-            self._end_deadline()
-            super().connection_lost(exc)
-
-        def _set_deadline(self) -> None:
-            self._deadline = self.loop.call_later(settings.stall_seconds, self._give_up)
-
-        def _end_deadline(self) -> None:
-            if self._deadline is not None:
-                self._deadline.cancel()
-                self._deadline = None
-
-        def _give_up(self) -> None:
-            self._deadline = None
-            if self.conn.their_state is h11.IDLE and self.transport.get_protocol() is self:
-                self.transport.close()
-
-    return Connection

@@ -59,7 +59,7 @@ class ServeSettings:
     max_bytes: int = 100_000_000
     """The longest body of a request."""
     max_held_bytes: int = 1_000_000_000
-    """All bodies together that the service has and has not answered yet; what is beyond a megabyte lies on the disk."""
+    """All bodies together that the service has and has not answered yet; recordings beyond a megabyte are on disk."""
     max_seconds: float = 1800.0
     """The longest recording."""
     max_rate: float = 600.0

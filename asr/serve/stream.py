@@ -2,7 +2,8 @@
 
 The first message is JSON, ``{"type": "start", ...}`` (``StreamStart`` has its keys), then come binary messages of
 sound, and ``{"type": "end"}`` behind the last. Out go JSON messages: ``ready``, ``started``, ``partial``, ``final``,
-``dropped`` and ``closed``; or ``error``, behind which the socket is closed with a code of RFC 6455.
+``dropped`` and ``closed``; or ``error``, behind which the socket is closed with a code of RFC 6455. Where the service
+is told to end, what has come is heard as if the client had ended it.
 
 Of a client that sends faster than it is heard no more than ``BUFFER_BYTES`` are held: then the socket is not read, and
 the client's own sending stops. A client that is silent, slow to read or gone is given up after a while.
@@ -25,11 +26,13 @@ from asr.audio.load import SAMPLE_RATE
 from asr.errors import AsrError, AudioError, BundleError
 from asr.runtime.keys import event_keys
 from asr.runtime.live import Dropped, Event, LiveSession, Partial, Started
-from asr.serve.errors import Busy
+from asr.serve.connections import ENDING_EVENT
+from asr.serve.errors import Busy, Refusal
 from asr.serve.pool import Engine
 from asr.serve.records import LOG
 from asr.serve.service import Service, service_of
 from asr.serve.stream_input import (
+    ENDING,
     GARBAGE,
     INTERNAL,
     LATER,
@@ -52,7 +55,9 @@ IDLE_SECONDS: Final = 30.0
 SEND_SECONDS: Final = 10.0
 """Within which a client has to take what it is sent."""
 SILENCE_SECONDS: Final = 600.0
-"""Of sound in which nobody speaks, after which a stream ends."""
+"""In which nobody speaks, of sound or by the clock, after which a stream ends."""
+LAST_SECONDS: Final = 2.0
+"""That are waited in all for what is still on its way when the service is told to end."""
 BUFFER_BYTES: Final = 2**18
 """That wait to be heard: 8 s of 16-bit sound at 16 kHz."""
 LARGEST_MESSAGE: Final = 2**18
@@ -75,45 +80,61 @@ async def stream(socket: WebSocket) -> None:
     """Speech recognition of one stream of sound; see the documentation for the messages."""
     service = service_of(socket)
     await socket.accept()
-    connection = _Connection(socket)
+    connection = _Connection(socket, service.settings.grace_seconds)
     heard = _StreamClient(service, connection)
     try:
         await _run(heard, connection)
     except StreamClosed as closed:
         service.metrics.refusals.labels(f"stream_{closed.code}").inc()
-        await connection.fail(closed.code, str(closed))
+        await connection.fail(closed)
     finally:
-        socket.state.record |= heard.record
+        socket.state.record |= heard.record | connection.record
 
 
 async def _run(heard: "_StreamClient", connection: "_Connection") -> None:
     """Raises StreamClosed for whatever ends the stream before its time, but that the client has gone."""
     try:
         await heard.run()
-        await connection.close(1000)
+        await connection.close(ENDING if heard.cut else 1000)
     except _Gone:
-        pass
+        connection.code = "client_gone"
     except StreamClosed:
         raise
     except Busy as error:
-        raise StreamClosed(LATER, str(error)) from error
+        raise StreamClosed(LATER, str(error), error.code) from error
     except AudioError as error:
-        raise StreamClosed(GARBAGE, str(error)) from error
+        raise StreamClosed(GARBAGE, str(error), "invalid_sound") from error
     except BundleError as error:
         LOG.error("the bundle cannot be used", extra={"keys": {"reason": str(error)}})
-        raise StreamClosed(INTERNAL, "the model of this service cannot do it, and its log says why") from error
+        raise StreamClosed(
+            INTERNAL, "the model of this service cannot do it, and its log says why", "bundle"
+        ) from error
     except AsrError as error:
-        raise StreamClosed(POLICY, str(error)) from error
+        code = error.code if isinstance(error, Refusal) else "invalid_commands"
+        raise StreamClosed(POLICY, str(error), code) from error
     except Exception as error:
         LOG.exception("a fault of asr", extra={"keys": {"kind": type(error).__name__}})
-        raise StreamClosed(INTERNAL, "this is a fault of the service, and its log says more") from error
+        raise StreamClosed(INTERNAL, "this is a fault of the service, and its log says more", "fault") from error
 
 
 class _Connection:
     """A socket on which nothing waits for ever."""
 
-    def __init__(self, socket: WebSocket) -> None:
+    def __init__(self, socket: WebSocket, grace_seconds: float) -> None:
+        """A service that ends gives what is heard last half of its ``grace_seconds`` to come."""
         self._socket = socket
+        self._ending: asyncio.Event = socket.scope["state"].get(ENDING_EVENT) or asyncio.Event()
+        self._patience = LAST_SECONDS
+        self._longest = grace_seconds / 2
+        self._last: float | None = None  # of the clock; from when on nothing more is read
+        self._closed: int | None = None
+        self.code: str | None = None
+        """Of what went wrong; never a word of the client's."""
+
+    @property
+    def record(self) -> dict[str, Any]:
+        """What the log says of its end."""
+        return {"close": self._closed} | ({} if self.code is None else {"code": self.code})
 
     async def send(self, message: dict[str, Any]) -> None:
         """Raises _Gone where the client takes it no more."""
@@ -122,28 +143,51 @@ class _Connection:
         except (TimeoutError, RuntimeError, WebSocketDisconnect) as error:
             raise _Gone from error
 
-    async def receive(self, seconds: float) -> str | bytes:
-        """The next message. Raises _Gone, and StreamClosed where none comes for so many seconds or it is too large."""
+    async def receive(self, seconds: float) -> str | bytes | None:
+        """The next message; None where the service ends and nothing more comes of what was on its way.
+
+        Raises _Gone, and StreamClosed where none comes for so many seconds or it is too large.
+        """
+        receiving = asyncio.ensure_future(self._socket.receive())
+        ending = asyncio.ensure_future(self._ending.wait())
         try:
-            message = await asyncio.wait_for(self._socket.receive(), seconds)
-        except TimeoutError:
-            raise StreamClosed(POLICY, f"nothing came for {seconds:g} s; wanted sound, or the end") from None
+            await asyncio.wait((receiving, ending), timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+            if self._ending.is_set() and not await self._still(receiving):
+                return None
+            if not receiving.done():
+                raise StreamClosed(POLICY, f"nothing came for {seconds:g} s; wanted sound, or the end", "stalled")
+            message = receiving.result()
+        finally:
+            receiving.cancel()
+            ending.cancel()
         if message["type"] == "websocket.disconnect":
             raise _Gone
         text, data = message.get("text"), message.get("bytes")
         found: str | bytes = (data or b"") if text is None else text
         if len(found) > LARGEST_MESSAGE:
-            raise StreamClosed(TOO_BIG, f"found a message of {len(found)} bytes, wanted at most {LARGEST_MESSAGE}")
+            reason = f"found a message of {len(found)} bytes, wanted at most {LARGEST_MESSAGE}"
+            raise StreamClosed(TOO_BIG, reason, "message_too_large")
         return found
 
-    async def fail(self, code: int, reason: str) -> None:
+    async def _still(self, receiving: "asyncio.Future[Any]") -> bool:
+        """Whether a message that the ending service may still take has come."""
+        begun = time.monotonic()
+        if self._last is None:
+            self._last = begun + self._longest
+        await asyncio.wait((receiving,), timeout=max(0.0, min(self._patience, self._last - begun)))
+        self._patience -= time.monotonic() - begun
+        return receiving.done() and begun < self._last
+
+    async def fail(self, closed: StreamClosed) -> None:
         """Say what is wrong, and close."""
+        self.code = closed.kind
         with suppress(_Gone):
-            await self.send({"type": "error", "message": reason})
-            await self.close(code)
+            await self.send({"type": "error", "message": str(closed)})
+            await self.close(closed.code)
 
     async def close(self, code: int) -> None:
         """Close with a code of RFC 6455."""
+        self._closed = code
         with suppress(TimeoutError, RuntimeError, WebSocketDisconnect):
             await asyncio.wait_for(self._socket.close(code), SEND_SECONDS)
 
@@ -188,7 +232,10 @@ class _StreamClient:
         self._clock: deque[tuple[float, float]] = deque()  # seconds of the stream, and when they came
         self._seconds = 0.0
         self._spoken = 0.0  # seconds of the stream, when somebody last spoke
+        self._spoken_at = time.monotonic()
         self._utterances = 0
+        self.cut = False
+        """Whether the service's end came before that of the sound."""
         self._texts: list[str] = []  # for the log, where it wants them
 
     @property
@@ -201,7 +248,10 @@ class _StreamClient:
 
     async def run(self) -> None:
         """Raises what ends the stream before its time."""
-        start = read_start(await self._connection.receive(START_SECONDS))
+        first = await self._connection.receive(START_SECONDS)
+        if first is None:
+            raise StreamClosed(ENDING, "the service ends; come back in a moment", "ending")
+        start = read_start(first)
         commands = await self._commands(start)
         partial_seconds = 0.4 if start.partials else None
 
@@ -231,11 +281,14 @@ class _StreamClient:
     async def _read(self) -> None:
         while True:
             message = await self._connection.receive(IDLE_SECONDS)
+            if message is None:
+                self.cut = True
+                await self._buffer.put(None)
+                return
             if isinstance(message, str):
                 if read_json(message) != {"type": "end"}:
-                    raise StreamClosed(
-                        WRONG_DATA, f'found the message {short(message)}, wanted sound or {{"type": "end"}}'
-                    )
+                    reason = f'found the message {short(message)}, wanted sound or {{"type": "end"}}'
+                    raise StreamClosed(WRONG_DATA, reason, "unwanted_message")
                 await self._buffer.put(None)
                 return
             await self._buffer.put(message)
@@ -250,8 +303,10 @@ class _StreamClient:
                 events, more = await self._work(session, blocks, came, partials)
                 for event in events:
                     await self._connection.send(self._message(event))
-                if self._seconds - self._spoken > SILENCE_SECONDS:
-                    raise StreamClosed(POLICY, f"nobody spoke for {SILENCE_SECONDS:g} s; begin another stream")
+                silent = max(self._seconds - self._spoken, time.monotonic() - self._spoken_at)
+                if silent > SILENCE_SECONDS:
+                    reason = f"nobody spoke for {SILENCE_SECONDS:g} s; begin another stream"
+                    raise StreamClosed(POLICY, reason, "silence")
             if data is None:
                 for event in await self._run(lambda _: session.flush()):
                     await self._connection.send(self._message(event))
@@ -287,6 +342,7 @@ class _StreamClient:
                 await asyncio.sleep(_RETRY_SECONDS)
 
     def _message(self, event: Event) -> dict[str, Any]:
+        self._spoken_at = time.monotonic()
         if isinstance(event, Started | Partial):
             self._spoken = self._seconds
             return event_keys(event)

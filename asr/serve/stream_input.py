@@ -15,7 +15,7 @@ from asr.errors import AudioError
 
 MIN_STREAM_RATE, MAX_STREAM_RATE = 8_000, 48_000
 """Of raw samples, in Hz."""
-WRONG_DATA, GARBAGE, POLICY, TOO_BIG, INTERNAL, LATER = 1003, 1007, 1008, 1009, 1011, 1013
+WRONG_DATA, GARBAGE, POLICY, TOO_BIG, INTERNAL, ENDING, LATER = 1003, 1007, 1008, 1009, 1011, 1012, 1013
 """Codes with which a socket is closed (RFC 6455)."""
 
 _LONGEST_SECONDS: Final = 24 * 3600.0
@@ -23,11 +23,11 @@ _BLOCK: Final = SAMPLE_RATE // 2
 
 
 class StreamClosed(Exception):
-    """The socket is to be closed: with a code, and why."""
+    """The socket is to be closed: with a code, and why; ``kind`` is the reason in a word, for the log."""
 
-    def __init__(self, code: int, reason: str) -> None:
+    def __init__(self, code: int, reason: str, kind: str) -> None:
         super().__init__(reason)
-        self.code = code
+        self.code, self.kind = code, kind
 
 
 @dataclass(frozen=True)
@@ -91,36 +91,37 @@ def read_json(text: str) -> dict[str, Any]:
     except (ValueError, RecursionError):
         found = None
     if not isinstance(found, dict):
-        raise StreamClosed(GARBAGE, f"found the message {short(text)}, wanted a JSON object")
+        raise StreamClosed(GARBAGE, f"found the message {short(text)}, wanted a JSON object", "no_json")
     return found
 
 
 def read_start(message: str | bytes) -> StreamStart:
     """Raises StreamClosed for what is no first message."""
     if isinstance(message, bytes):
-        raise StreamClosed(WRONG_DATA, 'found sound, wanted {"type": "start"} before it')
+        raise _bad_start('found sound, wanted {"type": "start"} before it')
     found = read_json(message)
     known = {field.name for field in fields(StreamStart)}
     if found.pop("type", None) != "start" or found.keys() - known:
-        raise StreamClosed(
-            WRONG_DATA, f'found {short(message)}, wanted {{"type": "start"}} with {", ".join(sorted(known))}'
-        )
+        raise _bad_start(f'found {short(message)}, wanted {{"type": "start"}} with {", ".join(sorted(known))}')
     start = StreamStart(**found)
     if start.encoding not in ("pcm_s16le", "opus"):
-        raise StreamClosed(WRONG_DATA, f"encoding: found {short(start.encoding)}, wanted pcm_s16le or opus")
+        raise _bad_start(f"encoding: found {short(start.encoding)}, wanted pcm_s16le or opus")
     if type(start.rate) is not int or not MIN_STREAM_RATE <= start.rate <= MAX_STREAM_RATE:
-        raise StreamClosed(
-            WRONG_DATA,
-            f"rate: found {short(start.rate)}, wanted a whole number from {MIN_STREAM_RATE} to {MAX_STREAM_RATE}",
+        raise _bad_start(
+            f"rate: found {short(start.rate)}, wanted a whole number from {MIN_STREAM_RATE} to {MAX_STREAM_RATE}"
         )
     for name in ("commands", "grammar"):
         if not isinstance(getattr(start, name), str | None):
-            raise StreamClosed(WRONG_DATA, f"{name}: found {short(getattr(start, name))}, wanted a text or null")
+            raise _bad_start(f"{name}: found {short(getattr(start, name))}, wanted a text or null")
     if start.commands is not None and start.grammar is not None:
-        raise StreamClosed(WRONG_DATA, "found commands and grammar, wanted one of them")
+        raise _bad_start("found commands and grammar, wanted one of them")
     if not isinstance(start.partials, bool):
-        raise StreamClosed(WRONG_DATA, f"partials: found {short(start.partials)}, wanted true or false")
+        raise _bad_start(f"partials: found {short(start.partials)}, wanted true or false")
     return start
+
+
+def _bad_start(reason: str) -> StreamClosed:
+    return StreamClosed(WRONG_DATA, reason, "bad_start")
 
 
 def short(value: object) -> str:

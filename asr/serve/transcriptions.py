@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import threading
 import time
 import zlib
 from collections.abc import AsyncIterator, Callable
@@ -22,6 +21,7 @@ from asr.runtime.formats import content
 from asr.runtime.keys import command_keys
 from asr.runtime.transcript import Transcript, TranscriptSegment, join
 from asr.serve.errors import ErrorBody, Refusal, error_response
+from asr.serve.hearing import Waiting, answered
 from asr.serve.pool import Engine
 from asr.serve.service import Service, service_of
 from asr.text.languages import find_language
@@ -29,6 +29,7 @@ from asr.text.languages import find_language
 router = APIRouter(prefix="/v1")
 
 Heard: TypeAlias = tuple[Transcript, Understanding | None]
+Granularity: TypeAlias = Literal["word", "segment"]
 
 _PARAMETERS: Final = (
     *("language", "languages[]", "prompt", "temperature", "include[]", "chunking_strategy", "keywords[]"),
@@ -79,11 +80,15 @@ async def transcriptions(
     model: Annotated[str, Form(description="Any name: there is one model.")] = "",
     response_format: Annotated[Literal["json", "text", "verbose_json", "srt", "vtt"], Form()] = "json",
     timestamp_granularities: Annotated[
-        list[Literal["word", "segment"]] | None,
+        list[Granularity] | None,
         Form(
             alias="timestamp_granularities[]",
             description="What verbose_json has besides the text; segment if left out.",
         ),
+    ] = None,
+    granularities: Annotated[
+        list[Granularity] | None,
+        Form(alias="timestamp_granularities", description="The same, as it is often written."),
     ] = None,
     stream: Annotated[
         bool, Form(description="Answer with events, a piece of the text as soon as it is heard.")
@@ -113,7 +118,7 @@ async def transcriptions(
     if response_format == "json":
         return JSONResponse(_keys(heard), headers=headers)
     if response_format == "verbose_json":
-        wanted = timestamp_granularities or ["segment"]
+        wanted = [*(timestamp_granularities or ()), *(granularities or ())] or ["segment"]
         return JSONResponse(_verbose_keys(heard, wanted, service), headers=headers)
     text = f"{printable(heard[0].text)}\n" if response_format == "text" else content(response_format, heard[0])
     return Response(text, media_type=_MEDIA[response_format], headers=headers)
@@ -126,42 +131,34 @@ class _Hearing:
         self._service, self._request, self._commands = service, request, commands
         self._file: BinaryIO = file.file
         self._name = printable(PurePath(file.filename or "").name[:_LONGEST_NAME]) or "the recording"
-        self._gone = threading.Event()
 
     async def whole(self) -> Heard:
-        """What is in it, unless the client goes: then a worker stops at the next utterance.
+        """What is in it, unless the client goes: then a worker stops at the next piece of it.
 
         Raises AudioError for a recording that cannot be used, Busy where too many wait, SettingsError and BundleError
         for commands that the model cannot hear.
         """
-        hearing = asyncio.ensure_future(self._service.pool.run(lambda engine: self._hear(engine, lambda _: None)))
-        going = asyncio.ensure_future(self._request.receive())
-        try:
-            await asyncio.wait((hearing, going), return_when=asyncio.FIRST_COMPLETED)
-            if not hearing.done():
-                raise Refusal(499, "the client has gone", "client_gone")
-            return self._recorded(await hearing)
-        finally:
-            self._gone.set()
-            hearing.cancel()
-            going.cancel()
+        return self._recorded(
+            await answered(self._request, lambda engine, waiting: self._hear(engine, waiting, lambda _: None))
+        )
 
     async def events(self) -> AsyncIterator[str]:
         """Server-sent events, a piece of the text each. Raises what ``whole`` does, before the first of them."""
         loop = asyncio.get_running_loop()
         pieces: asyncio.Queue[str | None] = asyncio.Queue()
+        waiting = Waiting()
 
         def tell(text: str) -> None:
             loop.call_soon_threadsafe(pieces.put_nowait, text)
 
-        hearing = asyncio.ensure_future(self._service.pool.run(lambda engine: self._hear(engine, tell)))
+        hearing = asyncio.ensure_future(self._service.pool.run(lambda engine: self._hear(engine, waiting, tell)))
         hearing.add_done_callback(lambda _: pieces.put_nowait(None))
         try:
             first = await pieces.get()
             if first is None:
                 await hearing  # raises what was wrong, while another status can still be sent
         except BaseException:
-            self._gone.set()
+            waiting.end()
             hearing.cancel()
             raise
 
@@ -177,30 +174,29 @@ class _Hearing:
                 yield f"data: {bytes(answer.body).decode()}\n\n"
                 raise
             finally:
-                self._gone.set()
+                waiting.end()
                 hearing.cancel()
 
         return made()
 
-    def _hear(self, engine: Engine, tell: Callable[[str], None]) -> Heard:
+    def _hear(self, engine: Engine, waiting: Waiting, tell: Callable[[str], None]) -> Heard:
         """On a worker's thread; ``tell`` takes the text piece by piece, which together are all of it."""
         begun = time.perf_counter()
         commander = engine.commander(self._commands)
         understanding = None
         with open_audio(self._file, name=self._name, most_seconds=self._service.settings.max_seconds) as sound:
+            blocks = waiting.blocks(sound.blocks())
             if commander is not None:
-                understanding = commander.understand_blocks(sound.blocks())
+                understanding = commander.understand_blocks(blocks)
                 transcript = understanding.transcript
                 if transcript.text:
                     tell(transcript.text)
             else:
                 parts: list[Transcript] = []
-                for part in engine.model.transcriber.transcribe_blocks(sound.blocks()):
+                for part in engine.model.transcriber.transcribe_blocks(blocks):
                     if part.text:
                         tell(f" {part.text}" if any(each.text for each in parts) else part.text)
                     parts.append(part)
-                    if self._gone.is_set():
-                        break
                 transcript = replace(join(parts), seconds=sound.seconds)
         self._service.metrics.heard("http", transcript.seconds, time.perf_counter() - begun)
         return transcript, understanding
@@ -229,7 +225,7 @@ def _keys(heard: Heard) -> dict[str, Any]:
     }
 
 
-def _verbose_keys(heard: Heard, wanted: list[Literal["word", "segment"]], service: Service) -> dict[str, Any]:
+def _verbose_keys(heard: Heard, wanted: list[Granularity], service: Service) -> dict[str, Any]:
     """The keys of OpenAI's verbose JSON; times are seconds from the beginning of the recording."""
     transcript = heard[0]
     keys: dict[str, Any] = {

@@ -30,6 +30,7 @@ from wyoming.ping import Ping, Pong
 from asr.commands.reading import Reading
 from asr.errors import AsrError, AudioError
 from asr.printable import printable
+from asr.serve.connections import BACKLOG
 from asr.serve.errors import Busy, Refusal
 from asr.serve.limits import RateLimit
 from asr.serve.pcm import Pcm, PcmFormat
@@ -43,6 +44,8 @@ _MAX_PART: Final = 1 << 22
 """Bytes of what follows it: two minutes of mono sound at 16 kHz."""
 _MOST_HELD: Final = 4
 """How many recordings of the greatest size are held at a time."""
+_IDLE_SECONDS: Final = 600.0
+"""Beside those of its sound, after which a client that asks nothing is let go, whatever else it says."""
 _LINGER_SECONDS: Final = 1.0
 _Read = TypeVar("_Read", AudioStart, AudioChunk, Ping)
 
@@ -54,7 +57,8 @@ class WyomingServer:
         self._settings, self._pool = settings, pool
         self._allowed = [ipaddress.ip_network(each, strict=False) for each in settings.wyoming_allow]
         self._rate = RateLimit(settings.max_rate)
-        self._ending = False
+        self._deadline: float | None = None  # of the loop's clock; from when on the server ends
+        self._server: asyncio.Server | None = None
         self._sounds: WeakSet[Pcm] = WeakSet()
         self._clients: set[asyncio.Task[None]] = set()
         self._answering: set[asyncio.Task[None]] = set()
@@ -62,18 +66,32 @@ class WyomingServer:
     @asynccontextmanager
     async def serving(self, listener: socket.socket) -> AsyncIterator[None]:
         """Serve at a socket that listens, while the block lasts; what is being answered then is finished."""
-        server = await asyncio.get_running_loop().create_server(self._protocol, sock=listener)
+        loop = asyncio.get_running_loop()
+        self._server = await loop.create_server(self._protocol, sock=listener, backlog=BACKLOG)
         try:
             yield
         finally:
-            self._ending = True
-            server.close()
-            for client in self._clients - self._answering:
-                client.cancel()
+            self.end()
+            assert self._deadline is not None
             if self._clients:
-                _, late = await asyncio.wait(self._clients, timeout=self._settings.grace_seconds)
+                _, late = await asyncio.wait(self._clients, timeout=max(0.0, self._deadline - loop.time()))
                 for client in late:
                     client.cancel()
+
+    def end(self, *, at_once: bool = False) -> None:
+        """Take no more clients, and let go those that wait for nothing; the others have ``grace_seconds`` from now.
+
+        Called again it changes nothing, unless the others are to be let go too, ``at_once``.
+        """
+        if self._deadline is None:
+            self._deadline = asyncio.get_running_loop().time() + self._settings.grace_seconds
+            if self._server is not None:
+                self._server.close()
+            for client in self._clients - self._answering:
+                client.cancel()
+        if at_once:
+            for client in self._clients:
+                client.cancel()
 
     def _protocol(self) -> asyncio.StreamReaderProtocol:
         return asyncio.StreamReaderProtocol(_BoundedReader(_MAX_LINE), self._connected)
@@ -116,8 +134,10 @@ class WyomingServer:
             raise Busy("too many streams are open; try again later", "too_many_streams")
 
     async def _converse(self, connection: "_Client", name: str) -> None:
-        sound = self._sound()
-        while not self._ending and (event := await connection.read()) is not None:
+        sound, since = self._sound(), time.monotonic()
+        while self._deadline is None and (event := await connection.read()) is not None:
+            if time.monotonic() - since > _IDLE_SECONDS + sound.seconds:
+                raise Refusal(408, f"nothing was asked for {_IDLE_SECONDS:g} s; connect again", "idle")
             if Describe.is_type(event.type):
                 await connection.write(describe(self._pool))
             elif Ping.is_type(event.type):
@@ -134,7 +154,7 @@ class WyomingServer:
                 if wait := self._rate.wait(name):
                     raise Refusal(429, f"too many requests; try again in {wait:.0f} s", "rate_limit")
                 await self._answer(sound, connection, name)
-                sound = self._sound()
+                sound, since = self._sound(), time.monotonic()
             # `transcribe` may name a model and a language, but there is one of each; what is not known is passed over.
 
     def _sound(self) -> Pcm:
