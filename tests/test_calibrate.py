@@ -129,7 +129,7 @@ def test_what_is_found_is_printed_and_kept_in_the_bundle(bundle: Path, noise: Pa
     assert found.point.false_accepts <= 0.05
     assert {"noise", "other speech", "half a command"} <= set(found.point.by_kind)
     again = calibrate([SAMPLES / "transcripts.tsv"], [noise], bundle=bundle, grammars=12)
-    assert again == Calibration(found, recordings=14, unread=())
+    assert again == Calibration(found, bundle, recordings=14, unread=())
     assert read_bundle(bundle).rejection == kept
 
 

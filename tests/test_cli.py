@@ -470,7 +470,7 @@ def test_evaluate_records_the_rates_in_the_bundle(asr: Asr, folder: Path, tiny_b
     assert ended.status == 0, ended.error
     report = json.loads((out / "report.json").read_text())
     scores = json.loads((bundle / "bundle.json").read_text())["scores"]["words dev"]
-    assert (scores["wer"], scores["utterances"], scores["beam"]) == (report["wer"], 3, 1)
+    assert (scores["wer"], scores["utterances"], scores["beam"]) == (report["wer"], 2, 1), "of what is spoken"
     assert scores["manifest"] == f"{folder.name}/{Path(report['manifest']).name}", "no other folders of this machine"
 
 

@@ -16,6 +16,7 @@ from conftest import ROOT, answer_always
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from asr.api import Model
 from asr.apps.cli import app, run
 from asr.bundle import DEFAULT_BUNDLE, DecodingSettings
 from asr.commands.reading import Reading
@@ -574,13 +575,24 @@ class KnowingCommander:
         return Understanding(transcript, confidence >= 0.5, reading, confidence, None, transcript.seconds)
 
 
+class KnowingModel(Model):
+    """A model that understands as its commander does, whatever the commands."""
+
+    def __init__(self, knowing: KnowingCommander) -> None:
+        super().__init__(knowing.transcriber)  # type: ignore[arg-type]
+        self.knowing = knowing
+
+    def commander(self, commands: object, *, false_accepts: float | None = None) -> KnowingCommander:  # type: ignore[override]
+        """The one that knows."""
+        return self.knowing
+
+
 @pytest.fixture
 def knowing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """A bundle's folder whose commander knows what is in these recordings."""
 
-    def load(folder: Path, *, width: int | None, threads: int) -> SimpleNamespace:
-        commander = KnowingCommander(folder)
-        return SimpleNamespace(transcriber=commander.transcriber, commander=lambda commands: commander)
+    def load(folder: Path, *, width: int | None, threads: int) -> KnowingModel:
+        return KnowingModel(KnowingCommander(folder))
 
     def load_commands(*names: str) -> SimpleNamespace:
         assert names == ("hall", "stop.yaml")

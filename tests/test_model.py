@@ -381,4 +381,4 @@ def test_settings_come_back_from_a_dictionary():
 def test_the_model_can_be_read_in_one_sitting():
     files = sorted(Path(asr.model.__path__[0]).glob("*.py"))
     assert len(files) >= 6
-    assert sum(len(file.read_text(encoding="utf-8").splitlines()) for file in files) < 450
+    assert sum(len(file.read_text(encoding="utf-8").splitlines()) for file in files) < 475

@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -429,16 +430,16 @@ def test_no_file_is_half_written(
     full_at: str, prepare: Prepare, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder, out = lists(tmp_path / "corpus", train=8, dev=2), tmp_path / "out"
-    write_bytes, to_file = Path.write_bytes, CutSet.to_file
+    opened = Path.open
 
-    def filling(write: Callable[..., object], path: Path, *given: object, **more: object) -> object:
-        if full_at in str(path):
-            write_bytes(path, b"half of ")
+    def filling(path: Path, mode: str = "r", *given: Any, **more: Any) -> Any:
+        if full_at in path.name and "w" in mode:
+            with opened(path, mode) as file:
+                file.write(b"half of ")
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        return write(*given, **more)
+        return opened(path, mode, *given, **more)
 
-    monkeypatch.setattr(Path, "write_bytes", lambda path, *a: filling(write_bytes, path, path, *a))
-    monkeypatch.setattr(CutSet, "to_file", lambda cuts, path, *a: filling(to_file, path, cuts, path, *a))
+    monkeypatch.setattr(Path, "open", filling)
     status, _, complaints = prepare("tsv", folder, out)
     assert (status, len(complaints)) == (1, 1)
     assert full_at in complaints[0]

@@ -556,8 +556,9 @@ def test_phonemes_may_be_written_bare_in_yaml(
 
 def test_the_recipes_can_be_read(capsys: pytest.CaptureFixture[str]) -> None:
     folders = [*(ROOT / "recipes").glob("*"), *(ROOT / "recipes" / "untried").glob("*")]
-    # In "german" lies a grammar.
-    recipes = sorted(path for folder in folders if folder.name != "german" for path in folder.glob("*.yaml"))
+    # In "german" lies a grammar, and in "first" the one that is spoken.
+    found = (path for folder in folders if folder.name != "german" for path in folder.glob("*.yaml"))
+    recipes = sorted(path for path in found if path.name != "words.yaml")
     assert recipes
     for recipe in recipes:
         # What goes on from a bundle changes some of the recipe beside it.
