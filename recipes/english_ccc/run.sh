@@ -8,4 +8,4 @@ set -eu
 if [ $# -lt 1 ]; then sed -n '2,6p' "$0" >&2; exit 2; fi
 
 here=$(dirname "$0")
-exec sh "$here/../steps.sh" english_ccc "$here/train.yaml" 300 "$@"
+exec sh "$here/../steps.sh" english_ccc "$here/train.yaml" 45 "$@"
