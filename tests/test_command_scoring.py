@@ -349,7 +349,7 @@ def test_contradictions_and_ids_that_come_twice_are_refused() -> None:
 def test_the_text_says_rates_and_mistakes(by_hand: list[Outcome]) -> None:
     text = format_commands(scored(by_hand))
     assert text.startswith("6 commands of the grammar, clean\n  command accuracy      50.0 % (")
-    assert "2 of other speech, 30 s\n  refused               50.0 % (" in text
+    assert "2 of other speech, 30 s\n  rejected              50.0 % (" in text
     assert "  false accepts an hour 120.0 (" in text
     assert "): 1 in all\n" in text
     assert "from 40 resamplings of 6 utterances" in text

@@ -155,7 +155,7 @@ def test_commands_are_compared_by_what_is_accepted() -> None:
         "other speech accepted": (1, 0),
     }
     assert {each.key.id: each.gain for each in found.changes} == {"c0": -1, "c1": 2, "c2": 1, "s": 1}
-    assert [each.second.heard for each in found.better] == ["start(n=1)", "start(n=1)", "(refused)"]
+    assert [each.second.heard for each in found.better] == ["start(n=1)", "start(n=1)", "(rejected)"]
 
 
 def test_runs_of_different_kind_are_refused_before_their_utterances_are_compared() -> None:

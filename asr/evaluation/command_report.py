@@ -42,7 +42,7 @@ def format_commands(report: CommandReport, *, most: int = 10) -> str:
         lines += ["", *_noise_table(report)]
     lines += ["", *_limits_table(first), "", *_reliability_table(report.overall)]
     if report.confusions:
-        lines += ["", "commands mistaken, refused ones too (said -> best reading)"]
+        lines += ["", "commands mistaken, rejected ones too (said -> best reading)"]
         lines += [f"{one.count:6d}  {one.expected} -> {one.heard or '(none)'}" for one in report.confusions[:most]]
     for name, taken in _mistakes(report):
         lines += ["", f"{name}, the surest first (confidence, said -> understood)"]
@@ -116,14 +116,14 @@ def _rate_lines(rates: CommandRates) -> list[str]:
         if sound is not None:
             lines += [
                 f"{sound.count} of {name}, {sound.seconds:.0f} s",
-                f"  {'refused':{_NAME_WIDTH}}{per_cent(sound.refused)}",
+                f"  {'rejected':{_NAME_WIDTH}}{per_cent(sound.refused)}",
                 f"  {'false accepts an hour':{_NAME_WIDTH}}{_per_hour(sound)}: {sound.accepted} in all",
             ]
     return lines
 
 
 def _noise_table(report: CommandReport) -> list[str]:
-    rows = [("in noise at", "accepted exactly", "right command", "wrongly", "speech refused", "accepted an hour")]
+    rows = [("in noise at", "accepted exactly", "right command", "wrongly", "speech rejected", "accepted an hour")]
     for each in (*report.conditions, report.overall):
         rows.append(
             (
@@ -279,7 +279,7 @@ def _draw_conditions(axes: "Axes", conditions: Sequence[CommandRates]) -> None:
     above = [one + other for one, other in zip(right, wrong, strict=True)]
     axes.bar(places, right, color=_RIGHT, label="accepted exactly", width=0.6)
     axes.bar(places, wrong, bottom=right, color=_WRONG, label="accepted wrongly", width=0.6)
-    axes.bar(places, refused, bottom=above, color=_REFUSED, label="refused", width=0.6)
+    axes.bar(places, refused, bottom=above, color=_REFUSED, label="rejected", width=0.6)
     speech = [(place, each.speech.refused) for place, each in zip(places, conditions, strict=True) if each.speech]
     axes.errorbar(
         [place for place, _ in speech],
@@ -302,7 +302,7 @@ def _write_confusions(axes: "Axes", report: CommandReport) -> None:
     axes.axis("off")
     axes.set_title("mistaken most")
     lines = [f"{one.count:4d}  {one.expected} -> {one.heard or '(none)'}" for one in report.confusions[:10]]
-    lines = lines or ["no command was taken for another"]
+    lines = lines or ["no command was mistaken for another"]
     for name, taken in _mistakes(report):
         lines += ["", f"{name}, the surest first", *map(_mistake, taken[:8])]
     short = [line if len(line) <= 75 else f"{line[:72]}..." for line in lines]

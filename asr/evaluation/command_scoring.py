@@ -1,4 +1,4 @@
-"""How well commands are understood, and how well everything else is refused, with intervals.
+"""How well commands are understood, and how well everything else is rejected, with intervals.
 
 Shares get the bootstrap of ``asr.evaluation.scoring``, or Wilson's interval where that does not vary. False accepts are
 often few or none, and a bootstrap of no event is sure that there is never one; so their rate an hour gets the wider of
@@ -22,7 +22,7 @@ from asr.evaluation.scoring import BoundedRate, Report, Resampled, poisson_inter
 
 @dataclass(frozen=True)
 class OtherSound:
-    """Sound that is no command: ``count`` recordings of ``seconds`` in all, of which ``accepted`` were taken for one.
+    """Sound that is no command: ``count`` recordings of ``seconds`` in all, of which ``accepted`` were accepted as one.
 
     ``refused`` is the share of recordings that were not, ``per_hour`` the false accepts in an hour of such sound.
     """
@@ -57,7 +57,7 @@ class CommandRates:
     """The rates under one condition: in noise at ``snr`` dB, None as recorded; or of all conditions together.
 
     Of the ``commands`` in-grammar utterances, ``command_accuracy`` is the share whose best reading is of the right
-    command, refused or not; ``accepted`` is the share understood, ``exactly_accepted`` understood with the right
+    command, rejected or not; ``accepted`` is the share understood, ``exactly_accepted`` understood with the right
     command and all slots right, ``wrongly_accepted`` understood otherwise. Over the slots, as pairs of name and value,
     of all that are understood, ``slot_precision`` is the share of heard ones that were said, ``slot_recall`` the share
     of said ones that were heard. A rate is None where there is nothing that it could be of.
@@ -102,7 +102,7 @@ class CommandRates:
 
 @dataclass(frozen=True)
 class CommandConfusion:
-    """A command that was said, and the one of the best reading ("" for none), refused or not, and how often."""
+    """A command that was said, and the one of the best reading ("" for none), rejected or not, and how often."""
 
     expected: str
     heard: str
@@ -129,13 +129,13 @@ class CommandReport:
 
     @property
     def false_accepts(self) -> tuple[Outcome, ...]:
-        """What is no command and was taken for one, the surest first."""
+        """What is no command and was accepted as one, the surest first."""
         taken = [each for each in self.outcomes if each.kind != "command" and each.understood]
         return tuple(sorted(taken, key=lambda each: -each.confidence))
 
     @property
     def wrong_accepts(self) -> tuple[Outcome, ...]:
-        """Commands that were taken for others, or with a wrong slot, the surest first."""
+        """Commands that were mistaken for others, or with a wrong slot, the surest first."""
         taken = [each for each in self.outcomes if each.kind == "command" and each.understood and not each.right]
         return tuple(sorted(taken, key=lambda each: -each.confidence))
 

@@ -41,8 +41,8 @@ class Attempt:
     """What one run made of one recording: what was ``said``, what was ``heard``, and how bad that is.
 
     ``kind`` is what the run measures. ``words`` are what was heard as words: of commands, without the grammar.
-    ``errors`` orders attempts at the same recording: wrong words; of commands 0 accepted exactly, 1 refused, 2 accepted
-    wrongly; of other sound 0 refused, 1 accepted. ``counts`` has for each measure by its name what is counted, and of
+    ``errors`` orders attempts at the same recording: wrong words; of commands 0 accepted exactly, 1 rejected, 2 accepted
+    wrongly; of other sound 0 rejected, 1 accepted. ``counts`` has for each measure by its name what is counted, and of
     how many.
     """
 
@@ -251,7 +251,7 @@ def _command_attempt(row: Mapping[str, Any]) -> Attempt:
     else:
         errors = int(taken)
         counts = {{"speech": "other speech accepted", "noise": "noise accepted"}[row["kind"]]: (taken, 1)}
-    heard = "(refused)"
+    heard = "(rejected)"
     if taken:
         slots = ", ".join(f"{name}={value}" for name, value in row["heard"]["slots"].items())
         heard = f"{row['heard']['command']}({slots})"

@@ -118,7 +118,7 @@ def evaluate(
         model: what hears them.
         commands: measure how many commands of these are understood, and how surely all else is rejected (texts that
             they do not have, and empty texts, which are noise), instead of words.
-        false_accepts: with commands the share (0..1) of other speech and sounds that may be taken for them, as for
+        false_accepts: with commands the share (0..1) of other speech and sounds that may be accepted as them, as for
             ``Model.understand``.
         noise: a folder of recordings of noise, or a list of them: each utterance with words is heard again with noise
             mixed in, which depends on its id alone; with commands the noise is heard alone too.

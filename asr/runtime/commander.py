@@ -199,8 +199,8 @@ class Commander:
         folder = transcriber.bundle.folder
         if kept is None:
             raise BundleError(
-                f"{folder}: does not know when to refuse a command; run `asr adapt` with your grammar, or "
-                "`asr calibrate`"
+                f"{folder}: was never calibrated, so it does not know when to reject a command; run `asr adapt` with "
+                "your grammar, or `asr calibrate`"
             )
         try:
             self.rejection = Rejection.from_dict(kept)

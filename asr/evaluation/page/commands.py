@@ -1,4 +1,4 @@
-"""The page about commands: what is understood, what is refused, and what is taken for something else."""
+"""The page about commands: what is understood, what is rejected, and what is mistaken for something else."""
 
 import itertools
 from collections.abc import Mapping, Sequence
@@ -34,8 +34,8 @@ from asr.evaluation.scoring import Rate, Report, score
 SHOWN: Final = 15
 """How many utterances of each kind of mistake are shown."""
 
-_RATES: Final = ("commands", "accepted exactly", "accepted wrongly", "right command, refused or not")
-_OTHERS: Final = ("", "recordings", "seconds", "accepted", "accepted an hour", "refused")
+_RATES: Final = ("commands", "accepted exactly", "accepted wrongly", "right command, rejected or not")
+_OTHERS: Final = ("", "recordings", "seconds", "accepted", "accepted an hour", "rejected")
 
 
 def command_tiles(measured: Evaluation[CommandReport]) -> list[Tile]:
@@ -44,8 +44,8 @@ def command_tiles(measured: Evaluation[CommandReport]) -> list[Tile]:
     shares = (
         ("accepted exactly", first.exactly_accepted),
         ("accepted wrongly", first.wrongly_accepted),
-        ("other speech refused", first.speech.refused if first.speech else None),
-        ("noise refused", first.noise.refused if first.noise else None),
+        ("other speech rejected", first.speech.refused if first.speech else None),
+        ("noise rejected", first.noise.refused if first.noise else None),
     )
     return [
         Tile("commands", f"{first.commands:,}"),
@@ -60,14 +60,14 @@ def command_sections(measured: Evaluation[CommandReport], sounds: Sounds) -> lis
     table = report.overall.reliability
     if table:
         title = f"Of readings: expected calibration error {100 * report.overall.calibration_error:.1f} %"
-        note = "How many readings were right among those of about one confidence, refused ones too."
+        note = "How many readings were right among those of about one confidence, rejected ones too."
         tables = (Table("confidence-readings", title, RELIABILITY, tuple(map(reliability_row, table))),)
         charts = (reliability_chart(table, "readings"),)
         sections.append(Section("confidence", "Reliability of confidence", note, tables, charts))
     refused = [each for each in report.outcomes if each.kind == "command" and not each.understood]
     for id, title, mistakes in (
         ("wrong", "Commands accepted wrongly, the surest first", report.wrong_accepts),
-        ("refused", "Commands refused, the least sure first", sorted(refused, key=lambda each: each.confidence)),
+        ("refused", "Commands rejected, the least sure first", sorted(refused, key=lambda each: each.confidence)),
         ("false", "False accepts, the surest first", report.false_accepts),
     ):
         if mistakes:
@@ -150,7 +150,7 @@ def _others(report: CommandReport) -> list[Section]:
                 rows.append(TableRow(f"{name}{at}", (*counts, an_hour), (sound.refused,)))
     if not rows:
         return []
-    note = "Speech that the grammar does not have, and recordings in which nobody speaks: all of it is to be refused."
+    note = "Speech that the grammar does not have, and recordings in which nobody speaks: all of it is to be rejected."
     table, chart = Table("other", "Refused", _OTHERS, tuple(rows)), acceptance_chart(report.conditions)
     return [Section("others", "Refusal of everything else", note, (table,), (chart,) if chart else ())]
 
@@ -161,7 +161,7 @@ def _confusions(report: CommandReport) -> list[Section]:
     rows = [TableRow(f"{one.expected} → {one.heard or '(none)'}", (one.count,)) for one in report.confusions]
     columns = ("said → best reading", "times")
     table = Table("confusions", "Mistaken for another", columns, tuple(rows[:ROWS]), max(0, len(rows) - ROWS))
-    note = "Commands whose best reading is of another command, refused ones too; slots do not matter here."
+    note = "Commands whose best reading is of another command, rejected ones too; slots do not matter here."
     return [Section("mistaken", "Confusions of commands", note, (table,))]
 
 
