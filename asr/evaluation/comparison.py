@@ -41,9 +41,9 @@ class Attempt:
     """What one run made of one recording: what was ``said``, what was ``heard``, and how bad that is.
 
     ``kind`` is what the run measures. ``words`` are what was heard as words: of commands, without the grammar.
-    ``errors`` orders attempts at the same recording: wrong words; of commands 0 accepted exactly, 1 rejected, 2 accepted
-    wrongly; of other sound 0 rejected, 1 accepted. ``counts`` has for each measure by its name what is counted, and of
-    how many.
+    ``errors`` orders attempts at the same recording: wrong words; of commands 0 accepted exactly, 1 rejected,
+    2 accepted wrongly; of other sound 0 rejected, 1 accepted. ``counts`` has for each measure by its name what is
+    counted, and of how many.
     """
 
     kind: Literal["words", "commands"]
