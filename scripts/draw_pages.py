@@ -9,7 +9,6 @@ import io
 import shutil
 import subprocess
 import sys
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +26,7 @@ from asr.files import write_whole  # noqa: E402
 SAMPLES = ROOT / "recipes" / "commands" / "samples"
 NOISE = "tests/data/noise_esc10/all.tsv"
 LISTS = ("recipes/commands/samples/transcripts.tsv", "tests/data/librispeech_dev/dev.tsv", NOISE)
+MADE = Path("reports", "pages")  # in the checkout, and ignored there
 PHONE = 390  # pixels that it is wide
 COLOURS_KEPT = 200  # of a picture
 
@@ -36,40 +36,38 @@ class Photograph:
     """A picture of a page, in docs: how wide and at most how high, in pixels of the page, and which parts it shows."""
 
     name: str
-    page: Callable[[Path], Path]  # writes it into a folder, unless it is there, and says which file it is
+    page: Callable[[], Path]  # makes it, and says where in the checkout it is
     wide: int
     high: int
     shown: tuple[str, ...] = ()  # of the children of main; all where none is named
     drawn: str = "body"  # what there is as soon as the page is drawn
 
 
-def explained(folder: Path) -> Path:
+def explained() -> Path:
     """The page that `asr explain` writes of a sample."""
     told = asr.load().explain(SAMPLES / "show_me_my_photos_please.flac", asr.Commands.load("computer"))
-    path = folder / "explain.html"
-    path.write_text(told.html(), encoding="utf-8")
-    return path
+    write_whole(ROOT / MADE / "explain.html", told.html().encode())
+    return MADE / "explain.html"
 
 
-def reported(folder: Path, search: str = "") -> Path:
+def reported(search: str = "beam") -> Path:
     """The page that `asr evaluate` writes of two lists, in noise too."""
-    made = folder / f"report{search}"
-    if not made.exists():
-        options = ["--bundle", "asr/bundles/default", "--noise", NOISE, "--snr", "6"] + [search] * bool(search)
-        run("evaluate", *LISTS, *options, "--report", str(made))
+    made = MADE / search
+    if not (ROOT / made).exists():
+        options = ["--bundle", "asr/bundles/default", "--noise", NOISE, "--snr", "6"]
+        run("evaluate", *LISTS, *options, *(["--greedy"] if search == "greedy" else []), "--report", made)
     return made / "report.html"
 
 
-def compared(folder: Path) -> Path:
+def compared() -> Path:
     """The page that `asr compare` writes of a greedy search and the beam."""
-    runs = [str(reported(folder, search).parent) for search in ("--greedy", "")]
-    run("compare", *runs, "--report", str(folder / "compared"))
-    return folder / "compared" / "compare.html"
+    run("compare", reported("greedy").parent, reported().parent, "--report", MADE / "compared")
+    return MADE / "compared" / "compare.html"
 
 
-def run(*arguments: str) -> None:
+def run(*arguments: str | Path) -> None:
     """Run `asr` in the root of the checkout, so that pages name no folder of this machine."""
-    subprocess.run([sys.executable, "-m", "asr", *arguments], cwd=ROOT, check=True)
+    subprocess.run([sys.executable, "-m", "asr", *map(str, arguments)], cwd=ROOT, check=True)
 
 
 PHOTOGRAPHS = (
@@ -111,13 +109,14 @@ def main() -> None:
     """Photograph all, or those that are named."""
     program = shutil.which("chromium") or shutil.which("google-chrome")
     names = sys.argv[1:] or [each.name for each in PHOTOGRAPHS]
-    with tempfile.TemporaryDirectory() as folder, sync_playwright() as driver:
+    shutil.rmtree(ROOT / MADE, ignore_errors=True)
+    with sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=program, args=["--no-sandbox"])
-        written: dict[Callable[[Path], Path], Path] = {}
+        written: dict[Callable[[], Path], Path] = {}
         for each in PHOTOGRAPHS:
             if each.name in names:
                 if each.page not in written:
-                    written[each.page] = each.page(Path(folder))
+                    written[each.page] = ROOT / each.page()
                 write_whole(ROOT / "docs" / f"{each.name}.png", photograph(browser, each, written[each.page]))
         browser.close()
 
