@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from asr.evaluation.command_scoring import CommandRates, CommandReport
     from asr.evaluation.comparison import Difference, RunComparison, compare, read_lists, read_run
     from asr.evaluation.evaluate import Evaluation, evaluate
-    from asr.evaluation.scoring import BoundedRate, Rate, Report, Silence
+    from asr.evaluation.intervals import BoundedRate, Rate
+    from asr.evaluation.scoring import Report, Silence
     from asr.runtime.commander import Commander, Understanding
     from asr.runtime.explain.explanation import Explanation
     from asr.runtime.explain.stages import Branch, DecoderStep, Measure, Search, Stages
@@ -90,7 +91,8 @@ _PLACES = {
     **dict.fromkeys(("CommandRates", "CommandReport"), "asr.evaluation.command_scoring"),
     **dict.fromkeys(("Difference", "RunComparison", "compare", "read_lists", "read_run"), "asr.evaluation.comparison"),
     **dict.fromkeys(("Evaluation", "evaluate"), "asr.evaluation.evaluate"),
-    **dict.fromkeys(("BoundedRate", "Rate", "Report", "Silence"), "asr.evaluation.scoring"),
+    **dict.fromkeys(("BoundedRate", "Rate"), "asr.evaluation.intervals"),
+    **dict.fromkeys(("Report", "Silence"), "asr.evaluation.scoring"),
     **dict.fromkeys(("Commander", "Understanding"), "asr.runtime.commander"),
     "Explanation": "asr.runtime.explain.explanation",
     **dict.fromkeys(("Branch", "DecoderStep", "Measure", "Search", "Stages"), "asr.runtime.explain.stages"),

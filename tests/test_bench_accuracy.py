@@ -20,8 +20,8 @@ from asr.commands.network.network import compile_network
 from asr.data.manifests.manifest import read_manifest, read_utterance
 from asr.data.manifests.utterance import Utterance
 from asr.errors import ManifestError, SettingsError
+from asr.evaluation.intervals import Rate
 from asr.evaluation.noise import Noises, find_noises
-from asr.evaluation.scoring import Rate
 from asr.text.normaliser import Normaliser
 
 Wave = NDArray[np.float32]

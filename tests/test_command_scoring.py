@@ -23,9 +23,9 @@ from asr.commands.reading import Reading
 from asr.errors import AudioError, ManifestError, SettingsError
 from asr.evaluation.command_report import commands_to_dict, draw_commands, format_commands
 from asr.evaluation.command_scoring import CommandRates, CommandReport, score_commands
+from asr.evaluation.intervals import BoundedRate, Rate, poisson_interval, wilson_interval
 from asr.evaluation.noise import Noises, find_noises, mix, pieces
 from asr.evaluation.outcome import Outcome
-from asr.evaluation.scoring import BoundedRate, Rate, poisson_interval, wilson_interval
 from asr.runtime.commander import Understanding
 from asr.runtime.transcript import Transcript
 from asr.text.normaliser import Normaliser

@@ -13,8 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from asr.errors import ManifestError, SettingsError
+from asr.evaluation.intervals import BoundedRate, Rate, wilson_interval
 from asr.evaluation.report import draw_report, format_report, report_to_dict
-from asr.evaluation.scoring import BoundedRate, Confusion, Rate, Report, score, wilson_interval
+from asr.evaluation.scoring import Confusion, Report, score
 from asr.text.normaliser import Normaliser
 
 # Few and similar words, so that alignments are contested.
@@ -180,7 +181,7 @@ def test_the_seed_decides_the_draws() -> None:
 def test_drawing_in_portions_gives_every_draw(monkeypatch: pytest.MonkeyPatch) -> None:
     said_and_heard = {str(n): ("a b c", "a b" if n % 7 else "c") for n in range(40)}
     whole = compare(said_and_heard, bootstrap=55)
-    monkeypatch.setattr("asr.evaluation.scoring._DRAWN_AT_ONCE", 400)
+    monkeypatch.setattr("asr.evaluation.intervals._DRAWN_AT_ONCE", 400)
     assert compare(said_and_heard, bootstrap=55) == whole
 
 

@@ -12,9 +12,9 @@ if TYPE_CHECKING:
     from asr.commands.rejection import Rejection, Trial
     from asr.data.manifests.utterance import Utterance
     from asr.evaluation.attempts import AttemptAll
+    from asr.evaluation.intervals import Rate
     from asr.evaluation.noise import Noises
     from asr.evaluation.outcome import Outcome
-    from asr.evaluation.scoring import Rate
     from asr.runtime.commander import Listener
     from asr.runtime.transcriber import Transcriber
 

@@ -11,7 +11,7 @@ from asr.printable import printable
 
 if TYPE_CHECKING:
     from asr.adaptation.steps import Adapted
-    from asr.evaluation.scoring import Rate
+    from asr.evaluation.intervals import Rate
 
 
 def adapt(

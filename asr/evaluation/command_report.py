@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from asr.commands.reading import Reading
 from asr.evaluation.command_scoring import CommandRates, CommandReport, OtherSound
+from asr.evaluation.intervals import CONFIDENCE, Rate
 from asr.evaluation.outcome import Outcome
 from asr.evaluation.report import blank_figure, interval, per_cent, save_figure
-from asr.evaluation.scoring import CONFIDENCE, Rate
 from asr.printable import printable
 
 if TYPE_CHECKING:

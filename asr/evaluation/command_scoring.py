@@ -1,6 +1,6 @@
 """How well commands are understood, and how well everything else is rejected, with intervals.
 
-Shares get the bootstrap of ``asr.evaluation.scoring``, or Wilson's interval where that does not vary. False accepts are
+Shares get a bootstrap, or Wilson's interval where that does not vary (``asr.evaluation.intervals``). False accepts are
 often few or none, and a bootstrap of no event is sure that there is never one; so their rate an hour gets the wider of
 that bootstrap and of Poisson's interval.
 """
@@ -15,9 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from asr.errors import ManifestError, SettingsError
+from asr.evaluation.intervals import BoundedRate, Resampled, poisson_interval, resample, wider
 from asr.evaluation.outcome import Outcome
 from asr.evaluation.reliability import ReliabilityBin, calibration_error, reliability
-from asr.evaluation.scoring import BoundedRate, Report, Resampled, poisson_interval, resample, score, wider
+from asr.evaluation.scoring import Report, score
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,8 @@ import numpy as np
 
 from asr.data.manifests.utterance import some
 from asr.errors import AsrError, SettingsError
-from asr.evaluation.scoring import CONFIDENCE, BoundedRate, Rate, ScoredUtterance, align, resample
+from asr.evaluation.intervals import CONFIDENCE, BoundedRate, Rate, resample
+from asr.evaluation.scoring import ScoredUtterance, align
 from asr.settings import check_path
 
 DRAWS: Final = 10_000

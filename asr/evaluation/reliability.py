@@ -10,7 +10,7 @@ from typing import Final
 
 import numpy as np
 
-from asr.evaluation.scoring import BoundedRate, resample, wider, wilson_interval
+from asr.evaluation.intervals import BoundedRate, resample, wider, wilson_interval
 
 _BINS: Final = 10
 

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from asr.errors import AsrError
-from asr.evaluation.scoring import CONFIDENCE, Rate, Report, ScoredUtterance
+from asr.evaluation.intervals import CONFIDENCE, Rate
+from asr.evaluation.scoring import Report, ScoredUtterance
 from asr.files import write_whole
 from asr.printable import printable
 

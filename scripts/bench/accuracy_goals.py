@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from accuracy_scores import CommandResult, FreeResult, QuietResult
 from markdown_tables import table
 
+from asr.evaluation.intervals import Rate
 from asr.evaluation.report import per_cent
-from asr.evaluation.scoring import Rate
 
 LOUD = 6.0  # dB
 WORD_ERRORS = {"librispeech_dev": 0.20, "common_voice": 0.35, "speechocean762": 0.28}

@@ -16,9 +16,10 @@ from asr.data.manifests.manifest import read_utterance
 from asr.data.manifests.utterance import Utterance
 from asr.errors import ManifestError
 from asr.evaluation.command_scoring import CommandRates, OtherSound, score_commands
+from asr.evaluation.intervals import BoundedRate, Rate, poisson_interval, resample, wider, wilson_interval
 from asr.evaluation.noise import Noises
 from asr.evaluation.outcome import Outcome
-from asr.evaluation.scoring import BoundedRate, Rate, Report, poisson_interval, resample, score, wider, wilson_interval
+from asr.evaluation.scoring import Report, score
 
 Found = TypeVar("Found")
 Condition = float | None

@@ -7,8 +7,8 @@ from accuracy_sets import SpeechSet
 from markdown_tables import number, table
 
 from asr.apps.listening import left_out
+from asr.evaluation.intervals import Rate
 from asr.evaluation.report import interval, per_cent
-from asr.evaluation.scoring import Rate
 
 
 def free_part(title: str, result: FreeResult) -> str:

@@ -41,9 +41,9 @@ from asr.data.manifests.manifest import read_manifest, read_utterance
 from asr.data.manifests.utterance import Utterance
 from asr.errors import AsrError
 from asr.evaluation.command_scoring import CommandRates, OtherSound, score_commands
+from asr.evaluation.intervals import Rate, resample
 from asr.evaluation.outcome import Kind, Outcome
 from asr.evaluation.report import per_cent
-from asr.evaluation.scoring import Rate, resample
 
 MANY = 20  # recordings a word must have to be one of the ten
 TEN = 10

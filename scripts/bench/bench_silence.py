@@ -31,8 +31,8 @@ from asr.bundle import DEFAULT_BUNDLE
 from asr.data.manifests.manifest import read_manifest, read_utterance
 from asr.data.manifests.utterance import Utterance
 from asr.errors import AsrError
+from asr.evaluation.intervals import resample
 from asr.evaluation.report import per_cent
-from asr.evaluation.scoring import resample
 from asr.runtime.transcriber import Transcriber
 
 

@@ -9,8 +9,8 @@ from pathlib import Path
 from sphinx import has_sphinx
 
 from asr.errors import SettingsError
+from asr.evaluation.intervals import Rate
 from asr.evaluation.report import interval
-from asr.evaluation.scoring import Rate
 from asr.files import write_whole
 
 

@@ -5,8 +5,8 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from asr.evaluation.command_scoring import CommandRates
+from asr.evaluation.intervals import Rate
 from asr.evaluation.reliability import ReliabilityBin
-from asr.evaluation.scoring import Rate
 
 _SIDE: Final = 320  # of a picture, in its own units
 _LEFT, _BELOW, _ABOVE = 46, 44, 22  # what the axes take

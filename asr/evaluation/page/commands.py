@@ -8,6 +8,7 @@ from typing import Final
 from asr.commands.reading import Reading
 from asr.evaluation.command_scoring import CommandRates, CommandReport, score_commands, score_words
 from asr.evaluation.evaluate import Evaluation
+from asr.evaluation.intervals import Rate
 from asr.evaluation.outcome import Outcome
 from asr.evaluation.page.charts import acceptance_chart, reliability_chart
 from asr.evaluation.page.parts import (
@@ -29,7 +30,7 @@ from asr.evaluation.page.parts import (
 )
 from asr.evaluation.page.words import LEAST, error_sections
 from asr.evaluation.report import interval, length_name
-from asr.evaluation.scoring import Rate, Report, score
+from asr.evaluation.scoring import Report, score
 
 SHOWN: Final = 15
 """How many utterances of each kind of mistake are shown."""

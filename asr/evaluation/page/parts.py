@@ -10,10 +10,11 @@ from asr.data.manifests.manifest import read_utterance
 from asr.data.manifests.utterance import NOBODY, Utterance
 from asr.errors import AsrError
 from asr.evaluation.evaluate import Evaluation
+from asr.evaluation.intervals import Rate
 from asr.evaluation.outcome import Outcome
 from asr.evaluation.reliability import ReliabilityBin
 from asr.evaluation.report import interval, per_cent
-from asr.evaluation.scoring import Rate, ScoredUtterance
+from asr.evaluation.scoring import ScoredUtterance
 
 PLAYED_SECONDS: Final = 8
 """Of a longer utterance only the first part can be played."""
