@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import hypothesis
 import numpy as np
@@ -215,3 +216,16 @@ def sound_server(tmp_path: Path) -> Iterator[dict[str, str]]:
             yield environment
         finally:
             server.terminate()
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """Chromium, for pages that are files."""
+    playwright = pytest.importorskip("playwright.sync_api", reason="Playwright, which drives the browser, is not here")
+    program = shutil.which("chromium") or shutil.which("google-chrome")
+    if program is None:
+        pytest.skip("no browser here: neither chromium nor google-chrome")
+    with playwright.sync_playwright() as driver:
+        opened = driver.chromium.launch(executable_path=program, args=["--no-sandbox"])
+        yield opened
+        opened.close()

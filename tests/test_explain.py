@@ -8,7 +8,6 @@ import shutil
 import subprocess
 import sys
 import zlib
-from collections.abc import Iterator
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
@@ -313,18 +312,6 @@ NOTE_PLAYING = """() => {
   const note = () => { if (document.body.classList.contains("playing")) document.body.dataset.played = "yes"; };
   new MutationObserver(note).observe(document.body, { attributeFilter: ["class"] });
 }"""
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    playwright = pytest.importorskip("playwright.sync_api", reason="Playwright, which drives the browser, is not here")
-    program = shutil.which("chromium") or shutil.which("google-chrome")
-    if program is None:
-        pytest.skip("no browser here: neither chromium nor google-chrome")
-    with playwright.sync_playwright() as driver:
-        opened = driver.chromium.launch(executable_path=program, args=["--no-sandbox"])
-        yield opened
-        opened.close()
 
 
 @pytest.mark.parametrize("wide", [1200, 390])

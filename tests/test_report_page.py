@@ -3,8 +3,6 @@
 import io
 import json
 import random
-import shutil
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -380,18 +378,6 @@ def test_two_runs_have_a_page_of_what_changed(tmp_path: Path) -> None:
         assert content_of(player.attributes["src"], "audio/wav")
     for tag in ("script", "link", "iframe", "object", "form", "img"):
         assert not list(page.all(tag)), tag
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    playwright = pytest.importorskip("playwright.sync_api", reason="Playwright, which drives the browser, is not here")
-    program = shutil.which("chromium") or shutil.which("google-chrome")
-    if program is None:
-        pytest.skip("no browser here: neither chromium nor google-chrome")
-    with playwright.sync_playwright() as driver:
-        opened = driver.chromium.launch(executable_path=program, args=["--no-sandbox"])
-        yield opened
-        opened.close()
 
 
 @pytest.mark.parametrize("kind", ["words", "compared"])
