@@ -228,7 +228,7 @@ from pathlib import Path
 resource.setrlimit(resource.RLIMIT_NOFILE, (64, 128))
 from asr.serve.server import serve
 from asr.serve.settings import ServeSettings
-settings = ServeSettings(port=0, stall_seconds=1.0, certificate=Path(sys.argv[1]), key=Path(sys.argv[2]))
+settings = ServeSettings(port=0, stall_seconds=4.0, certificate=Path(sys.argv[1]), key=Path(sys.argv[2]))
 serve(settings, lambda line: print(line, flush=True))
 """
 

@@ -224,6 +224,7 @@ def test_whoever_goes_leaves_the_queue(path: str) -> None:
 
         first = asyncio.ensure_future(pool.run(work))
         await vanish_from(pool, path)
+        await asyncio.sleep(0.2)  # until the queue knows
         go.set()
         await first
         await pool.run(lambda _: None)  # after whatever was in the queue
