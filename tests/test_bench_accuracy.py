@@ -138,9 +138,10 @@ def test_both_recognisers_in_all_parts(
     assert [row[:2] for row in quiet] == [[s, name] for s in ("noise", "silence") for name in ("ours", "PocketSphinx")]
     assert [row[2].split(",")[0] for row in quiet] == ["2"] * 4
     founded = rows_of(out, "The founding sentences")
-    assert [row[:2] for row in founded] == [["voices/list.tsv", name] for name in ("ours", "PocketSphinx")]
+    heard = [("voices/list.tsv", "clean"), *(("voices/list.tsv, in rooms", noise) for noise in ("clean", "12 dB"))]
+    assert [row[:3] for row in founded] == [[*each, name] for each in heard for name in ("ours", "PocketSphinx")]
     verdicts = [row[3] for row in rows_of(out, "Goals")]
-    assert len(verdicts) == 14
+    assert len(verdicts) == 18
     assert all(verdict.startswith(("met, by ", "**missed** by ")) for verdict in verdicts)
 
     written = card.read_bytes().decode()
@@ -245,6 +246,20 @@ def test_both_hear_the_same_waves(scores: ModuleType, sets: ModuleType, recognis
     alone = sets.SpeechSet("alone", speech.utterances[1:])
     scores.score_free(alone, {recognisers.OURS: ear(recognisers.OURS)}, str, ladder)
     assert all(np.array_equal(one, other) for one, other in zip(heard[recognisers.OURS], ours[3:], strict=True))
+
+
+def test_in_a_room_a_sound_comes_back_and_keeps_its_energy(scores: ModuleType) -> None:
+    """A click in a room is the room's own response; where no room is asked for nothing rings."""
+    response = np.array([1, 0, 0.5, 0, -0.25], np.float32)
+    click = np.zeros(100, np.float32)
+    click[10] = 0.5
+    rung = scores.Ladder(None, (), (response,)).waves(click, "a")[None]
+    assert len(rung) == 104
+    np.testing.assert_allclose(rung[10:15] / rung[10], response, atol=1e-6)
+    assert np.abs(rung[:10]).max() < 1e-6
+    assert np.linalg.norm(rung) == pytest.approx(np.linalg.norm(click))
+    np.testing.assert_array_equal(scores.Ladder(None, ()).waves(click, "a")[None], click)
+    assert not scores.in_room(np.zeros(9, np.float32), response).any()
 
 
 def test_several_processes_find_what_one_finds(

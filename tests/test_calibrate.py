@@ -3,6 +3,7 @@
 import random
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ import soundfile
 from conftest import ROOT
 from typer.testing import CliRunner
 
+from asr.adaptation import calibration
 from asr.adaptation.calibration import Calibration, calibrate
 from asr.adaptation.trials import LabelledWave, half_of, in_longer_speech, sets_of_sentences, strings_of_words, trial
 from asr.apps.cli import app
@@ -20,6 +22,7 @@ from asr.commands import rejection
 from asr.commands.network.network import compile_network
 from asr.commands.rejection import COMMAND, Rejection
 from asr.errors import ManifestError, SettingsError
+from asr.evaluation.noise import RATIOS
 from asr.runtime.commander import Listener
 from asr.runtime.transcriber import Transcriber
 
@@ -90,6 +93,30 @@ def test_a_trial_is_right_where_the_reading_is_what_was_said() -> None:
     assert trial(listener, LabelledWave(wave, "", "anna")).kind == "noise"
     half = trial(listener, LabelledWave(wave, "find my files", "anna"), "half a command")
     assert (half.kind, half.right) == ("half a command", False)
+
+
+@pytest.mark.parametrize("noises", [0, 3])
+def test_half_of_speech_is_heard_in_noise_and_noise_as_it_is(monkeypatch: pytest.MonkeyPatch, noises: int) -> None:
+    """The noise that is added is one of those given, at one of the ratios; where there is none, nothing is added."""
+    hisses = [np.random.default_rng(seed).normal(0, 0.02, SAMPLE_RATE).astype(np.float32) for seed in range(noises)]
+    sounds = [LabelledWave(hiss, "", "-") for hiss in hisses]
+    # Of whole periods, so that two seconds of it have the power of each half.
+    said = [tone(2, text) for text in TEXTS]
+    tried: list[LabelledWave] = []
+    monkeypatch.setattr(calibration, "trial", lambda listener, each, kind=None: tried.append(each))
+    network = compile_network([next(sets_of_sentences(TEXTS, random.Random(0)))], str)
+    listener = SimpleNamespace(network=network)
+    for seed in range(10):
+        for _ in calibration._trials(listener, said, said, sounds, random.Random(seed)):  # type: ignore[arg-type]
+            pass
+    speech = [each.wave for each in tried if each.text and len(each.wave) == 2 * SAMPLE_RATE]
+    added = [wave - said[0].wave for wave in speech if not np.array_equal(wave, said[0].wave)]
+    assert len(speech) > 50
+    assert (len(added) == 0) if not noises else 0.35 < len(added) / len(speech) < 0.65
+    power = float(np.mean(said[0].wave ** 2))
+    ratios = {round(float(10 * np.log10(power / np.mean(noise**2)))) for noise in added}
+    assert ratios == ({round(ratio) for ratio in RATIOS} if noises else set())
+    assert all(any(each.wave is hiss for hiss in hisses) for each in tried if not each.text)
 
 
 @pytest.fixture

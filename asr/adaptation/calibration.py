@@ -3,10 +3,12 @@
 import os
 import random
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeGuard
+
+import numpy as np
 
 from asr.adaptation.trials import KINDS_OF_GRAMMAR, LabelledWave, half_of, in_longer_speech, trial
 from asr.bundle import record_rejection
@@ -15,6 +17,7 @@ from asr.commands.network.network import compile_network
 from asr.data.manifests.manifest import read_manifest, read_utterance
 from asr.errors import ManifestError, SettingsError
 from asr.evaluation.attempts import attempt_silently
+from asr.evaluation.noise import RATIOS, mix
 from asr.hub import check_own_folder
 from asr.progress_bars import track
 from asr.runtime.commander import Listener
@@ -137,7 +140,10 @@ def _trials(
     noises: Sequence[LabelledWave],
     generator: random.Random,
 ) -> Iterator[rejection.Trial]:
-    """What a grammar makes of its commands and of what is none: other speech, noise, halves and longer speech."""
+    """What a grammar makes of its commands and of what is none: other speech, noise, halves and longer speech.
+
+    Half of the speech is heard in one of the noises, for there the right reading explains the sound less well too.
+    """
     known = cache(lambda text: listener.network.parse(text) is not None)
 
     def outside(found: LabelledWave | None) -> TypeGuard[LabelledWave]:
@@ -149,9 +155,19 @@ def _trials(
     strangers = [each for each in generator.sample(elsewhere, min(_OTHERS, len(elsewhere))) if outside(each)]
     for chosen, most in ((commands, _COMMANDS), (others, _OTHERS), (strangers, _OTHERS // 2), (noises, _EACH)):
         for each in generator.sample(chosen, min(most, len(chosen))):
-            yield trial(listener, each)
+            yield trial(listener, _perhaps_in_noise(each, noises, generator))
     for each in generator.sample(commands, min(_EACH, len(commands))):
         if outside(half := half_of(each, generator)):
-            yield trial(listener, half, "half a command")
+            yield trial(listener, _perhaps_in_noise(half, noises, generator), "half a command")
         if strangers and outside(longer := in_longer_speech(each, generator.choice(strangers), generator)):
-            yield trial(listener, longer, "a command in longer speech")
+            yield trial(listener, _perhaps_in_noise(longer, noises, generator), "a command in longer speech")
+
+
+def _perhaps_in_noise(said: LabelledWave, noises: Sequence[LabelledWave], generator: random.Random) -> LabelledWave:
+    """Every second recording of speech in a noise, at one of ``RATIOS``; noises stay as they are."""
+    if not (said.text and noises) or generator.random() < 0.5:
+        return said
+    noise = generator.choice(noises).wave
+    start = generator.randrange(len(noise))
+    excerpt = np.take(noise, np.arange(start, start + len(said.wave)), mode="wrap")
+    return replace(said, wave=mix(said.wave, excerpt, generator.choice(RATIOS)))

@@ -69,9 +69,10 @@ def goals(results: Results) -> list[Goal]:
         heard = quiet.get(name)
         found.append(Goal(f"clips of {name} without a word", 0.99, heard and heard.wordless))
     for said, understood in results.founding:
-        name = f"founding sentences, {said.speech.name}"
-        found.append(Goal(f"{name}: right as free speech", 1.0, said.ours[None].report.sentence_accuracy))
-        found.append(Goal(f"{name}: accepted exactly", 1.0, understood.ours[None].rates.exactly_accepted))
+        for snr, row in said.ours.items():
+            name = f"founding sentences, {said.speech.name}{'' if snr is None else f', noise at {snr:g} dB'}"
+            found.append(Goal(f"{name}: right as free speech", 0.99, row.report.sentence_accuracy))
+            found.append(Goal(f"{name}: accepted exactly", 1.0, understood.ours[snr].rates.exactly_accepted))
     if not results.founding:
         found.append(Goal("founding sentences", 1.0, None))
     return found

@@ -1,5 +1,6 @@
-"""How right both recognisers are on the same waves: speech as recorded and in noise, and where nobody speaks."""
+"""How right both recognisers are on the same waves: as recorded, in rooms and in noise, and where nobody speaks."""
 
+import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Generic, TypeVar
@@ -8,6 +9,7 @@ import numpy as np
 from accuracy_sets import QuietSet, SpeechSet
 from forked import attempt_all_in_forks
 from recognisers import OURS, PEER, CommandEars, Ear, Heard, Said, outcome
+from scipy.signal import fftconvolve
 from sphinx import Wave
 
 from asr.audio.load import SAMPLE_RATE
@@ -28,18 +30,24 @@ Condition = float | None
 
 @dataclass(frozen=True)
 class Ladder:
-    """Noises to mix in, and the ratios in dB, in turn; none where nothing is mixed in."""
+    """Noises to mix in, and the ratios in dB, in turn; none where nothing is mixed in.
+
+    ``rooms`` are impulse responses (K,), in one of which each utterance is heard; as recorded where there are none.
+    """
 
     noises: Noises | None
     ratios: tuple[float, ...]
+    rooms: tuple[Wave, ...] = ()
 
     @property
     def conditions(self) -> tuple[Condition, ...]:
-        """As recorded, and then each ratio."""
+        """Without noise, and then at each ratio."""
         return (None, *(() if self.noises is None else self.ratios))
 
     def waves(self, wave: Wave, id: str) -> dict[Condition, Wave]:
-        """An utterance's wave (N,) as it is, and in its noise at each ratio."""
+        """An utterance's wave (N,) without noise, and in its noise at each ratio; its room hangs on ``id`` alone."""
+        if self.rooms:
+            wave = in_room(wave, self.rooms[random.Random(id).randrange(len(self.rooms))])
         found: dict[Condition, Wave] = {None: wave}
         if self.noises is not None:
             found |= {ratio: self.noises.under(wave, id, ratio) for ratio in self.ratios}
@@ -136,6 +144,15 @@ class QuietResult:
     def ours(self) -> QuietRow:
         """The row of ours."""
         return next(row for row in self.rows if row.recogniser == OURS)
+
+
+def in_room(wave: Wave, response: Wave) -> Wave:
+    """A wave (N,) heard in the room of an impulse response (K,): (N + K - 1,), of the same energy."""
+    heard = fftconvolve(wave.astype(np.float64), response)
+    energy = np.linalg.norm(heard)
+    louder = np.linalg.norm(wave) / energy if energy else 0.0
+    rung: Wave = np.clip(heard * louder, -1, 1).astype(np.float32)
+    return rung
 
 
 def score_free(

@@ -79,14 +79,14 @@ def founding_part(title: str, results: Sequence[tuple[FreeResult, CommandResult]
     """The founding sentences, as free speech and as commands."""
     rows = []
     for free, commands in results:
-        understood = {row.recogniser: row for row in commands.rows}
+        understood = {(row.recogniser, row.snr): row for row in commands.rows}
         for row in free.rows:
             cells = [per_cent(row.report.wer), per_cent(row.report.sentence_accuracy)]
-            rates = understood[row.recogniser].rates
+            rates = understood[row.recogniser, row.snr].rates
             cells += [per_cent(rates.exactly_accepted), per_cent(rates.wrongly_accepted)]
-            rows.append([free.speech.name, row.recogniser, *cells, number(row.pace, 3)])
+            rows.append([free.speech.name, _condition(row.snr), row.recogniser, *cells, number(row.pace, 3)])
     columns = (
-        "voices | recogniser | word error rate | sentences right | accepted exactly | accepted wrongly "
+        "voices | noise | recogniser | word error rate | sentences right | accepted exactly | accepted wrongly "
         "| real-time factor of free speech"
     )
     return _part(title, [line for _, commands in results for line in command_notes(commands)], _table(columns, rows))

@@ -7,7 +7,8 @@ excerpt for both. Words are counted after our normaliser on both sides. Times ar
 
 The parts: free (read sentences), words, digits and phrases (as commands: "right command" is the best reading, taken or
 not), quiet (noise and silence alone: false words, and false accepts by the grammar of the words), founding (the lists
-of --founding, as free speech and as commands of the ready grammar `computer`). A list of goals ends it.
+of --founding, as free speech and as commands of the ready grammar `computer`, as they are and in simulated rooms with
+noise at 12 dB and without). A list of goals ends it.
 
 --write puts the tables into a Markdown file, between the comments <!-- bench_accuracy: begin --> and
 <!-- bench_accuracy: end -->. A recording that cannot be read is named and left out, and the exit status is 1.
@@ -22,6 +23,7 @@ import argparse
 import math
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 
@@ -38,12 +40,15 @@ from recognisers import command_ears, free_ears, word_ears
 from asr.apps.failures import complain
 from asr.apps.listening import left_out
 from asr.bundle import DEFAULT_BUNDLE, Bundle, read_bundle
+from asr.data.augmentation.impulses import simulated
 from asr.errors import AsrError
 from asr.evaluation.noise import RATIOS, Noises
 
 WORDS = {"words": ("Single words", single_words), "digits": ("Digits", digits), "phrases": ("Wake phrases", phrases)}
 PARTS = ("free", *WORDS, "quiet", "founding")
 FOUNDING_GRAMMAR = "computer"
+FOUNDING_SNR = 12.0  # dB
+ROOMS, ROOM_SEED = 20, 1000  # no training's seed: no model has been in these rooms
 MARK = "bench_accuracy"
 
 
@@ -65,7 +70,7 @@ def measure(options: argparse.Namespace, parts: Sequence[str]) -> tuple[list[str
         check_sentences(each, ears["founding"].network)
 
     mixed = options.snr if read or words else ()
-    recordings, bad = noises(options.corpora) if mixed or "quiet" in parts else ([], {})
+    recordings, bad = noises(options.corpora) if mixed or lists or "quiet" in parts else ([], {})
 
     sections: list[str] = []
 
@@ -74,7 +79,7 @@ def measure(options: argparse.Namespace, parts: Sequence[str]) -> tuple[list[str
         print(f"{section}\n", flush=True)
 
     tell(introduction(options, bundle, mixed, len(recordings), bad))
-    ladder, as_recorded = Ladder(Noises(recordings) if mixed else None, tuple(mixed)), Ladder(None, ())
+    ladder = Ladder(Noises(recordings) if mixed else None, tuple(mixed))
     said, understood, silent, found = [], {}, [], []
     for each in read:
         said.append(score_free(each, free, normaliser, ladder, jobs))
@@ -87,12 +92,15 @@ def measure(options: argparse.Namespace, parts: Sequence[str]) -> tuple[list[str
         silent = [score_quiet(each, free, ears["words"], normaliser, jobs) for each in sounds]
         tell(quiet_part("Where nobody speaks", silent))
     if lists:
+        in_rooms = Ladder(Noises(recordings), (FOUNDING_SNR,), tuple(simulated(ROOMS, ROOM_SEED)))
+        heard = [(each, Ladder(None, ())) for each in lists]
+        heard += [(replace(each, name=f"{each.name}, in rooms"), in_rooms) for each in lists]
         found = [
             (
-                score_free(each, free, normaliser, as_recorded, jobs),
-                score_understanding(each, ears["founding"], normaliser, as_recorded, jobs),
+                score_free(each, free, normaliser, where, jobs),
+                score_understanding(each, ears["founding"], normaliser, where, jobs),
             )
-            for each in lists
+            for each, where in heard
         ]
         tell(founding_part(f"The founding sentences, as commands of `{FOUNDING_GRAMMAR}` too", found))
     results = Results(said, understood, silent, found)
