@@ -254,8 +254,8 @@ def refusal(page: Names) -> Drawn:
     axis.set_xlabel("sum of the weighed evidence")
     threshold = page["rejection"].threshold
     axis.axvline(np.log(threshold / (1 - threshold)), color="black", linewidth=1, linestyle="--")
-    axis.annotate("refused", (0.02, 0.9), xycoords="axes fraction", color=COLOURS[1], fontweight="bold")
-    axis.annotate("taken", (0.98, 0.05), xycoords="axes fraction", ha="right", color=COLOURS[2], fontweight="bold")
+    axis.annotate("rejected", (0.02, 0.9), xycoords="axes fraction", color=COLOURS[1], fontweight="bold")
+    axis.annotate("accepted", (0.98, 0.05), xycoords="axes fraction", ha="right", color=COLOURS[2], fontweight="bold")
     marks = np.array([0.001, 0.01, 0.1, 0.5, 0.9, 0.99, 0.999])
     above = axis.secondary_xaxis("top")
     above.set_xticks(np.log(marks / (1 - marks)), [f"{mark:g}" for mark in marks])

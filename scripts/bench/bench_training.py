@@ -2,8 +2,9 @@
 
 A step is features, losses, gradients, clipping and AdamW on a batch of noise with tokens drawn for it, of rows of each
 of several lengths. The limit is the step's own products of matrices, counted by torch, at the rate of one large product
-measured in the same run. Steps and products take turns, and the least time of each counts, since other work can only
-lengthen one. `--set` compares a changed model with the config's.
+in single precision measured in the same run: by torch itself, which leaves it to MKL, or by oneDNN, whichever is faster
+(docs/training.md says where they differ). Steps and products take turns, and the least time of each counts, since other
+work can only lengthen one. `--set` compares a changed model with the config's.
 """
 
 import argparse
@@ -70,12 +71,17 @@ def noise(count: int, row: float, vocabulary: int) -> Batch:
     return Batch([""] * count, [""] * count, waves, lengths, *tokens, *phonemes, torch.zeros(count, dtype=torch.int64))
 
 
-def product_rate(size: int = 1024) -> float:
-    """FLOP/s of one product of square matrices."""
+def product_rates(size: int = 1024) -> dict[str, float]:
+    """FLOP/s of one product of square matrices in single precision, by what multiplies it."""
     one, other = torch.randn(size, size), torch.randn(size, size)
-    begun = perf_counter()
-    one @ other
-    return 2 * size**3 / (perf_counter() - begun)
+    pairs = {"torch": (one, other), "oneDNN": (one.to_mkldnn(), other.to_mkldnn())}
+    found = {}
+    with torch.no_grad():
+        for name, (left, right) in pairs.items():
+            begun = perf_counter()
+            nn.functional.linear(left, right)
+            found[name] = 2 * size**3 / (perf_counter() - begun)
+    return found
 
 
 def changed(model: ModelSettings, setting: str) -> ModelSettings:
@@ -103,20 +109,22 @@ def main() -> None:
     }
     flops = {key: step.flops() for key, step in steps.items()}
     least = dict.fromkeys(steps, float("inf"))
-    rate = 0.0
+    rates: dict[str, float] = {}
     for _ in range(given.rounds):
-        rate = max(rate, *(product_rate() for _ in range(5)))
+        for name, found in (pair for _ in range(5) for pair in product_rates().items()):
+            rates[name] = max(rates.get(name, 0.0), found)
         for key, step in steps.items():
             begun = perf_counter()
             step()
             least[key] = min(least[key], perf_counter() - begun)
     load = f", load {os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else ""
-    print(f"{given.threads} threads of {os.cpu_count()} cores{load}; one large product: {rate / 1e9:.0f} GFLOP/s")
+    products = ", ".join(f"{found / 1e9:.0f} GFLOP/s by {name}" for name, found in rates.items())
+    print(f"{given.threads} threads of {os.cpu_count()} cores{load}; one large product: {products}")
     print("\n| model | weights | seconds a row | times real time | at the limit | share of the limit |")
     print("| --- | ---: | ---: | ---: | ---: | ---: |")
     for (name, row), step in steps.items():
         weights = sum(weight.numel() for weight in step.module.parameters()) / 1e6
-        reached, limit = step.seconds / least[name, row], step.seconds * rate / flops[name, row]
+        reached, limit = step.seconds / least[name, row], step.seconds * max(rates.values()) / flops[name, row]
         print(f"| {name} | {weights:.1f} M | {row:g} | {reached:.0f} | {limit:.0f} | {reached / limit:.0%} |")
 
 

@@ -641,7 +641,7 @@ function drawHead() {
   part("text").textContent = said.text || (stages ? "(no words)" : "(nobody speaks)");
   part("text").className = said.text ? (said.text.length > 60 ? "long" : "") : "none";
   if (command) {
-    const inside = command.understood ? meaning() : [make("span", "refused", "refused")];
+    const inside = command.understood ? meaning() : [make("span", "refused", "rejected")];
     part("answer").append(make("div", "meaning", "", ...inside), ...(command.understood ? [] : [make("p", "", verdict())]));
   }
   if (command?.understood && said.text !== transcript.text) part("answer").append(make("p", "", `Without the grammar: “${transcript.text}”, whose words are those of the pictures.`));
