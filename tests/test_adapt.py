@@ -57,7 +57,8 @@ from asr.text.tokenizer import Tokenizer
 from asr.training.command import train
 from asr.training.data_module import TrainingSource
 from asr.training.export import last_checkpoints
-from asr.training.module import LossSettings, SpeechModule
+from asr.training.module import SpeechModule
+from asr.training.settings import LossSettings
 
 
 class Listed:

@@ -34,7 +34,9 @@ from asr.training.attention import ATTENTION, READ
 from asr.training.checkpoints import CHECKPOINTS
 from asr.training.command import best_precision, train
 from asr.training.data_module import SpeechData, TrainingSource
-from asr.training.module import LossSettings, OptimiserSettings, SpecAugmentSettings, SpeechModule
+from asr.training.losses import LossWeights
+from asr.training.module import SpeechModule
+from asr.training.settings import LossSettings, OptimiserSettings, SpecAugmentSettings
 
 ROOT = Path(__file__).resolve().parents[1]
 EPOCHS = 4
@@ -510,9 +512,7 @@ OTHER_VALUES: dict[str, Any] = {
     ),
     "data.batches": BatchSettings(7.0, 1.0, 2, 3.0, 0.1),
     "model.optimiser": OptimiserSettings(2e-3, 3, 40, 5, 0.05),
-    "model.loss": LossSettings(
-        module.LossWeights(0.1, 0.2, 0.3), module.LossWeights(0.4, 0.6, 0.8), 10, 0.05, phoneme_layer=2
-    ),
+    "model.loss": LossSettings(LossWeights(0.1, 0.2, 0.3), LossWeights(0.4, 0.6, 0.8), 10, 0.05, phoneme_layer=2),
     "model.spec_augment": SpecAugmentSettings(2, 3, 4, 5, 6, 0.1),
 }
 

@@ -23,7 +23,8 @@ from asr.search.greedy import greedy
 from asr.text.special import BOS
 from asr.training.command import train
 from asr.training.losses import at_least_single, cross_entropy, ctc
-from asr.training.module import LossSettings, SpeechModule
+from asr.training.module import SpeechModule
+from asr.training.settings import LossSettings
 
 __all__ = ["data"]  # the fixture
 

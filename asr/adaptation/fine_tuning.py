@@ -21,7 +21,7 @@ from asr.training.checkpoints import CHECKPOINTS
 from asr.training.command import TrainCommand, make_command, quiet_lightning
 from asr.training.data_module import SpeechData, TrainingSource
 from asr.training.dry_run import estimate
-from asr.training.module import LossSettings, OptimiserSettings, SpecAugmentSettings
+from asr.training.settings import LossSettings, OptimiserSettings, SpecAugmentSettings
 
 REHEARSED_SHARE: Final = 0.3
 """How many of an epoch's utterances are of the bundle's own training set, so that less is forgotten.

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, cast
@@ -37,90 +37,9 @@ from asr.text.normaliser import Normaliser
 from asr.text.special import BOS, EOS, PAD
 from asr.text.tokenizer import Tokenizer
 from asr.training.data_module import SpeechData
-from asr.training.losses import Loss, LossWeights, at_least_single, cross_entropy, ctc
+from asr.training.losses import Loss, at_least_single, cross_entropy, ctc
 from asr.training.schedule import warmup_cosine
-
-
-@dataclass(frozen=True)
-class OptimiserSettings:
-    """AdamW (Loshchilov and Hutter, 2019); the learning rate rises, holds and falls along a cosine."""
-
-    peak_rate: float = 1e-3
-    """The highest learning rate."""
-    warmup_updates: int = 500
-    """Updates in which the learning rate rises to its peak."""
-    total_updates: int = 0
-    """The update at which the learning rate has fallen to its end; 0 means the run's last."""
-    hold_updates: int = 0
-    """Updates after the warm-up in which it stays at its peak."""
-    weight_decay: float = 0.01
-    """Weight decay of AdamW."""
-
-    def __post_init__(self) -> None:
-        """Refuse what learns nothing."""
-        if not 0 < self.peak_rate < math.inf:
-            raise SettingsError(f"optimiser: peak_rate is {self.peak_rate}; it is a number above 0")
-        for name in ("warmup_updates", "total_updates", "hold_updates", "weight_decay"):
-            if not 0 <= getattr(self, name) < math.inf:
-                raise SettingsError(f"optimiser: {name} is {getattr(self, name)}; it is a number from 0 up")
-
-
-@dataclass(frozen=True)
-class LossSettings:
-    """The weights move in a straight line from ``start`` to ``end`` over ``ramp_updates``.
-
-    Attention does not find the audio in the first thousand updates, CTC on BPE pieces hardly sooner, CTC on phonemes
-    at once; so phonemes lead the way.
-    """
-
-    start: LossWeights = field(default_factory=lambda: LossWeights(decoder=0.3, ctc=0.3, phoneme=1.0))
-    """The weights at the first update."""
-    end: LossWeights = field(default_factory=lambda: LossWeights(decoder=1.0, ctc=0.5, phoneme=0.2))
-    """The weights after the ramp."""
-    ramp_updates: int = 4000
-    """Updates from the first weights to the last."""
-    label_smoothing: float = 0.1
-    """Label smoothing of the decoder's cross-entropy."""
-    phoneme_layer: int = 4
-    """The encoder layer (from 1) from which phonemes are read."""
-
-    def __post_init__(self) -> None:
-        """Refuse what cannot be computed; that the layer exists is the module's to check."""
-        if self.ramp_updates < 0:
-            raise SettingsError(f"loss: ramp_updates is {self.ramp_updates}; it is a number from 0 up")
-        if not 0 <= self.label_smoothing < 1:
-            raise SettingsError(f"loss: label_smoothing is {self.label_smoothing}; it is at least 0 and below 1")
-
-
-@dataclass(frozen=True)
-class SpecAugmentSettings:
-    """Masks on the normalised MFCC, after SpecAugment (Park et al., 2019): how many, and how wide at most.
-
-    They hide coefficients and stretches of time. Masks on the mel bands, as in the paper, would reach every coefficient
-    through the cosine transform: with them neither CTC learnt digits in 500 updates, without them both did in 160.
-    """
-
-    coefficient_masks: int = 1
-    """Masks that hide neighbouring coefficients, for each utterance."""
-    coefficients: int = 6
-    """The most coefficients that a mask hides."""
-    time_masks: int = 2
-    """Masks that hide a stretch of time, for each utterance."""
-    frames: int = 8
-    """The most frames that a mask hides."""
-    from_update: int = 2000
-    """The update at which masks begin, when there is something to make harder."""
-    tract: float = 0.0
-    """A share: each utterance is heard as from a speaker whose vocal tract is up to so much longer or shorter, from the
-    first update on (``Mfcc.log_mel``)."""
-
-    def __post_init__(self) -> None:
-        """Refuse masks of negative number or size, and tracts of no throat."""
-        if not 0 <= self.tract <= 0.25:
-            raise SettingsError(f"spec_augment: tract is {self.tract}; it lies between 0 and 0.25")
-        for name in ("coefficient_masks", "coefficients", "time_masks", "frames", "from_update"):
-            if getattr(self, name) < 0:
-                raise SettingsError(f"spec_augment: {name} is {getattr(self, name)}; it is a number from 0 up")
+from asr.training.settings import LossSettings, OptimiserSettings, SpecAugmentSettings
 
 
 class SpeechModule(lightning.LightningModule):

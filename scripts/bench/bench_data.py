@@ -42,7 +42,8 @@ from asr.data.synthetic import pronunciation
 from asr.errors import AsrError
 from asr.model.settings import ModelSettings
 from asr.text.tokenizer import Tokenizer
-from asr.training.module import OptimiserSettings, SpeechModule
+from asr.training.module import SpeechModule
+from asr.training.settings import OptimiserSettings
 
 RECIPE = Path(__file__).resolve().parents[2] / "recipes" / "commands"
 PIECES = 300
