@@ -158,9 +158,9 @@ def _trials(
             yield trial(listener, _perhaps_in_noise(each, noises, generator))
     for each in generator.sample(commands, min(_EACH, len(commands))):
         if outside(half := half_of(each, generator)):
-            yield trial(listener, _perhaps_in_noise(half, noises, generator), "half a command")
+            yield trial(listener, _perhaps_in_noise(half, noises, generator), rejection.HALF)
         if strangers and outside(longer := in_longer_speech(each, generator.choice(strangers), generator)):
-            yield trial(listener, _perhaps_in_noise(longer, noises, generator), "a command in longer speech")
+            yield trial(listener, _perhaps_in_noise(longer, noises, generator), rejection.LONGER)
 
 
 def _perhaps_in_noise(said: LabelledWave, noises: Sequence[LabelledWave], generator: random.Random) -> LabelledWave:

@@ -92,6 +92,7 @@ def trials(
     heard as well, and the whole beside another utterance.
     """
     from asr.adaptation.trials import LabelledWave, half_of, in_longer_speech, trial
+    from asr.commands.rejection import HALF, LONGER
     from asr.data.manifests.manifest import read_utterance
 
     generator = random.Random(seed)
@@ -109,7 +110,7 @@ def trials(
         found = [trial(listener, whole)]
         if place_of[utterance.id] // 2 % 2 and whole.text and parse(whole.text):
             half, longer = half_of(whole, generator), in_longer_speech(whole, said(generator.choice(spoken)), generator)
-            for kind, changed in (("half a command", half), ("a command in longer speech", longer)):
+            for kind, changed in ((HALF, half), (LONGER, longer)):
                 if changed is not None and parse(changed.text) is None:
                     found.append(trial(listener, changed, kind))
         return found

@@ -33,7 +33,7 @@ def calibrate(
             metavar="SHARE",
             help="Maximum false-accept rate: the share of other speech and noise that may be accepted as a command.",
         ),
-    ] = 0.05,
+    ] = 0.02,
     seed: Annotated[int, typer.Option(metavar="N", help="Random seed of the grammars.")] = 0,
 ) -> None:
     """Find a bundle's threshold for accepting commands.
@@ -41,8 +41,9 @@ def calibrate(
     It is the confidence from which a command is accepted, for any grammar, and it is kept in the bundle. Grammars are
     made of the texts of the manifests: some of their sentences, or all strings of some of their words. With each, the
     bundle hears commands, and sounds that are no command: other sentences of the same manifest and of the others, half
-    commands, commands within longer speech, noise and silence. From what it hears follow the confidence of a reading,
-    and the threshold from which a reading is accepted.
+    commands, commands within longer speech, noise and silence; half of the speech in one of the noises. From what it
+    hears follow the confidence of a reading, and the threshold from which a reading is accepted. Halves and longer
+    speech, which hold a command or most of one, do not count in the false-accept rate.
 
     A recording that cannot be read is named and left out, and the exit status is 1.
     """

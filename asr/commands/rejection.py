@@ -11,11 +11,15 @@ from numpy.typing import NDArray
 from asr.commands.evidence import MEASURES, Evidence
 from asr.errors import SettingsError
 
-FALSE_ACCEPTS = 0.05
-"""The share of what should be rejected that may be accepted, by which the threshold is chosen."""
+FALSE_ACCEPTS = 0.02
+"""The share of other speech and sounds that may be accepted, by which the threshold is chosen."""
 
 LIMITS = (0.05, 0.02, 0.01, 0.005)
 """The shares at which a calibration says what each would cost."""
+
+_LEAST = 1 / 3
+"""The least threshold, however well all is told apart: whoever opens a microphone to give commands says at least twice
+as many of them as of anything else."""
 
 _FOLDS = 5
 _RIDGE = 10.0
@@ -39,6 +43,10 @@ class Trial:
 
 
 COMMAND = "command"
+HALF = "half a command"
+LONGER = "a command in longer speech"
+PIECES = (HALF, LONGER)
+"""Kinds that hold a command, or most of one: how many of them are accepted is told, but does not set the threshold."""
 
 
 @dataclass(frozen=True)
@@ -46,8 +54,8 @@ class OperatingPoint:
     """What a threshold does, on trials that had no part in the weights (cross-validation by groups).
 
     ``threshold`` is the confidence from which a reading is accepted, ``accepted`` the share of commands that are
-    accepted and right, ``false_accepts`` that of other trials accepted, ``by_kind`` the same for each kind of them;
-    ``commands`` and ``others`` are how many of each there were.
+    accepted and right, ``false_accepts`` that of other speech and sounds accepted, ``by_kind`` the same for each kind
+    of what is no command, ``PIECES`` too; ``commands`` and ``others`` are how many of the former there were.
     """
 
     threshold: float
@@ -130,7 +138,8 @@ def calibrate(trials: Sequence[Trial], *, false_accepts: float = FALSE_ACCEPTS) 
     """Weights by all trials; threshold and operating point by each fifth of the groups under weights of the others.
 
     Right readings and the rest weigh the same in all, however many of each there are. The threshold is the lowest at
-    which at most the share ``false_accepts`` of what is no command is accepted, and at least one half.
+    which at most the share ``false_accepts`` of other speech and sounds is accepted, ``PIECES`` left out, and at least
+    a third.
 
     Raises SettingsError for fewer than 20 right readings or 20 readings of what is no command, or a share outside 0
     to 1.
@@ -139,6 +148,7 @@ def calibrate(trials: Sequence[Trial], *, false_accepts: float = FALSE_ACCEPTS) 
         raise SettingsError(f"calibration: false_accepts is {false_accepts}; it is a share, from 0 to 1")
     right = np.array([trial.right for trial in trials], bool)
     command = np.array([trial.kind == COMMAND for trial in trials], bool)
+    other = np.array([trial.kind not in (COMMAND, *PIECES) for trial in trials], bool)
     answered = sum(trial.evidence is not None for trial in trials if trial.kind != COMMAND)
     if right.sum() < _FEWEST or answered < _FEWEST:
         raise SettingsError(
@@ -167,9 +177,9 @@ def calibrate(trials: Sequence[Trial], *, false_accepts: float = FALSE_ACCEPTS) 
         return OperatingPoint(
             threshold=threshold,
             accepted=float((taken & right)[command].mean()) if command.any() else 0.0,
-            false_accepts=float(taken[~command].mean()),
+            false_accepts=float(taken[other].mean()) if other.any() else 0.0,
             commands=int(command.sum()),
-            others=int((~command).sum()),
+            others=int(other.sum()),
             by_kind={kind: float(taken[named == kind].mean()) for kind in kinds},
         )
 
@@ -177,8 +187,8 @@ def calibrate(trials: Sequence[Trial], *, false_accepts: float = FALSE_ACCEPTS) 
     return Rejection(
         dict(zip(MEASURES, weights.tolist(), strict=True)),
         intercept,
-        point(max(0.5, _threshold(confidences[~command], false_accepts))),
-        tuple(point(_threshold(confidences[~command], limit)) for limit in LIMITS),
+        point(max(_LEAST, _threshold(confidences[other], false_accepts))),
+        tuple(point(_threshold(confidences[other], limit)) for limit in LIMITS),
     )
 
 

@@ -9,7 +9,6 @@ import numpy as np
 from accuracy_sets import QuietSet, SpeechSet
 from forked import attempt_all_in_forks
 from recognisers import OURS, PEER, CommandEars, Ear, Heard, Said, outcome
-from scipy.signal import fftconvolve
 from sphinx import Wave
 
 from asr.audio.load import SAMPLE_RATE
@@ -148,7 +147,8 @@ class QuietResult:
 
 def in_room(wave: Wave, response: Wave) -> Wave:
     """A wave (N,) heard in the room of an impulse response (K,): (N + K - 1,), of the same energy."""
-    heard = fftconvolve(wave.astype(np.float64), response)
+    size = len(wave) + len(response) - 1
+    heard = np.fft.irfft(np.fft.rfft(wave, size) * np.fft.rfft(response, size), size)
     energy = np.linalg.norm(heard)
     louder = np.linalg.norm(wave) / energy if energy else 0.0
     rung: Wave = np.clip(heard * louder, -1, 1).astype(np.float32)
