@@ -43,7 +43,7 @@ from asr.apps.cli import app
 from asr.apps.cli import run as run_command
 from asr.apps.listening import attempt_all
 from asr.apps.output import say
-from asr.bundle import SETTINGS, WEIGHTS, read_bundle
+from asr.bundle import SETTINGS, WEIGHTS, read_bundle, record_rejection
 from asr.commands import rejection
 from asr.commands.evidence import MEASURES
 from asr.commands.reading import Reading
@@ -468,6 +468,23 @@ def spoken_for(grammar: Path, monkeypatch: pytest.MonkeyPatch) -> list[Trial]:
 
 def request(tiny: TinyModel, out: str = "mine", **changes: Any) -> Request:
     return replace(Request(("show.yaml",), tiny.bundle, Path(out), None, SMALL), **changes)
+
+
+def test_a_calibrated_bundle_rejects_as_before(
+    tiny: TinyModel, spoken_for: list[Trial], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And nothing is heard for it; what the uncalibrated do is below."""
+    kept = replace(NEVER, intercept=-1.5)
+    for name in ("begun", "learnt"):
+        shutil.copytree(tiny.bundle, name)
+    record_rejection(Path("begun"), kept.to_dict())
+    adaptation = Adaptation(request(tiny, bundle="begun"), attempt_all)
+    monkeypatch.setattr(Adaptation, "candidate", Path("learnt"))
+    adaptation.calibrate()
+    for found in (read_bundle(Path("learnt")).rejection, adaptation.work.kept("rejection", dict)):
+        assert found is not None
+        assert Rejection.from_dict(found) == kept
+    assert not spoken_for
 
 
 @pytest.mark.slow

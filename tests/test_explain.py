@@ -327,7 +327,8 @@ def test_a_browser_draws_all_of_it(browser: Any, refused: Explanation, tmp_path:
     assert view.evaluate("document.documentElement.scrollWidth") <= wide
     assert view.locator("section").count() == 12
     assert view.locator(".heads button").count() == 24
-    assert "threshold 0.50" in view.inner_text(".gauge")
+    threshold = content(refused)["command"]["threshold"]
+    assert f"threshold {threshold:.2f}" in view.inner_text(".gauge")
     told = view.inner_text("#evidence .verdict")
     assert "Refused: “turn off the computer”" in told
     assert "worst word (how much better" in told

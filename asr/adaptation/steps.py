@@ -168,7 +168,7 @@ class Adaptation:
             ("measuring the bundle as it is", self.measure_before),
             ("learning", self.learn),
             ("writing the bundle", lambda: self.candidate),
-            ("calibrating what is rejected", self.calibrate),
+            ("setting what is rejected", self.calibrate),
             ("measuring the adapted bundle", self.measure_after),
         ]
 
@@ -244,10 +244,18 @@ class Adaptation:
         return self._candidate
 
     def calibrate(self) -> None:
-        """Find the threshold by voices and noise that were not learnt from, and keep it in the candidate."""
+        """Keep in the candidate when it rejects: as the bundle that it comes from.
+
+        That was found by many grammars and people; what a handful of voices say of one grammar, and of sentences that
+        come close to it, would have plain commands rejected (LOG.md, 2026-11-29). A bundle that was never calibrated is
+        so by voices and noise that were not learnt from.
+        """
         from asr.bundle import record_rejection
 
-        record_rejection(self.candidate, self.work.kept("rejection", lambda: self._calibrated(self.after)))
+        def found() -> dict[str, Any]:
+            return dict(self.start.rejection or self._calibrated(self.after))
+
+        record_rejection(self.candidate, self.work.kept("rejection", found))
 
     def _calibrated(self, listener: "Listener") -> dict[str, Any]:
         from asr.commands.rejection import calibrate

@@ -44,8 +44,9 @@ def adapt(
 
     All of it happens on this machine. Synthetic voices speak the commands, and similar sentences that the model has to
     reject. The model is trained with this speech, with your own recordings, and with its earlier training data where
-    this machine has them. Other voices then set the threshold for accepting a command. A third set of voices, and a
-    third of your own recordings, which the training did not use, give the table of rates before and after.
+    this machine has them. The threshold for accepting a command stays that of the bundle; other voices find one where
+    it has none. A third set of voices, and a third of your own recordings, which the training did not use, give the
+    table of rates before and after.
 
     If it is interrupted, run the same command again: it continues where it was.
     """
