@@ -237,7 +237,7 @@ def mask(page: Names) -> Drawn:
         for row, token in enumerate(tokens):
             axis.text(heard[token] + 0.005, row, f"{heard[token]:.4f}" if heard[token] else "not allowed", va="center")
         axis.set_yticks(range(len(tokens)), [plain(page["piece"](token)) for token in tokens])
-        axis.set(title=f'after "two nine", {title}', xlim=(0, 0.5))
+        axis.set(title=f'after "two nine", {title}', xlim=(0, 1.2 * before.max()))
         axis.invert_yaxis()
     axes[-1].set_xlabel("probability of the next token")
     return figure, [*before[tokens], *after[tokens]]
