@@ -1,5 +1,6 @@
 """The site builds without a warning or a network, says what the README says, and loads from nowhere else."""
 
+import os
 import re
 import shutil
 import subprocess
@@ -69,6 +70,22 @@ def test_every_page_is_built_and_loads_from_nowhere_else(site: Path) -> None:
     # What the theme's script would fetch from elsewhere it fetches for these alone.
     for name in ("mermaid", "glightbox", "pyodide", "repo_url", "analytics"):
         assert not [page for page in (*PAGES, ROOT / "mkdocs.yml") if name in page.read_text(encoding="utf-8")]
+
+
+@pytest.mark.skipif(not shutil.which("gcc") or sys.platform != "linux", reason="needs gcc and LD_PRELOAD")
+def test_the_line_of_c_leaves_products_right(tmp_path: Path) -> None:
+    """On every processor; how fast they are is for the benchmark to say."""
+    page = (ROOT / "docs" / "training.md").read_text(encoding="utf-8")
+    (line,) = re.findall(r"```c\n(.*?)```", page, re.S)
+    (command,) = re.findall(r"`(gcc [^`]*)`", page)
+    (tmp_path / "wide.c").write_text(line, encoding="utf-8")
+    subprocess.run(command.split(), cwd=tmp_path, check=True)
+    product = (
+        "import torch; one = torch.randn(64, 99); print(torch.dist(one @ one.T, one.double() @ one.double().T) < 0.01)"
+    )
+    environment = {**os.environ, "LD_PRELOAD": str(tmp_path / "wide.so")}
+    done = subprocess.run([sys.executable, "-c", product], env=environment, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "tensor(True)\n", "")
 
 
 def test_the_pages_have_no_commands_but_the_readmes() -> None:
