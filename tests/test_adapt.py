@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from string import ascii_lowercase
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -484,6 +484,13 @@ def test_a_calibrated_bundle_rejects_as_before(
     for found in (read_bundle(Path("learnt")).rejection, adaptation.work.kept("rejection", dict)):
         assert found is not None
         assert Rejection.from_dict(found) == kept
+    monkeypatch.setattr("asr.adaptation.steps.speak_texts", lambda texts, *_: texts)
+    spoken = cast(dict[str, Any], adaptation.speech)
+    assert {split: bool(texts["others"]) for split, texts in spoken.items()} == {
+        "train": True,
+        "dev": False,
+        "test": True,
+    }
     assert not spoken_for
 
 

@@ -1,5 +1,6 @@
 """`asr calibrate`: trials of random grammars, and what a bundle learns from them."""
 
+import inspect
 import random
 import shutil
 from pathlib import Path
@@ -14,6 +15,7 @@ from typer.testing import CliRunner
 from asr.adaptation import calibration
 from asr.adaptation.calibration import Calibration, calibrate
 from asr.adaptation.trials import LabelledWave, half_of, in_longer_speech, sets_of_sentences, strings_of_words, trial
+from asr.apps.calibrate import calibrate as command
 from asr.apps.cli import app
 from asr.apps.cli import run as cli_run
 from asr.audio.load import SAMPLE_RATE, load_audio
@@ -158,6 +160,11 @@ def test_what_is_found_is_printed_and_kept_in_the_bundle(bundle: Path, noise: Pa
     again = calibrate([SAMPLES / "transcripts.tsv"], [noise], bundle=bundle, grammars=12)
     assert again == Calibration(found, bundle, recordings=14, unread=())
     assert read_bundle(bundle).rejection == kept
+
+
+def test_the_command_has_the_share_of_the_programs() -> None:
+    """It is a number there, for the help comes without what calibrates."""
+    assert inspect.signature(command).parameters["false_accepts"].default == rejection.FALSE_ACCEPTS
 
 
 def test_too_little_speech_leaves_the_bundle_as_it_was(bundle: Path) -> None:

@@ -330,7 +330,7 @@ def test_a_browser_draws_all_of_it(browser: Any, refused: Explanation, tmp_path:
     threshold = content(refused)["command"]["threshold"]
     assert f"threshold {threshold:.2f}" in view.inner_text(".gauge")
     told = view.inner_text("#evidence .verdict")
-    assert "Refused: “turn off the computer”" in told
+    assert "Rejected: “turn off the computer”" in told
     assert "worst word (how much better" in told
     assert view.locator("#grammar .meaning.not .name").inner_text() == "shut_down"
     view.evaluate(NOTE_PLAYING)

@@ -8,8 +8,6 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeGuard
 
-import numpy as np
-
 from asr.adaptation.trials import KINDS_OF_GRAMMAR, LabelledWave, half_of, in_longer_speech, trial
 from asr.bundle import record_rejection
 from asr.commands import rejection
@@ -17,7 +15,7 @@ from asr.commands.network.network import compile_network
 from asr.data.manifests.manifest import read_manifest, read_utterance
 from asr.errors import ManifestError, SettingsError
 from asr.evaluation.attempts import attempt_silently
-from asr.evaluation.noise import RATIOS, mix
+from asr.evaluation.noise import RATIOS, looped, mix
 from asr.hub import check_own_folder
 from asr.progress_bars import track
 from asr.runtime.commander import Listener
@@ -168,6 +166,5 @@ def _perhaps_in_noise(said: LabelledWave, noises: Sequence[LabelledWave], genera
     if not (said.text and noises) or generator.random() < 0.5:
         return said
     noise = generator.choice(noises).wave
-    start = generator.randrange(len(noise))
-    excerpt = np.take(noise, np.arange(start, start + len(said.wave)), mode="wrap")
+    excerpt = looped(noise, generator.randrange(len(noise)), len(said.wave))
     return replace(said, wave=mix(said.wave, excerpt, generator.choice(RATIOS)))

@@ -49,8 +49,9 @@ OWN: Final = "own takes, held out"
 class Settings:
     """How much is done. ``minutes`` are of training; ``updates``, where given, are its number in place of minutes.
 
-    ``train`` commands and as many other sentences are spoken to learn from, ``held_out`` of both to calibrate with, and
-    as many to report on. ``noises`` recordings of noise are heard in calibration, and as many for the report.
+    ``train`` commands and as many other sentences are spoken to learn from, ``held_out`` commands for the dev set, and
+    as many of both to report on. A bundle that was never calibrated is so with the dev set, as many other sentences
+    and ``noises`` recordings of noise; as many of noise are heard for the report.
     ``peak_rate`` is a tenth or so of what a model is trained with from nothing: it is to move, not to begin anew.
     ``engines`` are the synthesisers that speak, by default all that are installed.
     """
@@ -179,13 +180,16 @@ class Adaptation:
         lists = [Path(source.manifest) for source in self.rehearsed.train]
 
         def drawn() -> dict[str, Any]:
-            return draw_texts(self.network, lists, settings.train, settings.held_out, settings.seed)
+            texts = draw_texts(self.network, lists, settings.train, settings.held_out, settings.seed)
+            if self.start.rejection:
+                texts["dev"]["others"] = []  # nothing but a calibration would hear them
+            return texts
 
         return speak_texts(self.work.kept("texts", drawn), self.voices, self.work, settings.seed, self.request.jobs)
 
     @cached_property
     def noise(self) -> "dict[str, list[Utterance]]":
-        """Noise to calibrate with and to report on."""
+        """Noise to report on, and to calibrate with where that is to be."""
         return held_out_noise(self.rehearsed.noise, self.work, self.request.settings.noises, self.request.settings.seed)
 
     @cached_property

@@ -92,6 +92,11 @@ def mix(wave: NDArray[np.float32], noise: NDArray[np.float32], snr_db: float) ->
     return turned_down
 
 
+def looped(noise: NDArray[np.float32], start: int, length: int) -> NDArray[np.float32]:
+    """``length`` samples of a noise (N,) from ``start`` on; one too short for it starts over."""
+    return np.take(noise, np.arange(start, start + length), mode="wrap")
+
+
 def pieces(wave: NDArray[np.float32], seconds: float = PIECE_SECONDS) -> list[NDArray[np.float32]]:
     """A wave (N,) at 16 kHz in as few equally long pieces as are none longer than ``seconds``."""
     return np.array_split(wave, max(1, math.ceil(len(wave) / (seconds * SAMPLE_RATE))))
@@ -121,8 +126,7 @@ class Noises:
         # A string seeds it with its SHA-512, so it does not depend on the process.
         drawn = random.Random(id)
         noise = self._read(self._recordings[drawn.randrange(len(self._recordings))])
-        start = int(drawn.random() * len(noise))
-        taken = np.take(noise, np.arange(start, start + length), mode="wrap")
+        taken = looped(noise, int(drawn.random() * len(noise)), length)
         if not taken.any():  # a pause as digital silence, which could not be made louder
-            taken = np.take(noise, np.flatnonzero(noise)[0] + np.arange(length), mode="wrap")
+            taken = looped(noise, int(np.flatnonzero(noise)[0]), length)
         return taken

@@ -566,11 +566,11 @@ function meaning() {
 /** Whether a command was taken, and why not. */
 function verdict() {
   if (command.understood) return `Taken: ${percent(command.confidence)} sure, at least the ${percent(command.threshold)} wanted.`;
-  if (!stages) return "Refused: nobody speaks in this recording.";
-  if (!command.reading) return "Refused: no sentence of the grammar is possible here.";
+  if (!stages) return "Rejected: nobody speaks in this recording.";
+  if (!command.reading) return "Rejected: no sentence of the grammar is possible here.";
   const worst = [...command.evidence].sort((one, other) => one.points - other.points).filter((each) => each.points < 0).slice(0, 3);
   const reasons = worst.map((each) => `${each.name} (${each.meaning}${each.word ? `: “${each.word}”` : ""})`).join("; ");
-  return `Refused: “${command.reading.text}” would be the nearest, but that is only ${percent(command.confidence)} sure, less than the ${percent(command.threshold)} wanted. ${reasons ? `What speaks most against it: ${reasons}.` : "No measure speaks against it by itself."}`;
+  return `Rejected: “${command.reading.text}” would be the nearest, but that is only ${percent(command.confidence)} sure, less than the ${percent(command.threshold)} wanted. ${reasons ? `What speaks most against it: ${reasons}.` : "No measure speaks against it by itself."}`;
 }
 
 function drawGrammar() {
@@ -581,7 +581,7 @@ function drawGrammar() {
   drawTree(section, search);
   if (!command.reading) return;
   section.append(
-    make("p", "", command.understood ? `Reading: ${command.reading.text}` : `The nearest reading, refused below: ${command.reading.text}`),
+    make("p", "", command.understood ? `Reading: ${command.reading.text}` : `The nearest reading, rejected below: ${command.reading.text}`),
     make("div", "meaning", "", ...wordPlayers(search.words)),
     make("div", command.understood ? "meaning" : "meaning not", "", ...meaning()),
   );
