@@ -5,11 +5,12 @@ import math
 
 import pytest
 import torch
+from torch.distributions import Categorical, kl_divergence
 from torch.nn import functional
 
 from asr.errors import SettingsError
 from asr.text.special import PAD
-from asr.training.losses import LossWeights, cross_entropy, ctc
+from asr.training.losses import LossWeights, consistency, cross_entropy, ctc
 from asr.training.schedule import warmup_cosine
 
 
@@ -103,6 +104,25 @@ def test_half_precision_logits_are_summed_in_single() -> None:
     double = logits.double().flatten(0, 1)
     wanted = functional.cross_entropy(double, targets.flatten(), label_smoothing=0.1, reduction="sum")
     assert float(loss) == pytest.approx(float(wanted), rel=1e-5)
+
+
+def test_two_hearings_differ_by_the_mean_of_both_divergences() -> None:
+    log_probs = torch.randn(6, 5, 4, generator=torch.manual_seed(0)).double().log_softmax(dim=-1)
+    lengths = torch.tensor([5, 2, 3] * 2)
+    one, other = (Categorical(logits=half) for half in log_probs.chunk(2))
+    each = (kl_divergence(one, other) + kl_divergence(other, one)) / 2
+    wanted = each[0].sum() + each[1, :2].sum() + each[2, :3].sum()
+    torch.testing.assert_close(consistency(log_probs, lengths), wanted)
+    assert float(consistency(log_probs[:3].repeat(2, 1, 1), lengths)) == 0
+
+
+def test_of_two_hearings_each_goes_towards_the_other_as_it_stands() -> None:
+    logits = torch.randn(2, 3, 4, generator=torch.manual_seed(0)).double().requires_grad_()
+    consistency(logits.log_softmax(dim=-1), torch.tensor([3, 3])).backward()
+    assert logits.grad is not None
+    one, other = logits.detach().softmax(dim=-1)
+    # The gradient of a divergence from a fixed distribution, by the logits of the other: what it has too much.
+    torch.testing.assert_close(logits.grad, torch.stack([one - other, other - one]) / 2)
 
 
 def test_weights_move_in_a_straight_line_and_stop_at_the_ends() -> None:

@@ -1,5 +1,6 @@
 """Losses are sums over tokens, divided once: the dev set's, and those of an update that is made of several batches."""
 
+import copy
 import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -255,3 +256,28 @@ def test_the_shown_losses_are_of_one_batch_whatever_is_accumulated(plain: dict[s
         assert last(Path(plain["run"]))["global_step"] >= 2
         shown.append(list(logged(Path(plain["run"]), "train/decoder").values()))
     assert all(any(math.isclose(loss, one, rel_tol=1e-5) for one in shown[0]) for loss in shown[1])
+
+
+def test_two_hearings_alike_teach_what_one_does(
+    plain: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without masks, tracts and dropout nothing tells them apart; with tracts something does."""
+    kept = {}
+    for name, changes in {
+        "one": {},
+        "two": {"loss": {"consistency": 0.5}},
+        "apart": {"loss": {"consistency": 0.5}, "spec_augment": {"tract": 0.2}},
+    }.items():
+        changed = copy.deepcopy(plain)
+        changed["run"] = str(tmp_path / name)
+        changed["trainer"]["limit_val_batches"] = 0
+        for part, values in changes.items():
+            changed["model"][part] |= values
+        (kept[name],) = gradients_of(changed, tmp_path, monkeypatch)
+        found = logged(tmp_path / name, "train/consistency")
+        assert bool(found) == (name != "one")
+        assert all((value > 1e-6) == (name == "apart") for value in found.values())
+    for name, gradient in kept["one"].items():
+        torch.testing.assert_close(kept["two"][name], gradient, msg=name)
+    weight = "model.ctc.weight"
+    assert not torch.allclose(kept["apart"][weight], kept["one"][weight], rtol=1e-3)

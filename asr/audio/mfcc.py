@@ -39,16 +39,23 @@ class Mfcc(nn.Module):
         )
         self.transform.MelSpectrogram.spectrogram.power = None  # complex: see log_mel
 
-    def forward(self, waves: Tensor, lengths: Tensor, tracts: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    def forward(
+        self, waves: Tensor, lengths: Tensor, tracts: Tensor | None = None, hidden: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
         """Features of float32 waves in [-1, 1]; frames beyond a row's own length are zero.
 
-        ``tracts`` (B,) are as in ``log_mel``.
+        ``tracts`` (B,) are as in ``log_mel``. Bands that are ``hidden`` (B, bands) have their mean over the row.
         """
         frames = 1 + lengths // self.settings.hop_length
         # In single precision whatever runs around it: under bf16 autocast the products with filter bank and DCT put
         # the features a hundredth of their size off those of the runtime.
         with torch.autocast(waves.device.type, enabled=False):
-            coefficients = self.log_mel(waves, tracts).transpose(1, 2) @ cast(Tensor, self.transform.dct_mat)
+            bands = self.log_mel(waves, tracts).transpose(1, 2)
+            if hidden is not None:
+                inside = torch.arange(bands.shape[1], device=bands.device) < frames.unsqueeze(1)
+                mean = (bands * inside.unsqueeze(-1)).sum(dim=1, keepdim=True) / frames[:, None, None]
+                bands = torch.where(hidden.unsqueeze(1), mean, bands)
+            coefficients = bands @ cast(Tensor, self.transform.dct_mat)
             return normalise(with_deltas(coefficients, frames, self.settings.deltas), frames, self.settings), frames
 
     def log_mel(self, waves: Tensor, tracts: Tensor | None = None) -> Tensor:

@@ -8,6 +8,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from asr.errors import SettingsError
+from asr.model.attention import length_mask
 from asr.text.special import PAD
 
 
@@ -70,6 +71,19 @@ def cross_entropy(logits: Tensor, targets: Tensor, smoothing: float) -> Tensor:
         label_smoothing=smoothing,
         reduction="sum",
     )
+
+
+def consistency(log_probs: Tensor, lengths: Tensor) -> Tensor:
+    """How far two hearings of the same utterances differ: log_probs (2B, S, V), the second ones below → nats in all.
+
+    The mean of both divergences at each step, each from the one to the other as it stands (Yao et al., 2025, CR-CTC).
+    """
+    one, other = log_probs.chunk(2)
+    inside = length_mask(lengths.chunk(2)[0], log_probs.shape[1])
+    apart = functional.kl_div(one, other.detach(), reduction="none", log_target=True) + functional.kl_div(
+        other, one.detach(), reduction="none", log_target=True
+    )
+    return (apart.sum(dim=-1) * inside).sum() / 2
 
 
 def at_least_single(x: Tensor) -> Tensor:

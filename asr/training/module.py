@@ -10,7 +10,6 @@ from typing import Any, cast
 import lightning
 import numpy as np
 import torch
-import torchaudio
 from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.plugins.precision import MixedPrecision, Precision
 from lightning.pytorch.utilities import GradClipAlgorithmType
@@ -37,7 +36,8 @@ from asr.text.normaliser import Normaliser
 from asr.text.special import BOS, EOS, PAD
 from asr.text.tokenizer import Tokenizer
 from asr.training.data_module import SpeechData
-from asr.training.losses import Loss, at_least_single, cross_entropy, ctc
+from asr.training.losses import Loss, at_least_single, consistency, cross_entropy, ctc
+from asr.training.masks import hide, stretches
 from asr.training.schedule import warmup_cosine
 from asr.training.settings import LossSettings, OptimiserSettings, SpecAugmentSettings
 
@@ -127,17 +127,21 @@ class SpeechModule(lightning.LightningModule):
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """The weighted loss of a batch."""
-        tracts = None
-        if self.spec_augment.tract:
-            spread = torch.rand(len(batch.ids), device=batch.waves.device) * 2 - 1
-            tracts = (1 + self.spec_augment.tract) ** spread
-        features, lengths = self._features(batch, tracts, drawn=True)
-        if self.global_step >= self.spec_augment.from_update:
-            features = self._mask(features)
-        losses = self._losses(batch, features, lengths, self.loss.label_smoothing)[1]
+        rows = batch.twice if self.loss.consistency else batch
+        masked = self.global_step >= self.spec_augment.from_update
+        features, lengths = self._features(rows, drawn=True, masked=masked)
+        if masked:
+            features = hide(features, lengths, self.spec_augment)
+        encoded, losses = self._losses(rows, features, lengths, self.loss.label_smoothing)
         weights = self.loss.start.towards(self.loss.end, self.global_step / max(1, self.loss.ramp_updates))
+        shares = {name: weights.share(name) for name in losses}
+        if self.loss.consistency:
+            assert encoded.lengths is not None
+            apart = consistency(encoded.ctc_log_probs, encoded.lengths)
+            losses["consistency"] = Loss(2 * apart, losses["ctc"].count)  # of the tokens of both hearings
+            shares["consistency"] = self.loss.consistency
         each = {name: loss.each.detach() for name, loss in losses.items()}
-        shown = sum(weights.share(name) * value for name, value in each.items())
+        shown = sum(shares[name] * value for name, value in each.items())
         size = len(batch.ids)
         self.log_dict({f"train/{name}": value for name, value in each.items()}, batch_size=size)
         self.log("loss", shown, prog_bar=True, batch_size=size)
@@ -145,8 +149,10 @@ class SpeechModule(lightning.LightningModule):
         # averaged, and of all batches, for which Lightning divides by their number.
         counts = batch.learnt if batch.window is None else batch.window
         said, spoken = cast(Tensor, self.all_gather(counts)).view(-1, 2).to(losses["ctc"].total).mean(dim=0)
+        heard = 2 if self.loss.consistency else 1
         parts = [
-            weights.share(name) * loss.total / (spoken if name == "phoneme" else said) for name, loss in losses.items()
+            shares[name] * loss.total / (heard * (spoken if name == "phoneme" else said))
+            for name, loss in losses.items()
         ]
         batches = 1 if batch.window is None else self.trainer.accumulate_grad_batches
         # What counts nothing still takes part, for each process waits for the gradients of all.
@@ -287,8 +293,11 @@ class SpeechModule(lightning.LightningModule):
                 )
         self.model.load_state_dict(load_model(bundle).state_dict())
 
-    def _features(self, batch: Batch, tracts: Tensor | None = None, *, drawn: bool = False) -> tuple[Tensor, Tensor]:
-        """Features and their lengths, with the margin around each row, or ``drawn`` ones of up to twice as much."""
+    def _features(self, batch: Batch, *, drawn: bool = False, masked: bool = False) -> tuple[Tensor, Tensor]:
+        """Features and their lengths, with the margin around each row, or ``drawn`` ones of up to twice as much.
+
+        With tracts ``drawn`` too, and bands hidden where they are to be ``masked``.
+        """
         shares = torch.ones(len(batch.ids), 2, device=batch.waves.device)
         if drawn:  # by the row's own seed, so that a row is the same whichever process has it
             bits = torch.tensor([8, 24], device=batch.seeds.device)
@@ -300,7 +309,13 @@ class SpeechModule(lightning.LightningModule):
             waves, batch.waves, margins[:, 0].tolist(), batch.wave_lengths.tolist(), strict=True
         ):
             row[before : before + length] = wave[:length]
-        features, frames = self.mfcc(waves, lengths, tracts)
+        s, tracts, hidden = self.spec_augment, None, None
+        if drawn and s.tract:
+            tracts = (1 + s.tract) ** (torch.rand(len(waves), device=waves.device) * 2 - 1)
+        if masked and s.band_masks and s.bands:
+            bands = self.features.mel_bands
+            hidden = stretches(waves.new_full((len(waves),), bands), bands, s.band_masks, s.bands)
+        features, frames = self.mfcc(waves, lengths, tracts, hidden)
         return features, frames
 
     def _losses(
@@ -323,12 +338,3 @@ class SpeechModule(lightning.LightningModule):
             total = ctc(log_probs, encoded.lengths, batch.phonemes, batch.phoneme_lengths)
             losses["phoneme"] = Loss(total, spoken)
         return encoded, losses
-
-    def _mask(self, features: Tensor) -> Tensor:
-        """Features (B, T, F) with places set to 0, the mean of each coefficient; other places in each row."""
-        s = self.spec_augment
-        masked = features.unsqueeze(1)
-        for count, widest, axis in ((s.time_masks, s.frames, 2), (s.coefficient_masks, s.coefficients, 3)):
-            for _ in range(count if widest else 0):
-                masked = torchaudio.functional.mask_along_axis_iid(masked, widest, 0.0, axis, p=0.5)
-        return masked.squeeze(1)

@@ -50,6 +50,21 @@ class Batch(NamedTuple):
         """Those of its ``counts`` that an update is to learn from: all, or where the rows come again none: (2,)."""
         return torch.zeros_like(self.counts) if self.again else self.counts
 
+    @property
+    def twice(self) -> "Batch":
+        """All rows, and all of them again below."""
+        return self._replace(
+            ids=self.ids * 2,
+            texts=self.texts * 2,
+            waves=self.waves.repeat(2, 1),
+            wave_lengths=self.wave_lengths.repeat(2),
+            tokens=self.tokens.repeat(2, 1),
+            token_lengths=self.token_lengths.repeat(2),
+            phonemes=self.phonemes.repeat(2, 1),
+            phoneme_lengths=self.phoneme_lengths.repeat(2),
+            seeds=self.seeds.repeat(2),
+        )
+
 
 @dataclass(frozen=True)
 class Changes:
