@@ -1,15 +1,16 @@
 #!/bin/sh
 # The default model, from the corpora to a scored bundle. Wants speech synthesisers, words and sentences
 # (apt-get install espeak-ng flite festival scowl wordnet-base; pip install '.[voices]'; asr voices fetch kokoro;
-# with a C compiler, pip install ttspico gives one more), and prose (prose.sh says how to get it).
+# with a C compiler, pip install ttspico gives one more), prose (prose.sh says how to get it) and
+# everyday English (pip install pocketsphinx).
 #   usage: recipes/commands/run.sh CORPORA [--download]
 # CORPORA holds a folder for each corpus, named as below: as it is published, or with a train.tsv, dev.tsv or all.tsv of
 # your own (path, speaker, text). README.md beside this says where each is to be had; --download fetches those whose
 # publishers let it. What is missing is left out, and the model is the poorer for it.
 # Run from the root of a checkout with `asr` on the path. What is there already is kept: an interrupted run goes on.
 set -eu
-case ${2:-} in "" | --download) ;; *) sed -n '2,9p' "$0" >&2; exit 2 ;; esac
-if [ $# -lt 1 ] || [ $# -gt 2 ]; then sed -n '2,9p' "$0" >&2; exit 2; fi
+case ${2:-} in "" | --download) ;; *) sed -n '2,10p' "$0" >&2; exit 2 ;; esac
+if [ $# -lt 1 ] || [ $# -gt 2 ]; then sed -n '2,10p' "$0" >&2; exit 2; fi
 here=$(cd "$(dirname "$0")" && pwd)
 corpora=$1 download=${2:-} out=data/synthetic
 
@@ -61,6 +62,7 @@ asr synthesize "$here/words.txt" "$out/words_train" --utterances 20000 --voices 
 # Commands, of which the founding sentences count twice; anything else is made up around them.
 "$here/english.sh" "$out/english"
 "$here/prose.sh" "$out/prose"
+python "$here/everyday.py" "$out/everyday.txt"
 cat "$here/commands.txt" "$here/founding.txt" > "$out/commands.txt"
 # shellcheck disable=SC2086
 asr sentences "$out/commands.txt" "$out/train_texts.txt" --count 200000 --seed 12 \
@@ -95,8 +97,8 @@ held_out=$(for each in data/*/cuts_dev.jsonl.gz data/*/cuts_test.jsonl.gz; do
   [ ! -e "$each" ] || printf -- '--held-out %s ' "$each"
 done)
 # shellcheck disable=SC2086
-asr language-model runs/commands/bundle "$out/prose/prose.txt" "$out/english/sentences.txt" $lists \
-  "$out/commands.txt" "$out/train_texts.txt" $held_out --weight 0.3
+asr language-model runs/commands/bundle "$out/prose/prose.txt" "$out/everyday.txt" "$out/english/sentences.txt" $lists \
+  "$out/commands.txt" "$out/train_texts.txt" $held_out --weight 0.3 --ngrams 1200000
 # Commands of every kind, and people who read and talk as what is none.
 asr calibrate data/speech_commands/cuts_dev.jsonl.gz data/speechocean762/cuts_dev.jsonl.gz \
   data/common_voice/cuts_dev.jsonl.gz data/librispeech_dev/cuts_dev.jsonl.gz \
