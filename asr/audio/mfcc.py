@@ -44,7 +44,7 @@ class Mfcc(nn.Module):
     ) -> tuple[Tensor, Tensor]:
         """Features of float32 waves in [-1, 1]; frames beyond a row's own length are zero.
 
-        ``tracts`` (B,) are as in ``log_mel``. Bands that are ``hidden`` (B, bands) have their mean over the row.
+        ``tracts`` (B,) are as in ``log_mel``. Bands that are ``hidden`` (B, bands) have no part in them.
         """
         frames = 1 + lengths // self.settings.hop_length
         # In single precision whatever runs around it: under bf16 autocast the products with filter bank and DCT put
@@ -52,9 +52,8 @@ class Mfcc(nn.Module):
         with torch.autocast(waves.device.type, enabled=False):
             bands = self.log_mel(waves, tracts).transpose(1, 2)
             if hidden is not None:
-                inside = torch.arange(bands.shape[1], device=bands.device) < frames.unsqueeze(1)
-                mean = (bands * inside.unsqueeze(-1)).sum(dim=1, keepdim=True) / frames[:, None, None]
-                bands = torch.where(hidden.unsqueeze(1), mean, bands)
+                # Constant, whatever its value: normalising takes each coefficient's mean away.
+                bands = bands.masked_fill(hidden.unsqueeze(1), 0.0)
             coefficients = bands @ cast(Tensor, self.transform.dct_mat)
             return normalise(with_deltas(coefficients, frames, self.settings.deltas), frames, self.settings), frames
 
