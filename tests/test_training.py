@@ -512,7 +512,7 @@ OTHER_VALUES: dict[str, Any] = {
     ),
     "data.batches": BatchSettings(7.0, 1.0, 2, 3.0, 0.1),
     "model.optimiser": OptimiserSettings(2e-3, 3, 40, 5, 0.05),
-    "model.loss": LossSettings(LossWeights(0.1, 0.2, 0.3), LossWeights(0.4, 0.6, 0.8), 10, 0.05, phoneme_layer=2),
+    "model.loss": LossSettings(LossWeights(0.1, 0.2, 0.3), LossWeights(0.4, 0.6, 0.8), 10, 0.05, 2, consistency=0.3),
     "model.spec_augment": SpecAugmentSettings(2, 3, 4, 5, 0.4, 1, 7, 6, 0.1),
 }
 

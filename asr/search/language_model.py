@@ -61,7 +61,7 @@ class LanguageModel:
         self._starts: list[NDArray[np.int64]] = []
         self._backoffs: list[NDArray[np.float32]] = []
         # Of each order from the second on.
-        self._tokens: list[NDArray[np.int64]] = []
+        self._tokens: list[NDArray[np.integer[Any]]] = []
         self._log_probs: list[NDArray[np.float32]] = []
         keys = np.arange(vocabulary)
         for order in range(1, self.order + 1):
@@ -75,7 +75,7 @@ class LanguageModel:
             if order == self.order:
                 break
             children = _column(tensors, order, "children", count).astype(np.int64)
-            tokens = _column(tensors, order + 1, "tokens", int(children.sum())).astype(np.int64)
+            tokens = _column(tensors, order + 1, "tokens", int(children.sum()))
             self._keys.append(keys)
             self._starts.append(np.concatenate([[0], children.cumsum()]))
             self._backoffs.append(STEP * _column(tensors, order, "backoffs", count).astype(np.float32))
@@ -83,7 +83,7 @@ class LanguageModel:
             if len(tokens) and tokens.max() >= vocabulary:
                 raise ValueError(f"{order + 1}.tokens holds {tokens.max()}, of {vocabulary} tokens")
             parents = np.repeat(np.arange(len(keys)), children)
-            if ((np.diff(parents) == 0) & (np.diff(tokens) <= 0)).any():
+            if ((np.diff(parents) == 0) & (tokens[1:] <= tokens[:-1])).any():
                 raise ValueError(f"{order + 1}.tokens are not in rising order")
             if order + 1 < self.order:
                 keys = keys[parents] * vocabulary + tokens

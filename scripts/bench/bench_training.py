@@ -23,6 +23,7 @@ from asr.data.batches.dataset import Batch
 from asr.data.synthetic.pronunciation import PHONEMES
 from asr.model.settings import ModelSettings
 from asr.training.module import FeatureSettings, SpeechModule
+from asr.training.settings import SpecAugmentSettings
 
 ROOT = Path(__file__).resolve().parents[2]
 TOKENIZER = ROOT / "asr" / "bundles" / "default" / "tokenizer.model"
@@ -33,7 +34,9 @@ class Step:
     """One update on one batch, again and again."""
 
     def __init__(self, features: FeatureSettings, model: ModelSettings, seconds: float, row: float) -> None:
-        self.module = SpeechModule(TOKENIZER, features=features, model=model)
+        self.module = SpeechModule(
+            TOKENIZER, features=features, model=model, spec_augment=SpecAugmentSettings(tract=0.1)
+        )
         self.module.phoneme_head = nn.Linear(model.d_model, 1 + len(PHONEMES))
         self.optimiser = torch.optim.AdamW(self.module.parameters(), lr=1e-4, fused=True)
         count = max(1, round(seconds / row))
@@ -42,7 +45,7 @@ class Step:
 
     def __call__(self) -> None:
         """Learn from it once."""
-        features, lengths = self.module._features(self.batch, torch.ones(len(self.batch.ids)))
+        features, lengths = self.module._features(self.batch, drawn=True)
         losses = self.module._losses(self.batch, features, lengths, 0.1)[1]
         torch.stack([loss.each for loss in losses.values()]).sum().backward()
         nn.utils.clip_grad_norm_(self.module.parameters(), 1.0)
