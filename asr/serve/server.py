@@ -132,8 +132,10 @@ async def _serve(
         task.add_done_callback(reloads.discard)
 
     for name, act in (("SIGTERM", end), ("SIGINT", end), ("SIGHUP", reload)):
-        with suppress(AttributeError, NotImplementedError):  # Windows has neither the last nor any of them in a loop
-            loop.add_signal_handler(getattr(signal, name), act)
+        number = getattr(signal, name, None)  # Windows has no SIGHUP,
+        if number is not None:
+            with suppress(NotImplementedError):  # and no handlers in its loop
+                loop.add_signal_handler(number, act)
     place = _place(settings.scheme, listener)
     report(f"listening on {place}")
     LOG.info("listening", extra={"keys": {"url": place, "bundle": pool.model_name, "workers": settings.workers}})

@@ -563,9 +563,9 @@ function meaning() {
   return [make("span", "name", reading.command), ...slots];
 }
 
-/** Whether a command was taken, and why not. */
+/** Whether a command was accepted, and why not. */
 function verdict() {
-  if (command.understood) return `Taken: ${percent(command.confidence)} sure, at least the ${percent(command.threshold)} wanted.`;
+  if (command.understood) return `Accepted: ${percent(command.confidence)} sure, at least the ${percent(command.threshold)} wanted.`;
   if (!stages) return "Rejected: nobody speaks in this recording.";
   if (!command.reading) return "Rejected: no sentence of the grammar is possible here.";
   const worst = [...command.evidence].sort((one, other) => one.points - other.points).filter((each) => each.points < 0).slice(0, 3);
