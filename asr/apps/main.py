@@ -9,7 +9,7 @@ import signal
 import sys
 from types import FrameType
 
-from asr.signals import clean_up_when_terminated
+from asr.signals import clean_up_when_terminated, interrupt
 
 
 def main() -> None:
@@ -37,7 +37,7 @@ def _process(application: str, name: str) -> None:
     open_standard_streams()
     clean_up_when_terminated()
     if not deaf:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+        signal.signal(signal.SIGINT, interrupt)
     status = cli.run(getattr(cli, application), sys.argv[1:], name)
     if not deaf:
         signal.signal(signal.SIGINT, _end_at_once)  # nothing is left to be done but what the interpreter does
