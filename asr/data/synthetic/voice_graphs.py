@@ -1,6 +1,7 @@
 """What neural voices share: their graphs in onnxruntime, and what becomes of the sound that these give."""
 
 import hashlib
+from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -21,8 +22,8 @@ _BEFORE, _AFTER = 0.1, 0.15
 """Seconds of silence that stay at the ends; the networks make up to a second of it."""
 
 
-def load_graph(path: Path) -> "onnxruntime.InferenceSession":
-    """A graph that runs on one thread, for as many processes speak as there are cores.
+def load_graph(path: Path, change: Callable[[bytes], bytes] | None = None) -> "onnxruntime.InferenceSession":
+    """A graph, changed or as it is, that runs on one thread, for as many processes speak as there are cores.
 
     Raises SettingsError for a file that is none.
     """
@@ -33,7 +34,8 @@ def load_graph(path: Path) -> "onnxruntime.InferenceSession":
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.log_severity_level = 3  # of weights that no node uses there are warnings
     try:
-        return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+        graph = change(path.read_bytes()) if change else path
+        return onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime's own have no class in common
         reason = " ".join(str(error).split())
         raise SettingsError(f"{path}: found no graph for onnxruntime ({reason}); get the file anew") from error

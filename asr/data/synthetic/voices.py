@@ -34,6 +34,9 @@ HELD_OUT_PEOPLE: dict[str, Split] = {
     # Of Kokoro's, two women and two men of each English, and a woman and a man of other languages.
     **dict.fromkeys(("af_jessica", "am_liam", "bf_lily", "bm_daniel", "zf_xiaoyi", "em_alex"), "dev"),
     **dict.fromkeys(("af_nova", "am_eric", "bf_alice", "bm_lewis", "hf_beta", "im_nicola"), "test"),
+    # Of the 904 readers of LibriTTS, two in thirty.
+    **dict.fromkeys((f"{piper.LIBRITTS}:{reader}" for reader in piper.LIBRITTS_READERS[10::30]), "dev"),
+    **dict.fromkeys((f"{piper.LIBRITTS}:{reader}" for reader in piper.LIBRITTS_READERS[25::30]), "test"),
 }
 
 # A speed test, two that are klatt under other names, and a voice that speaks only the time of day.
