@@ -140,18 +140,13 @@ def _noise(key: str) -> NDArray[np.float32]:
 def noise_from_outside(graph: bytes) -> bytes:
     """The graph with an input ``noise_from_outside`` (N,) in place of what draws.
 
-    Where more is wanted than N, it goes on at the beginning. A graph that draws nothing stays as it is.
-
-    Raises ValueError for bytes that are no graph.
+    Where more is wanted than N, it goes on at the beginning. A graph that draws nothing stays as it is. Of bytes that are
+    no graph it raises what protobuf does.
     """
     import onnx
-    from google.protobuf.message import DecodeError
     from onnx import TensorProto, helper
 
-    try:
-        model = onnx.load_model_from_string(graph)
-    except DecodeError as error:
-        raise ValueError(error) from error
+    model = onnx.load_model_from_string(graph)
     if not any(node.op_type == _DRAWS for node in model.graph.node):
         return graph
     nodes = []
