@@ -140,8 +140,8 @@ def _noise(key: str) -> NDArray[np.float32]:
 def noise_from_outside(graph: bytes) -> bytes:
     """The graph with an input ``noise_from_outside`` (N,) in place of what draws.
 
-    Where more is wanted than N, it goes on at the beginning. A graph that draws nothing stays as it is. Of bytes that are
-    no graph it raises what protobuf does.
+    Where more is wanted than N, it goes on at the beginning. A graph that draws nothing stays as it is. Of bytes that
+    are no graph it raises what protobuf does.
     """
     import onnx
     from onnx import TensorProto, helper
