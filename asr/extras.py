@@ -11,7 +11,7 @@ EXTRAS: Final = {
     "safetensors matplotlib jinja2",
     "check": "railroad",
     "mic": "sounddevice",
-    "voices": "hibari",
+    "voices": "hibari onnx",
     "hub": "huggingface_hub",
     "serve": "fastapi starlette uvicorn h11 websockets python_multipart prometheus_client wyoming railroad",
 }

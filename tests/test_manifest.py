@@ -4,6 +4,7 @@ import gzip
 import json
 import subprocess
 import sys
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -54,6 +55,15 @@ def test_columns_may_come_in_any_order_with_others_between(folder: Path) -> None
     )
 
 
+def still_open(name: str) -> list[str]:
+    """The files of this name that this process has open, where the system tells."""
+    found = []
+    for each in Path("/proc/self/fd").glob("*"):
+        with suppress(OSError):
+            found += [target for target in [str(each.readlink())] if target.endswith(name)]
+    return found
+
+
 @pytest.mark.parametrize(
     ("text", "complaint"),
     [
@@ -78,6 +88,7 @@ def test_a_faulty_table_is_refused_with_its_name_and_line(folder: Path, text: st
         read_manifest(table(folder, text))
     assert "list.tsv" in str(caught.value)
     assert "\n" not in str(caught.value)
+    assert not still_open("list.tsv"), "while what was raised holds all that it went through"
 
 
 def test_what_is_not_a_list_is_refused(folder: Path) -> None:

@@ -9,7 +9,7 @@ import gzip
 import io
 import json
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any, Final
@@ -43,7 +43,7 @@ class _Counted:
         return content
 
 
-def lines_of(path: Path, *, encoding: str = "utf-8") -> Iterator[str]:
+def lines_of(path: Path, *, encoding: str = "utf-8") -> Generator[str, None, None]:
     """The lines of a text file, unpacked where its name ends in ``.gz``, without their ends.
 
     Raises:

@@ -2,7 +2,8 @@
 
 import gzip
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
+from contextlib import closing
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -30,7 +31,7 @@ class Member(NamedTuple):
     content: bytes = b""
 
 
-def read_cuts(path: Path) -> Iterator[tuple[int, Utterance]]:
+def read_cuts(path: Path) -> Generator[tuple[int, Utterance], None, None]:
     """The utterances of a cut set whose audio is in files, each with the number of its line.
 
     Raises:
@@ -39,14 +40,15 @@ def read_cuts(path: Path) -> Iterator[tuple[int, Utterance]]:
         OSError, EOFError, zlib.error, UnicodeDecodeError: the list cannot be read.
     """
     _lhotse(path)
-    for place, line in enumerate(lines_of(path), start=1):
-        if not line.strip():
-            continue
-        try:
-            utterance = parse_cut(line)
-        except ManifestError as error:
-            raise ManifestError(f"{path}:{place}: {error}") from None
-        yield place, utterance
+    with closing(lines_of(path)) as lines:
+        for place, line in enumerate(lines, start=1):
+            if not line.strip():
+                continue
+            try:
+                utterance = parse_cut(line)
+            except ManifestError as error:
+                raise ManifestError(f"{path}:{place}: {error}") from None
+            yield place, utterance
 
 
 def write_cuts(utterances: Iterable[Utterance], path: Path) -> None:

@@ -6,7 +6,8 @@ A manifest is a tab-separated file with the header ``path speaker text``, a Lhot
 import io
 import os
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Final
 
@@ -56,14 +57,16 @@ def read_list(path: Path) -> list[Utterance]:
     utterances: list[Utterance] = []
     first_lines: dict[str, tuple[Path, int]] = {}
     try:
-        for place, utterance in _read_lines(path):
-            first = first_lines.setdefault(utterance.id, place)
-            if first != place:
-                where = f"line {first[1]}" + ("" if first[0] == place[0] else f" of {first[0].name}")
-                raise ManifestError(
-                    f"{place[0]}:{place[1]}: the id {shown(utterance.id, 200)} was used in {where}; ids are unique"
-                )
-            utterances.append(utterance)
+        # What is raised holds the frames of all who read, and with them the file, until somebody collects them.
+        with closing(_read_lines(path)) as lines:
+            for place, utterance in lines:
+                first = first_lines.setdefault(utterance.id, place)
+                if first != place:
+                    where = f"line {first[1]}" + ("" if first[0] == place[0] else f" of {first[0].name}")
+                    raise ManifestError(
+                        f"{place[0]}:{place[1]}: the id {shown(utterance.id, 200)} was used in {where}; ids are unique"
+                    )
+                utterances.append(utterance)
     except FileNotFoundError:
         raise ManifestError(
             f"{path}: no such file; wanted a manifest, .tsv or .jsonl or .jsonl.gz, or a folder of shards"
@@ -150,40 +153,43 @@ def _load_packed(utterance: Utterance) -> NDArray[np.float32]:
     return load_audio(io.BytesIO(content), name=name)
 
 
-def _read_lines(path: Path) -> Iterator[tuple[tuple[Path, int], Utterance]]:
+def _read_lines(path: Path) -> Generator[tuple[tuple[Path, int], Utterance], None, None]:
     """Each utterance with the list and the line that it is in."""
     if path.is_dir():
         yield from read_shards(path)
     else:
-        lines = read_cuts(path) if path.name.endswith(CUT_SUFFIXES) else _read_table(path)
-        yield from (((path, number), utterance) for number, utterance in lines)
+        with closing(read_cuts(path) if path.name.endswith(CUT_SUFFIXES) else _read_table(path)) as lines:
+            for number, utterance in lines:
+                yield (path, number), utterance
 
 
-def _read_table(path: Path) -> Iterator[tuple[int, Utterance]]:
+def _read_table(path: Path) -> Generator[tuple[int, Utterance], None, None]:
     # Not the csv module: transcripts hold quotes. utf-8-sig: spreadsheets put a byte order mark first.
-    lines = enumerate(lines_of(path, encoding="utf-8-sig"), start=1)
-    columns = next(lines, (1, ""))[1].split("\t")
-    if missing := [column for column in _COLUMNS if column not in columns]:
-        raise ManifestError(
-            f"{path}:1: found the columns {some(columns)}, missing {', '.join(missing)}; "
-            "wanted a header with path, speaker and text, separated by tabs"
-        )
-    if len(set(columns)) < len(columns):
-        raise ManifestError(f"{path}:1: a column is named twice in {some(columns)}")
-    for number, line in lines:
-        if not line:
-            continue
-        cells = line.split("\t")
-        if len(cells) != len(columns):
+    with closing(lines_of(path, encoding="utf-8-sig")) as read:
+        lines = enumerate(read, start=1)
+        columns = next(lines, (1, ""))[1].split("\t")
+        if missing := [column for column in _COLUMNS if column not in columns]:
             raise ManifestError(
-                f"{path}:{number}: found {len(cells)} cells, wanted {len(columns)} as in the header, separated by tabs"
+                f"{path}:1: found the columns {some(columns)}, missing {', '.join(missing)}; "
+                "wanted a header with path, speaker and text, separated by tabs"
             )
-        row = dict(zip(columns, cells, strict=True))
-        try:
-            utterance = Utterance(row["path"], path.parent / row["path"], row["speaker"], row["text"])
-        except ManifestError as error:
-            raise ManifestError(f"{path}:{number}: {error}") from None
-        yield number, utterance
+        if len(set(columns)) < len(columns):
+            raise ManifestError(f"{path}:1: a column is named twice in {some(columns)}")
+        for number, line in lines:
+            if not line:
+                continue
+            cells = line.split("\t")
+            if len(cells) != len(columns):
+                raise ManifestError(
+                    f"{path}:{number}: found {len(cells)} cells, wanted {len(columns)} as in the header, "
+                    "separated by tabs"
+                )
+            row = dict(zip(columns, cells, strict=True))
+            try:
+                utterance = Utterance(row["path"], path.parent / row["path"], row["speaker"], row["text"])
+            except ManifestError as error:
+                raise ManifestError(f"{path}:{number}: {error}") from None
+            yield number, utterance
 
 
 def _check_audio(path: Path, utterances: list[Utterance], *, lenient: bool) -> None:
