@@ -131,10 +131,10 @@ def test_a_bomb_is_refused_before_it_fills_anything(bomb: bytes, tmp_path: Path)
 
 def test_lines_that_are_padded_are_a_bomb_too(tmp_path: Path) -> None:
     (tmp_path / "x.jsonl.gz").write_bytes(packed([b" " * (BLOCK - 3) + b"{}\n"] * 192, level=9))
-    lines = bounded.lines_of(tmp_path / "x.jsonl.gz")
-    assert len(list(itertools.islice(lines, 64))) == 64
-    with pytest.raises(ManifestError, match=r"x\.jsonl\.gz:\d+: found that it unpacks to more than 500 times its size"):
-        list(lines)
+    with bounded.lines_of(tmp_path / "x.jsonl.gz") as lines:
+        assert len(list(itertools.islice(lines, 64))) == 64
+        with pytest.raises(ManifestError, match=r"x\.jsonl\.gz:\d+: found that it unpacks to more than 500 times"):
+            list(lines)
 
 
 @pytest.mark.parametrize("url", ["", "memory://bombs", "memory://bombs-without-index"])

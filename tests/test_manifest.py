@@ -4,6 +4,7 @@ import gzip
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +18,7 @@ from asr.data.manifests.cuts import write_cuts
 from asr.data.manifests.manifest import check_disjoint, read_manifest, read_utterance
 from asr.data.manifests.shard import write_shard
 from asr.data.manifests.utterance import Utterance
+from asr.data.shards.index import open_shards
 from asr.errors import AudioError, ManifestError
 
 RATE = 16_000
@@ -218,6 +220,14 @@ def test_what_is_not_a_cut_is_refused(folder: Path) -> None:
             read_manifest(path)
 
 
+@pytest.mark.parametrize("name", ["cuts.jsonl", "cuts.jsonl.gz"])
+def test_a_faulty_list_of_cuts_does_not_stay_open(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_bytes(gzip.compress(b"{}\n{}\n") if name.endswith(".gz") else b"{}\n{}\n")
+    with pytest.raises(ManifestError, match=rf"{name}:1: ") as caught:
+        read_manifest(tmp_path / name)
+    assert not still_open(name), caught
+
+
 def test_a_stretch_beyond_the_recording_is_refused(folder: Path) -> None:
     for start, duration in [(0.5, 1.0), (1.5, None), (1.0, None)]:
         with pytest.raises(ManifestError, match=r"'late' is from .* but the recording has 1 s"):
@@ -243,6 +253,14 @@ def shards(tmp_path: Path) -> Path:
         ]
         write_shard(folder, number, items, form="flac")
     return folder
+
+
+@pytest.mark.parametrize("read", [read_manifest, lambda folder: open_shards(str(folder))], ids=["read", "counted"])
+def test_a_faulty_list_of_a_shard_does_not_stay_open(shards: Path, read: Callable[[Path], object]) -> None:
+    (shards / "cuts.000001.jsonl.gz").write_bytes(gzip.compress(b"{}\n{}\n"))
+    with pytest.raises(ManifestError, match=r"cuts\.000001\.jsonl\.gz:1: ") as caught:
+        read(shards)
+    assert not still_open("cuts.000001.jsonl.gz"), caught
 
 
 def test_a_folder_of_shards_is_a_manifest(shards: Path) -> None:

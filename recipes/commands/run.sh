@@ -69,7 +69,7 @@ asr sentences "$out/commands.txt" "$out/train_texts.txt" --count 200000 --seed 1
   --words "$out/english/words.txt" --names "$out/english/names.txt" --sentences "$out/english/sentences.txt" $lists
 asr synthesize "$out/train_texts.txt" "$out/hibari" --engines hibari --hours 50 --voices train --seed 5
 asr synthesize "$out/train_texts.txt" "$out/formant" --engines espeak-ng,flite,festival,pico --hours 50 --voices train --seed 8
-# Many people, who read: prose, everyday English and the same sentences. Two and a half hours on two cores.
+# Many people, who read: prose, everyday English and the same sentences. Two hours on two quick cores.
 python "$here/readings.py" "$out/readings.txt" "$out/prose/prose.txt" "$out/everyday.txt" "$out/train_texts.txt"
 asr synthesize "$out/readings.txt" "$out/readers" --engines piper --hours 50 --voices train --seed 91 --format opus
 # Slow, and the nearest to people: a day on two cores. Interrupted, it goes on; or give it fewer hours.

@@ -10,7 +10,7 @@ import io
 import json
 import tarfile
 from collections.abc import Generator, Iterator
-from contextlib import suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any, Final
 
@@ -43,23 +43,28 @@ class _Counted:
         return content
 
 
-def lines_of(path: Path, *, encoding: str = "utf-8") -> Generator[str, None, None]:
-    """The lines of a text file, unpacked where its name ends in ``.gz``, without their ends.
+@contextmanager
+def lines_of(path: Path, *, encoding: str = "utf-8") -> Iterator[Iterator[str]]:
+    """The lines of a text file, unpacked where its name ends in ``.gz``, without their ends, while it is open.
 
-    Raises:
+    Whoever stops at a fault leaves by the ``with``, which closes the file. A generator alone would keep it open for as
+    long as somebody holds what was raised, and with it the frames of all who read.
+
+    Raises, as it is opened and as lines are taken:
         ManifestError: a line is too long, there are too many empty ones, or it unpacks to far more than lists do.
         OSError, EOFError, zlib.error, UnicodeDecodeError: it cannot be read.
     """
     with path.open("rb") as file:
         if path.suffix == ".gz":
-            yield from unpacked_lines(file, str(path), encoding=encoding)
+            with closing(unpacked_lines(file, str(path), encoding=encoding)) as lines:
+                yield lines
         else:
             with io.TextIOWrapper(file, encoding) as text:
-                yield from _checked(text, str(path))
+                yield _checked(text, str(path))
 
 
-def unpacked_lines(file: IO[bytes], name: str, *, encoding: str = "utf-8") -> Iterator[str]:
-    """As ``lines_of``, from the compressed bytes of a file that has a ``name`` for messages."""
+def unpacked_lines(file: IO[bytes], name: str, *, encoding: str = "utf-8") -> Generator[str, None, None]:
+    """The lines of ``lines_of``, from the compressed bytes of a file that has a ``name`` for messages."""
     packed = _Counted(file)
     with (
         gzip.GzipFile(fileobj=packed, mode="rb") as unpacked,  # type: ignore[call-overload]  # it only reads

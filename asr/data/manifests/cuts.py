@@ -3,7 +3,6 @@
 import gzip
 import json
 from collections.abc import Generator, Iterable
-from contextlib import closing
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -40,7 +39,7 @@ def read_cuts(path: Path) -> Generator[tuple[int, Utterance], None, None]:
         OSError, EOFError, zlib.error, UnicodeDecodeError: the list cannot be read.
     """
     _lhotse(path)
-    with closing(lines_of(path)) as lines:
+    with lines_of(path) as lines:
         for place, line in enumerate(lines, start=1):
             if not line.strip():
                 continue

