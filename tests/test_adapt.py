@@ -178,8 +178,11 @@ def tones(tmp_path: Path) -> Path:
     return folder
 
 
-def module_from(tiny: TinyModel, dropout: float = 0.1, **options: Any) -> SpeechModule:
-    dimensions = replace(tiny.model.settings, dropout=dropout)
+def module_from(
+    tiny: TinyModel, dropout: float = 0.1, encoder_layers: int | None = None, **options: Any
+) -> SpeechModule:
+    has = tiny.model.settings
+    dimensions = replace(has, dropout=dropout, encoder_layers=encoder_layers or has.encoder_layers)
     loss = LossSettings(phoneme_layer=1)
     return SpeechModule(tiny.bundle / "tokenizer.model", model=dimensions, loss=loss, seed=1, **options)
 
@@ -197,10 +200,20 @@ def test_dropout_is_no_dimension(tiny: TinyModel) -> None:
     assert torch.equal(module.model.ctc.weight, tiny.model.ctc.weight)
 
 
+def test_a_training_starts_from_a_bundle_of_fewer_layers(tiny: TinyModel) -> None:
+    layers = tiny.model.settings.encoder_layers
+    deeper = module_from(tiny, encoder_layers=layers + 1, start_from=tiny.bundle).model.eval()
+    assert len(deeper.encoder.layers) == layers + 1
+    features, tokens = torch.randn(1, 40, deeper.feature_dim), torch.tensor([[1, 5]])
+    logits, _ = deeper(features, torch.tensor([40]), tokens)
+    assert torch.equal(logits, tiny.model(features, torch.tensor([40]), tokens)[0])
+
+
 @pytest.mark.parametrize(
     ("change", "named"),
     [
         ("--model.model.feedforward=64", "the bundle's model"),
+        ("--model.model.encoder_layers=1", "the bundle's model"),
         ("--model.features.coefficients=20", "the bundle's features"),
         ("--model.tokenizer=other.model", "the bundle's tokenizer"),
         ("--model.start_from=absent", "absent: found no such folder"),

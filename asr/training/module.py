@@ -25,6 +25,7 @@ from asr.data.batches.dataset import Batch
 from asr.data.synthetic.pronunciation import PHONEMES
 from asr.errors import SettingsError
 from asr.evaluation.scoring import score
+from asr.model.growth import deepened
 from asr.model.saved import load_model
 from asr.model.seq2seq import Encoded, Seq2Seq
 from asr.model.settings import ModelSettings
@@ -56,7 +57,8 @@ class SpeechModule(lightning.LightningModule):
             much, drawn for each end, so that where an utterance begins is nothing to learn.
         seed: Random seed of weights, data and augmentation.
         start_from: Folder of a bundle whose weights the model begins with, in place of random ones; it must have the
-            same features, dimensions and tokenizer.
+            same features, dimensions and tokenizer. Only ``encoder_layers`` may be more than the bundle has: the new
+            ones lie between its own and add nothing at first, so the model begins as the bundle and has room to learn.
 
     Raises:
         SettingsError: settings that do not go together.
@@ -277,10 +279,12 @@ class SpeechModule(lightning.LightningModule):
 
     def _take_weights(self, folder: Path) -> None:
         bundle = read_bundle(folder)
+        dimensions = ModelSettings.from_dict(dict(bundle.model))
+        layers = max(dimensions.encoder_layers, self.settings.encoder_layers)
         pairs = {
             "features": (bundle.features, self.features),
             "model": (
-                replace(ModelSettings.from_dict(dict(bundle.model)), dropout=self.settings.dropout),
+                replace(dimensions, dropout=self.settings.dropout, encoder_layers=layers),
                 self.settings,
             ),
             "tokenizer": (bundle.tokenizer.digest, self.tokenizer.digest),
@@ -291,7 +295,7 @@ class SpeechModule(lightning.LightningModule):
                     f"model.start_from {folder}: the bundle's {name} is {has}, the config's is {wanted}; "
                     "give the bundle's, or start from another"
                 )
-        self.model.load_state_dict(load_model(bundle).state_dict())
+        self.model.load_state_dict(deepened(load_model(bundle).state_dict(), dimensions.encoder_layers, layers))
 
     def _features(self, batch: Batch, *, drawn: bool = False, masked: bool = False) -> tuple[Tensor, Tensor]:
         """Features and their lengths, with the margin around each row, or ``drawn`` ones of up to twice as much.
