@@ -57,6 +57,19 @@ def test_strings_are_all_that_can_be_said_with_some_words() -> None:
     assert any(network.parse(text) for text in TEXTS)
 
 
+def test_strings_are_of_few_words_and_of_some_texts_whole() -> None:
+    texts = [f"{a}o {a}{b} {b}" for a in "bcdfghjklmnpqrstvwxz" for b in "aeiuy"] + [
+        "eight words are more than a string may have"
+    ]
+    drawn, sizes = strings_of_words(texts, random.Random(0)), set()
+    for _ in range(30):
+        network = compile_network([next(drawn)], str)
+        sizes.add(len(network.words()))
+        assert any(network.parse(text) for text in texts)
+    assert min(sizes) < 8
+    assert 20 < max(sizes) <= 43
+
+
 def test_a_command_in_longer_speech_keeps_both_sounds_and_both_texts() -> None:
     generator = random.Random(0)
     found = {

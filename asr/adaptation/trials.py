@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from asr.runtime.commander import Listener
 
 _LARGEST_SET: Final = 300
+_MOST_WORDS: Final = 40
+"""Strings are of digits, letters and the like; of some hundred words they are free speech, which all is near."""
 _LONGEST_STRING: Final = 6
 _LONGEST_PAUSE: Final = 0.3
 _SHORTEST_PART: Final = 0.2
@@ -90,19 +92,23 @@ def sets_of_sentences(texts: Sequence[str], generator: random.Random) -> "Iterat
 
 
 def strings_of_words(texts: Sequence[str], generator: random.Random) -> "Iterator[Grammar]":
-    """Without end, grammars of all strings of up to six of some words, all of them words of one text or another."""
+    """Without end, grammars of all strings of up to six of some words, two to some forty of those in the texts."""
     from asr.commands.grammar.grammar import Grammar, Template, Value, WordList
     from asr.commands.grammar.syntax import Text
     from asr.commands.grammar.templates import parse
 
     up_to_six = parse("{word} [" * (_LONGEST_STRING - 1) + "{word}" + "]" * (_LONGEST_STRING - 1))
     words = sorted({word for text in texts for word in text.split()})
+    short = [text for text in texts if len(text.split()) <= _LONGEST_STRING]
     while True:
-        known = set(generator.sample(words, _log_uniform(2, max(2, len(words) // 2), generator)))
-        # Some texts whole, so that there is something to understand.
-        for text in generator.sample(texts, min(len(texts), 1 + len(known) // 4)):
-            if len(text.split()) <= _LONGEST_STRING:
-                known |= set(text.split())
+        count = _log_uniform(2, max(2, min(len(words) // 2, _MOST_WORDS)), generator)
+        known: set[str] = set()
+        # Some texts whole, so that there is something to understand, and other words for the rest.
+        for text in generator.sample(short, len(short)):
+            if len(known) >= count / 2:
+                break
+            known |= set(text.split())
+        known |= set(generator.sample(words, max(0, count - len(known))))
         words_list = WordList(tuple(Value("drawn", Text(word)) for word in sorted(known)))
         yield Grammar("words", {"words": (Template("drawn", up_to_six, {"word": words_list}, {}, {}),)}, ())
 
