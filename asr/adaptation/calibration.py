@@ -34,7 +34,8 @@ _AT_MOST: Final = 500
 _COMMANDS: Final = 50
 _OTHERS: Final = 25
 _EACH: Final = 8
-"""Trials of a grammar: commands, other texts of the manifest (half as many of the others), and each other kind."""
+"""Trials of a grammar: commands, speech of the other manifests, half as much of its own that is no command, and each
+other kind: what is said around a microphone is seldom a word away from a command."""
 
 
 @dataclass(frozen=True)
@@ -151,7 +152,7 @@ def _trials(
     commands = [each for each in spoken if known(each.text)]
     others = [each for each in spoken if not known(each.text)]
     strangers = [each for each in generator.sample(elsewhere, min(_OTHERS, len(elsewhere))) if outside(each)]
-    for chosen, most in ((commands, _COMMANDS), (others, _OTHERS), (strangers, _OTHERS // 2), (noises, _EACH)):
+    for chosen, most in ((commands, _COMMANDS), (others, _OTHERS // 2), (strangers, _OTHERS), (noises, _EACH)):
         for each in generator.sample(chosen, min(most, len(chosen))):
             yield trial(listener, _perhaps_in_noise(each, noises, generator))
     for each in generator.sample(commands, min(_EACH, len(commands))):

@@ -17,9 +17,9 @@ FALSE_ACCEPTS = 0.02
 LIMITS = (0.05, 0.02, 0.01, 0.005)
 """The shares at which a calibration says what each would cost."""
 
-_LEAST = 1 / 3
-"""The least threshold, however well all is told apart: whoever opens a microphone to give commands says at least twice
-as many of them as of anything else."""
+_LEAST = 1 / 5
+"""The least threshold, however well all is told apart: whoever opens a microphone to give commands says at least four
+times as many of them as of anything else."""
 
 _FOLDS = 5
 _RIDGE = 10.0
@@ -139,7 +139,7 @@ def calibrate(trials: Sequence[Trial], *, false_accepts: float = FALSE_ACCEPTS) 
 
     Right readings and the rest weigh the same in all, however many of each there are. The threshold is the lowest at
     which at most the share ``false_accepts`` of other speech and sounds is accepted, ``PIECES`` left out, and at least
-    a third.
+    a fifth.
 
     Raises SettingsError for fewer than 20 right readings or 20 readings of what is no command, or a share outside 0
     to 1.
