@@ -360,6 +360,18 @@ def test_the_last_checkpoint_is_renewed_as_often_as_wanted(
     ]
 
 
+@pytest.mark.parametrize("end", [{"max_epochs": 3}, {"max_epochs": 9, "max_steps": 5}])
+def test_every_epoch_is_saved_and_so_is_the_end_without_a_validation(
+    end: dict[str, int], settings: dict[str, Any], tmp_path: Path
+) -> None:
+    settings["save_every_minutes"] = 0
+    settings["trainer"] |= {"check_val_every_n_epoch": 2, "limit_train_batches": 2, **end}
+    train(["--config", written(settings, tmp_path)])
+    run, steps = Path(settings["run"]), [2, 4, end.get("max_steps", 6)]
+    assert {path.name for path in (run / "checkpoints").iterdir()} == {"last.ckpt", *(f"step={n}.ckpt" for n in steps)}
+    assert last(run)["global_step"] == steps[-1]
+
+
 @pytest.mark.parametrize("option", ["--save_every_minutes=-1", "--save_every_updates=-1"])
 def test_times_before_now_are_refused(option: str, settings: dict[str, Any], tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match=r"save_every_\w+ is -1"):

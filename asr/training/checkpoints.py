@@ -90,6 +90,7 @@ class EpochCheckpoints(ModelCheckpoint):
             mode="max",
             save_top_k=KEPT,
             save_last=True,
+            save_on_train_epoch_end=True,  # after those without a validation, and at the end, too
             enable_version_counter=False,
         )
 
