@@ -56,6 +56,7 @@ asr synthesize "$here/commands.txt" "$out/commands_dev" --utterances 300 --voice
 # Commands of the ready grammars, for the threshold: what is said in no training text is understood less surely.
 for name in home media timers; do
   asr synthesize $name "$out/$name" --engines kokoro --utterances 36 --voices dev --seed 51
+  asr synthesize $name "$out/readers_$name" --engines piper --utterances 60 --voices dev --seed 52
 done
 # Short words by many voices: of most, few recordings are at hand.
 asr synthesize "$here/words.txt" "$out/words_train" --utterances 20000 --voices train --seed 9
@@ -69,9 +70,10 @@ asr sentences "$out/commands.txt" "$out/train_texts.txt" --count 200000 --seed 1
   --words "$out/english/words.txt" --names "$out/english/names.txt" --sentences "$out/english/sentences.txt" $lists
 asr synthesize "$out/train_texts.txt" "$out/hibari" --engines hibari --hours 50 --voices train --seed 5
 asr synthesize "$out/train_texts.txt" "$out/formant" --engines espeak-ng,flite,festival,pico --hours 50 --voices train --seed 8
-# Many people, who read: prose, everyday English and the same sentences. Two hours on two quick cores.
+# Many people, who read: prose, everyday English and the same sentences, and commands. Three hours on two quick cores.
 python "$here/readings.py" "$out/readings.txt" "$out/prose/prose.txt" "$out/everyday.txt" "$out/train_texts.txt"
 asr synthesize "$out/readings.txt" "$out/readers" --engines piper --hours 50 --voices train --seed 91 --format opus
+asr synthesize "$out/train_texts.txt" "$out/readers_commands" --engines piper --hours 25 --voices train --seed 101 --format opus
 # Slow, and the nearest to people: a day on two cores. Interrupted, it goes on; or give it fewer hours.
 asr synthesize "$out/train_texts.txt" "$out/kokoro" --engines kokoro --hours 25 --voices train --seed 31 --format opus
 
@@ -105,7 +107,8 @@ asr language-model runs/commands/bundle "$out/prose/prose.txt" "$out/everyday.tx
 # Commands of every kind, and people who read and talk as what is none.
 asr calibrate data/speech_commands/cuts_dev.jsonl.gz data/speechocean762/cuts_dev.jsonl.gz \
   data/common_voice/cuts_dev.jsonl.gz data/librispeech_dev/cuts_dev.jsonl.gz \
-  "$out/commands_dev" "$out/founding_dev" "$out/home" "$out/media" "$out/timers" --bundle runs/commands/bundle \
+  "$out/commands_dev" "$out/founding_dev" "$out/home" "$out/media" "$out/timers" "$out/readers_home" \
+  "$out/readers_media" "$out/readers_timers" --bundle runs/commands/bundle \
   --noise data/noise_esc10/cuts_all.jsonl.gz --noise data/noise_ccc_maskers/cuts_all.jsonl.gz \
   --noise data/noise_mycroft/cuts_all.jsonl.gz --noise data/noise_speechbrain/cuts_all.jsonl.gz
 for set in data/*/cuts_dev.jsonl.gz "$out/commands_dev" "$out/founding_dev" "$out/founding_test"; do
