@@ -6,9 +6,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from asr.model.growth import deepened
 from asr.model.seq2seq import Encoded, Seq2Seq
 from asr.model.settings import ModelSettings
+from asr.training.growth import deepened
 
 SETTINGS = ModelSettings(
     d_model=16, heads=2, feedforward=24, encoder_layers=3, decoder_layers=1, stack=2, convolution_kernel=3

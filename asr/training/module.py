@@ -25,7 +25,6 @@ from asr.data.batches.dataset import Batch
 from asr.data.synthetic.pronunciation import PHONEMES
 from asr.errors import SettingsError
 from asr.evaluation.scoring import score
-from asr.model.growth import deepened
 from asr.model.saved import load_model
 from asr.model.seq2seq import Encoded, Seq2Seq
 from asr.model.settings import ModelSettings
@@ -37,6 +36,7 @@ from asr.text.normaliser import Normaliser
 from asr.text.special import BOS, EOS, PAD
 from asr.text.tokenizer import Tokenizer
 from asr.training.data_module import SpeechData
+from asr.training.growth import deepened
 from asr.training.losses import Loss, at_least_single, consistency, cross_entropy, ctc
 from asr.training.masks import hide, stretches
 from asr.training.schedule import warmup_cosine
