@@ -3,6 +3,7 @@
 import inspect
 import random
 import shutil
+from collections import Counter
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -132,6 +133,17 @@ def test_half_of_speech_is_heard_in_noise_and_noise_as_it_is(monkeypatch: pytest
     ratios = {round(float(10 * np.log10(power / np.mean(noise**2)))) for noise in added}
     assert ratios == ({round(ratio) for ratio in RATIOS} if noises else set())
     assert all(any(each.wave is hiss for hiss in hisses) for each in tried if not each.text)
+
+
+def test_twice_as_much_other_speech_is_of_elsewhere_as_of_the_same_list(monkeypatch: pytest.MonkeyPatch) -> None:
+    own = [tone(0.1, f"go {number}", "own") for number in range(60)]
+    elsewhere = [tone(0.1, f"come {number}", "elsewhere") for number in range(60)]
+    tried: list[LabelledWave] = []
+    monkeypatch.setattr(calibration, "trial", lambda listener, each, kind=None: tried.append(each))
+    listener = SimpleNamespace(network=compile_network([next(sets_of_sentences(TEXTS, random.Random(0)))], str))
+    for _ in calibration._trials(listener, own, elsewhere, [], random.Random(0)):  # type: ignore[arg-type]
+        pass
+    assert Counter(each.speaker for each in tried) == {"own": 12, "elsewhere": 25}
 
 
 @pytest.fixture

@@ -56,7 +56,17 @@ def test_confidences_come_true_where_both_kinds_are_as_many() -> None:
 def test_no_more_than_asked_for_is_taken_of_what_is_no_command(false_accepts: float, seed: int) -> None:
     rejection = calibrate(trials(400, seed), false_accepts=false_accepts)
     assert rejection.point.false_accepts <= false_accepts
-    assert rejection.threshold >= 1 / 5
+
+
+def test_however_well_all_is_told_apart_the_threshold_is_a_fifth() -> None:
+    tried = [
+        Trial(evidence(0.0 if right else 6.0), right, COMMAND if right else "noise", str(number))
+        for number, right in enumerate([True, False] * 200)
+    ]
+    rejection = calibrate(tried)
+    assert rejection.threshold == 0.2
+    assert rejection.point.accepted == 1
+    assert rejection.at(0.05).threshold <= 0.2, "what is asked for may be lower"
 
 
 def test_a_stricter_share_accepts_less() -> None:
