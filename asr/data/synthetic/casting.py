@@ -4,7 +4,8 @@ import random
 from collections.abc import Sequence
 from typing import Final, Literal
 
-from asr.data.synthetic import kokoro
+from asr.data.synthetic import kokoro, piper
+from asr.data.synthetic.accents import ACCENTS
 from asr.data.synthetic.neural import NEURAL, NeuralEngine
 from asr.data.synthetic.voices import Voice, split_of
 
@@ -27,6 +28,9 @@ MIXED_SHARE: Final = 0.7
 
 MIXED: Final = (0.3, 0.7)
 """How much of a mixture is its first voice."""
+
+ACCENTED_SHARE: Final = 0.4
+"""Of what Piper's readers speak for training, the share with an accent: they are American, most others are not."""
 
 ENGLISH_SHARE: Final = 0.7
 """Of Kokoro's voices, the share of those that are of speakers of English; the others have strong accents."""
@@ -81,7 +85,8 @@ class Cast:
         if kind == "computed":
             return generator.choice(self._voices[kind])
         person = generator.choice(self._persons[kind])
-        return generator.choice([voice for voice in self._voices[kind] if voice.speaker == person])
+        voice = generator.choice([voice for voice in self._voices[kind] if voice.speaker == person])
+        return _maybe_with_accent(voice, generator) if kind == "piper" else voice
 
     def _of_kokoro(self, generator: random.Random) -> Voice:
         """A voice, or a mixture of two for training."""
@@ -92,6 +97,13 @@ class Cast:
             if other != one:
                 return Voice("kokoro", kokoro.mixture(one.name, other.name, share))
         return one
+
+
+def _maybe_with_accent(voice: Voice, generator: random.Random) -> Voice:
+    """Readers for training have one now and then; held-out ones are measured as they are."""
+    if piper.takes_accents(voice.name) and split_of(voice) == "train" and generator.random() < ACCENTED_SHARE:
+        return Voice("piper", piper.with_accent(voice.name, generator.choice(tuple(ACCENTS))))
+    return voice
 
 
 def _kind_of(voice: Voice) -> Kind:

@@ -7,6 +7,7 @@ by an input, and a text is spoken the same whatever was spoken before.
 """
 
 import hashlib
+import random
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -19,6 +20,7 @@ from numpy.typing import NDArray
 
 from asr.data.manifests.bounded import parse_json
 from asr.data.synthetic import phonemes
+from asr.data.synthetic.accents import ACCENTS, accented
 from asr.data.synthetic.engines import engine_version
 from asr.data.synthetic.voice_graphs import Sound, load_graph, runtime_version, sha256_of, sound_of
 from asr.data.synthetic.voice_store import piper_folder
@@ -35,6 +37,7 @@ LIBRITTS_READERS: Final = tuple(f"r{number}" for number in range(904))
 """By their numbers in the graph; another list than this one may call them otherwise."""
 
 _BEGIN, _PAD, _END = "^", "_", "$"
+_ACCENT: Final = "~"
 _LONGEST_TEXT: Final = 2000  # symbols; more takes gigabytes
 _DRAWS, _NOISE = "RandomNormalLike", "noise_from_outside"
 _DRAWN: Final = 1 << 18  # numbers, as many as some 16 seconds take
@@ -86,8 +89,25 @@ def version() -> str:
     return f"{digest.hexdigest()[:16]}, espeak-ng {engine_version('espeak-ng')}, {runtime_version()}"
 
 
+def with_accent(name: str, accent: str) -> str:
+    """The name of a voice that speaks with one of ``ACCENTS``."""
+    return f"{name}{_ACCENT}{accent}"
+
+
+def parts_of(name: str) -> tuple[str, str]:
+    """The voice that a name stands for, and its accent, which is empty where it speaks as it was taught to."""
+    voice, _, accent = name.rpartition(_ACCENT)
+    return (voice, accent) if accent in ACCENTS else (name, "")
+
+
+def takes_accents(name: str) -> bool:
+    """Whether a voice speaks with accents: the readers do, a voice of one's own stays as it is."""
+    return name.startswith(f"{LIBRITTS}:")
+
+
 def person_of(name: str) -> str:
     """Whom one hears. The speakers of the CMU Arctic recordings are those of other synthesisers."""
+    name, _ = parts_of(name)
     stem, _, speaker = name.partition(":")
     return speaker if speaker and "arctic" in stem else name
 
@@ -97,8 +117,9 @@ def speak(text: str, name: str, rate: float, pitch: float) -> Sound:
 
     Raises SettingsError for a graph that is not one of Piper's, AudioError for a text that is too long.
     """
-    model = _models()[name]
-    symbols = [each for each in phonemes.piper_symbols(text, model.espeak_voice) if each in model.symbols]
+    voice, accent = parts_of(name)
+    model = _models()[voice]
+    symbols = [each for each in _sounds(text, model, f"{text}\t{name}", accent) if each in model.symbols]
     if not any(map(str.isalpha, symbols)):
         return np.zeros(0, np.int16), model.sample_rate
     if len(symbols) > _LONGEST_TEXT:
@@ -112,7 +133,7 @@ def speak(text: str, name: str, rate: float, pitch: float) -> Sound:
         "scales": np.array([model.noise_scale, model.length_scale / rate, model.noise_w], np.float32),
     }
     if model.speakers:
-        inputs["sid"] = np.array([model.speakers[name.partition(":")[2]]], np.int64)
+        inputs["sid"] = np.array([model.speakers[voice.partition(":")[2]]], np.int64)
     try:
         graph = _graph(model.graph)
         if _NOISE in {each.name for each in graph.get_inputs()}:
@@ -124,6 +145,14 @@ def speak(text: str, name: str, rate: float, pitch: float) -> Sound:
         reason = " ".join(str(error).split())
         raise SettingsError(f"{model.graph}: cannot be run as Piper's are ({reason}); remove it") from error
     return sound_of(np.ravel(wave).astype(np.float32), model.sample_rate)
+
+
+def _sounds(text: str, model: PiperModel, key: str, accent: str) -> str:
+    """How it is said; with an accent more or less so, which is the same for the same key."""
+    if not accent:
+        return phonemes.piper_symbols(text, model.espeak_voice)
+    manner = ACCENTS[accent]
+    return accented(phonemes.piper_symbols(text, manner.voice or model.espeak_voice), manner, random.Random(key))
 
 
 @cache

@@ -38,7 +38,7 @@ from asr.progress_bars import progress_bar
 
 PLAN = "cuts.plan.json"  # lhotse takes other files beside the shards for parts of them, unless they begin with cuts
 
-VERSION = 3  # raised whenever the same plan would come out differently
+VERSION = 4  # raised whenever the same plan would come out differently
 
 DRAWN_RATES = (0.7, 1.45)
 DRAWN_PITCHES = (0.81, 1.38)

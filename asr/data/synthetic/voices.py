@@ -66,7 +66,8 @@ _PEOPLE: dict[Engine, dict[str, str]] = {
 class Voice:
     """One way of speaking: an espeak-ng accent with a variant (``en-gb+f3``), or a voice of another engine.
 
-    ``af_bella+bm_fable@0.35`` is a mixture of two of Kokoro's, by so much the first.
+    ``af_bella+bm_fable@0.35`` is a mixture of two of Kokoro's, by so much the first, and ``...:r7~india`` is one of
+    Piper's readers with an accent.
     """
 
     engine: Engine
@@ -128,9 +129,11 @@ def how_to_get(engine: Engine) -> str:
 
 
 def known(voice: Voice) -> bool:
-    """Whether there is such a voice, or it is a mixture of such."""
+    """Whether there is such a voice, or it is a mixture of such, or one with an accent."""
     if voice.engine == "kokoro":
         return all(Voice("kokoro", part) in voices_of("kokoro") for part in kokoro.parts_of(voice.name))
+    if voice.engine == "piper":
+        return Voice("piper", piper.parts_of(voice.name)[0]) in voices_of("piper")
     return voice in voices_of(voice.engine, voice.language)
 
 
