@@ -24,7 +24,7 @@ from asr.search.beam import beam
 from asr.search.limits import MINIMUM_TOKENS, TOKENS_PER_SECOND, max_tokens
 
 CTC_WEIGHTS = (0.0, 0.3, 0.5, 0.7)
-LENGTH_PENALTIES = (0.0, 0.6, 1.0)
+LENGTH_PENALTIES = (0.6, 1.0, 1.4)
 LANGUAGE_MODEL_WEIGHTS = (0.0, 0.2, 0.3, 0.4)  # where the bundle has a language model
 
 
@@ -33,11 +33,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("manifests", nargs="+", type=Path)
     parser.add_argument("--bundle", type=Path, default=DEFAULT_BUNDLE)
-    parser.add_argument("--width", type=int, default=4)
+    parser.add_argument("--width", type=int, help="of the beam; the bundle's, where none is given")
     parser.add_argument("--every", type=int, default=1, help="take every N-th utterance only")
     arguments = parser.parse_args()
 
     bundle = read_bundle(arguments.bundle)
+    width = arguments.width or bundle.decoding.width
     graphs = Graphs(bundle)
     utterances = [u for path in arguments.manifests for u in read_manifest(path)][:: arguments.every]
     by_language = LANGUAGE_MODEL_WEIGHTS if bundle.language_model else (0.0,)
@@ -54,7 +55,7 @@ def main() -> None:
         for weight, penalty, by_words in settings:
             best = beam(
                 graphs.stepper(heard),
-                width=arguments.width,
+                width=width,
                 max_tokens=cap,
                 length_penalty=penalty,
                 ctc_log_probs=heard.ctc_log_probs,
@@ -74,7 +75,7 @@ def main() -> None:
                 *each,
             )
         )
-    print(f"{len(utterances)} utterances, width {arguments.width}\n")
+    print(f"{len(utterances)} utterances, width {width}\n")
     print(
         "| CTC weight | length penalty | language model | WER | sentences right |\n| ---: | ---: | ---: | ---: | ---: |"
     )
