@@ -96,7 +96,7 @@ if [ ! -e /dev/nvidia0 ] && [ "$(uname)" = Linux ] && [ "$(nproc)" -gt 1 ]; then
 fi
 # shellcheck disable=SC2086
 asr train --config data/commands/train.yaml $how $go_on
-asr export runs/commands runs/commands/bundle --average 1 --ctc-weight 0.5 --length-penalty 1.0
+asr export runs/commands runs/commands/bundle --average 1 --beam 12 --ctc-weight 0.5 --length-penalty 1.0
 # How people write. The weights are those that scripts/choose_decoding.py found best on every 12th dev utterance.
 held_out=$(for each in data/*/cuts_dev.jsonl.gz data/*/cuts_test.jsonl.gz; do
   [ ! -e "$each" ] || printf -- '--held-out %s ' "$each"
