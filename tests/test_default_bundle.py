@@ -43,6 +43,14 @@ def test_its_recipe_makes_one_like_it() -> None:
     assert recipe["margin_seconds"] == bundle.decoding.margin_seconds
 
 
+def test_its_recipe_searches_as_it_does() -> None:
+    decoding = read_bundle(DEFAULT_BUNDLE).decoding
+    script = (ROOT / "recipes" / "commands" / "run.sh").read_text(encoding="utf-8")
+    searches = f"--beam {decoding.width} --ctc-weight {decoding.ctc_weight} --length-penalty {decoding.length_penalty}"
+    assert f" {searches}\n" in script
+    assert f"--weight {decoding.language_model_weight} " in script
+
+
 def test_it_says_which_tokenizer_it_was_made_with() -> None:
     graph = onnx.load(DEFAULT_BUNDLE / "decoder.onnx", load_external_data=False)
     told = {entry.key: entry.value for entry in graph.metadata_props}
