@@ -6,11 +6,8 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import onnx
 import pytest
-from onnx import TensorProto, helper
-from test_piper import SYMBOLS, write_voice
+from test_piper import SYMBOLS, NotingGraph, write_voice
 from test_piper import folder as folder  # a fixture
 
 from asr.adaptation.lessons import ordinary_words
@@ -120,25 +117,18 @@ def test_what_a_voice_says_is_what_the_accent_makes_of_the_text(
     folder: Path, monkeypatch: pytest.MonkeyPatch, as_strong: Any
 ) -> None:
     write_voice(folder, piper.LIBRITTS, speakers=2, speaker_id_map={"r0": 0, "r1": 1})
-    given: list[dict[str, np.ndarray]] = []
-
-    class Graph:
-        def run(self, _outputs: None, inputs: dict[str, np.ndarray]) -> list[np.ndarray]:
-            given.append(inputs)
-            return [np.ones((1, 1, 1, 5000), np.float32)]
-
-        def get_inputs(self) -> list[onnx.ValueInfoProto]:
-            return [helper.make_tensor_value_info(piper._NOISE, TensorProto.FLOAT, ["drawn"])]
-
-    monkeypatch.setattr(piper, "_graph", lambda path: Graph())
+    graph = NotingGraph()
+    monkeypatch.setattr(piper, "_graph", lambda path: graph)
     as_strong(1.0)
     name = f"{piper.LIBRITTS}:r1"
     for accent in ("", "german", "britain"):
         piper.speak("the car wall", piper.with_accent(name, accent) if accent else name, 1.0, 1.0)
     numbers = {number: symbol for symbol, (number,) in SYMBOLS.items()}
-    said = ["".join(numbers[number] for number in each["input"][0]).replace("_", "").strip("^$") for each in given]
+    said = [
+        "".join(numbers[number] for number in each["input"][0]).replace("_", "").strip("^$") for each in graph.given
+    ]
     assert said == ["ðə kˈɑːɹ wˈɔːl", "zə kˈɑː vˈɔːl", "ðə kˈɑː wˈɔːl"]
-    assert [each["sid"].tolist() for each in given] == [[1]] * 3
+    assert [each["sid"].tolist() for each in graph.given] == [[1]] * 3
     assert known(Voice("piper", piper.with_accent(name, "german")))
     assert not known(Voice("piper", piper.with_accent(name, "martian")))
     assert not known(Voice("piper", piper.with_accent(f"{piper.LIBRITTS}:r2", "german")))

@@ -79,6 +79,22 @@ def toy(path: Path, *, speakers: int = 1) -> None:
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 15)], ir_version=8), path)
 
 
+class NotingGraph:
+    """In place of a voice's graph: notes what it is given to say."""
+
+    def __init__(self) -> None:
+        self.given: list[dict[str, np.ndarray]] = []
+
+    def run(self, _outputs: None, inputs: dict[str, np.ndarray]) -> list[np.ndarray]:
+        """The same sound whatever is asked for."""
+        self.given.append(inputs)
+        return [np.ones((1, 1, 1, 5000), np.float32)]
+
+    def get_inputs(self) -> list[onnx.ValueInfoProto]:
+        """What noise_from_outside adds."""
+        return [helper.make_tensor_value_info(piper._NOISE, TensorProto.FLOAT, ["drawn"])]
+
+
 def write_voice(folder: Path, name: str, *, speakers: int = 1, **changes: Any) -> None:
     toy(folder / f"{name}.onnx", speakers=speakers)
     (folder / f"{name}.onnx.json").write_text(json.dumps(SAID | {"num_speakers": speakers} | changes))
@@ -108,18 +124,10 @@ def test_voices_are_those_of_the_folder_that_speak_english(folder: Path) -> None
 def test_the_symbols_go_in_as_piper_sends_them(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Begin, a pad, each symbol with a pad after it, and the end."""
     write_voice(folder, "en_US-own-low", inference={"length_scale": 1.5})
-    given: dict[str, np.ndarray] = {}
-
-    class Graph:
-        def run(self, _outputs: None, inputs: dict[str, np.ndarray]) -> list[np.ndarray]:
-            given.update(inputs)
-            return [np.ones((1, 1, 1, 5000), np.float32)]
-
-        def get_inputs(self) -> list[onnx.ValueInfoProto]:
-            return [helper.make_tensor_value_info(piper._NOISE, TensorProto.FLOAT, ["drawn"])]
-
-    monkeypatch.setattr(piper, "_graph", lambda path: Graph())
+    graph = NotingGraph()
+    monkeypatch.setattr(piper, "_graph", lambda path: graph)
     samples, sample_rate = piper.speak("see", "en_US-own-low", 1.25, 1.0)
+    (given,) = graph.given
     assert (samples.size, sample_rate) == (5000, 22_050)
     assert given["input"].tolist() == [[SYMBOLS[symbol][0] for symbol in "^_s_ˈ_i_ː_$"]]
     assert given["input_lengths"].tolist() == [11]
@@ -143,19 +151,11 @@ def test_the_same_is_spoken_the_same_whatever_came_before(folder: Path) -> None:
 
 def test_another_text_speaker_or_rate_has_another_noise(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_voice(folder, "en_US-two-low", speakers=2, speaker_id_map={"p1": 0, "p2": 1})
-    noises: list[np.ndarray] = []
-
-    class Graph:
-        def run(self, _outputs: None, inputs: dict[str, np.ndarray]) -> list[np.ndarray]:
-            noises.append(inputs[piper._NOISE][:1000])
-            return [np.ones((1, 1, 1, 5000), np.float32)]
-
-        def get_inputs(self) -> list[onnx.ValueInfoProto]:
-            return [helper.make_tensor_value_info(piper._NOISE, TensorProto.FLOAT, ["drawn"])]
-
-    monkeypatch.setattr(piper, "_graph", lambda path: Graph())
+    graph = NotingGraph()
+    monkeypatch.setattr(piper, "_graph", lambda path: graph)
     for text, speaker, rate in (("see", "p1", 1.0), ("she", "p1", 1.0), ("see", "p2", 1.0), ("see", "p1", 1.1)):
         piper.speak(text, f"en_US-two-low:{speaker}", rate, 1.0)
+    noises = [inputs[piper._NOISE][:1000] for inputs in graph.given]
     assert np.abs(np.corrcoef(noises) - np.eye(4)).max() < 0.15
 
 

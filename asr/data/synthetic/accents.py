@@ -8,6 +8,7 @@ Only sounds are taken that a voice of American English was taught: to another it
 import random
 import re
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 Rules = tuple[tuple[str, str], ...]
@@ -91,13 +92,12 @@ STRENGTHS: Final = (0.2, 0.9)
 
 def accented(sounds: str, accent: Accent, generator: random.Random) -> str:
     """The sounds of a text with an accent, more or less of it as ``generator`` draws."""
-    strength = generator.uniform(*STRENGTHS)
+    # What a voice of espeak-ng's writes otherwise than the reader's is always replaced.
+    share = 1.0 if accent.voice else generator.uniform(*STRENGTHS)
+
+    def changed(match: re.Match[str], replacement: str) -> str:
+        return match.expand(replacement) if generator.random() < share else match[0]
+
     for pattern, replacement in accent.rules:
-        # What a voice of espeak-ng's writes otherwise than the reader's is always replaced.
-        share = 1.0 if accent.voice else strength
-
-        def changed(match: re.Match[str], replacement: str = replacement, share: float = share) -> str:
-            return match.expand(replacement) if generator.random() < share else match[0]
-
-        sounds = re.sub(pattern, changed, sounds)
+        sounds = re.sub(pattern, partial(changed, replacement=replacement), sounds)
     return sounds
