@@ -1,5 +1,6 @@
 """The bundle that ships: that it is whole, small, says where it comes from, and obeys the founding sentences."""
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -49,6 +50,22 @@ def test_its_recipe_searches_as_it_does() -> None:
     searches = f"--beam {decoding.width} --ctc-weight {decoding.ctc_weight} --length-penalty {decoding.length_penalty}"
     assert f" {searches}\n" in script
     assert f"--weight {decoding.language_model_weight} " in script
+
+
+def test_its_recipe_knows_the_lists_that_it_trains_on() -> None:
+    """It leaves out of ``train.yaml`` what is not there, and so has to find the names in it."""
+    folder = ROOT / "recipes" / "commands"
+    script = (folder / "run.sh").read_text(encoding="utf-8")
+    finds = re.findall(r"grep -o '([^']+)'", script)
+    assert len(finds) == 1
+    pattern = finds[0].replace(r"\(", "(").replace(r"\)", ")").replace(r"\?", "?")
+    lines = [line for line in (folder / "train.yaml").read_text(encoding="utf-8").splitlines() if "- " in line]
+    named = [each["manifest"] if isinstance(each, dict) else each for (each,) in map(yaml.safe_load, lines)]
+    assert len(named) > 30
+    assert [re.search(pattern, line)[0] for line in lines] == named  # type: ignore[index]
+    phrases = [name.split("/")[1] for name in named if name.endswith("phrases_train.jsonl.gz")]
+    (divided,) = re.findall(r"for name in (.*); do\n  if .*\n    asr data phrases", script)
+    assert sorted(phrases) == sorted(divided.split())
 
 
 def test_it_says_which_tokenizer_it_was_made_with() -> None:

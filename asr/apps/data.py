@@ -13,6 +13,7 @@ from asr.apps.evaluate import default_folder
 from asr.apps.failures import complain
 from asr.apps.options import PlainCommand
 from asr.apps.output import say
+from asr.apps.phrases import phrases
 from asr.apps.shard import shard
 from asr.errors import AudioError, ManifestError
 from asr.files import write_whole
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from asr.data.inspection.survey import Survey
 
 data_app = typer.Typer(
-    no_args_is_help=True, rich_markup_mode=None, help="Look at the recordings of a manifest, or pack them."
+    no_args_is_help=True, rich_markup_mode=None, help="Look at the recordings of a manifest, pack them, or divide them."
 )
 
 _NAMED_AT_MOST = 10
@@ -31,10 +32,11 @@ _BLOCK = 2**20
 
 @data_app.callback()
 def _group() -> None:
-    """Look at the recordings of a manifest, or pack them."""
+    """Look at the recordings of a manifest, pack them, or divide them."""
 
 
 data_app.command(cls=PlainCommand)(shard)
+data_app.command(cls=PlainCommand)(phrases)
 
 
 @data_app.command(cls=PlainCommand)

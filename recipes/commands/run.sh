@@ -45,6 +45,13 @@ prepare english_ccc english_ccc by_hand
 prepare precise tsv by_hand
 for name in noise_esc10 noise_ccc_maskers noise_mycroft noise_speechbrain rir_webaudio; do prepare $name tsv by_hand; done
 lists=$(ls data/*/cuts_train.jsonl.gz)
+# What few people say is soon known by heart, so it is said in phrases too: where the words are, the default bundle finds.
+for name in mini_librispeech common_voice common_voice_1 speechocean762 ljspeech kathleen; do
+  if [ -e "data/$name/cuts_train.jsonl.gz" ] && ! [ -e "data/$name/phrases_train.jsonl.gz" ]; then
+    asr data phrases "data/$name/cuts_train.jsonl.gz" "data/$name/phrases_train.jsonl.gz" ||
+      ls "data/$name/phrases_train.jsonl.gz" >/dev/null
+  fi
+done
 
 # No voice of the dev and test sets is in the training set. The words of the corpora are mixed into the text that is
 # spoken, so that it cannot be guessed.
@@ -81,7 +88,7 @@ asr synthesize "$out/train_texts.txt" "$out/kokoro" --engines kokoro --hours 25 
 asr tokenizer data/commands/tokenizer.model --vocabulary 600 $lists "$out/train_texts.txt"
 # Without the lists that are not there.
 while IFS= read -r line; do
-  list=$(echo "$line" | grep -o 'data/[a-z0-9_/]*\(cuts_[a-z]*.jsonl.gz\)\?' || true)
+  list=$(echo "$line" | grep -o 'data/[a-z0-9_/]*\(.jsonl.gz\)\?' || true)
   case $line in
   *"- "*data/*) [ -e "$list" ] || continue ;;
   esac
