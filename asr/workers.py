@@ -128,7 +128,7 @@ class _Crew(Generic[Thing, Result]):
         process = context.Process(
             target=_work, args=(orders, theirs, self._begin, self._arguments, tracebacks_are_shown()), daemon=True
         )
-        with theirs, orders, _deaf_to_ctrl_c():
+        with theirs, orders, deaf_to_ctrl_c():
             process.start()
             self._processes[results], self._orders[results], self._doing[results] = process, ours, deque()
         return results
@@ -172,7 +172,7 @@ class _Crew(Generic[Thing, Result]):
 
 
 @contextmanager
-def _deaf_to_ctrl_c() -> Iterator[None]:
+def deaf_to_ctrl_c() -> Iterator[None]:
     """For starting a process, which inherits it.
 
     Ctrl-C reaches all processes of a terminal, and only the first is to answer, and then to end the others. One that

@@ -337,6 +337,28 @@ def test_all_processes_end_with_the_first(many: Path, number: int, status: int) 
     assert left == []
 
 
+@pytest.mark.parametrize("jobs", [1, 2])
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_who_speaks_stops_amid_a_shard(tmp_path: Path, number: int, status: int, jobs: int) -> None:
+    texts, out = tmp_path / "texts.txt", tmp_path / "out"
+    texts.write_text("check the program log and find out whether it ran please\n")
+    options = ["--engines", "espeak-ng", "--voices", "train", "--utterances", "20000", "--jobs", str(jobs)]
+    with started("synthesize", texts, out, *options) as process:
+        deadline = time.monotonic() + 60
+        while not list(out.glob("cuts.*.audio")) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        (os.killpg if number == signal.SIGINT else os.kill)(process.pid, number)
+        assert process.wait(60) == status
+        assert process.stderr.read() == b""
+    for _ in range(100):  # a synthesiser ends when nobody asks it any more
+        if not (left := running(process.pid)):
+            break
+        time.sleep(0.1)
+    assert left == []
+    # The shards that were begun are not there: nobody waited for them.
+    assert [path.name for path in out.iterdir()] == ["cuts.plan.json"]
+
+
 def test_a_process_that_dies_costs_one_recording(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     for number in range(8):
         shutil.copy(SAMPLE, tmp_path / f"{number}.flac")

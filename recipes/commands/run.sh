@@ -104,20 +104,24 @@ fi
 # shellcheck disable=SC2086
 asr train --config data/commands/train.yaml $how $go_on
 asr export runs/commands runs/commands/bundle --average 1 --beam 12 --ctc-weight 0.5 --length-penalty 1.0
+# there OPTION PATH...: those paths that are there, each after the option.
+there() {
+  before=$1 && shift
+  for each; do [ ! -e "$each" ] || printf '%s %s ' "$before" "$each"; done
+}
 # How people write. The weights are those that scripts/choose_decoding.py found best on every 12th dev utterance.
-held_out=$(for each in data/*/cuts_dev.jsonl.gz data/*/cuts_test.jsonl.gz; do
-  [ ! -e "$each" ] || printf -- '--held-out %s ' "$each"
-done)
-# shellcheck disable=SC2086
+# shellcheck disable=SC2046,SC2086
 asr language-model runs/commands/bundle "$out/prose/prose.txt" "$out/everyday.txt" "$out/english/sentences.txt" $lists \
-  "$out/commands.txt" "$out/train_texts.txt" $held_out --weight 0.3 --ngrams 1200000
+  "$out/commands.txt" "$out/train_texts.txt" --weight 0.3 --ngrams 1200000 \
+  $(there --held-out data/*/cuts_dev.jsonl.gz data/*/cuts_test.jsonl.gz)
 # Commands of every kind, and people who read and talk as what is none.
-asr calibrate data/speech_commands/cuts_dev.jsonl.gz data/speechocean762/cuts_dev.jsonl.gz \
-  data/common_voice/cuts_dev.jsonl.gz data/librispeech_dev/cuts_dev.jsonl.gz \
+# shellcheck disable=SC2046
+asr calibrate $(there "" data/speech_commands/cuts_dev.jsonl.gz data/speechocean762/cuts_dev.jsonl.gz \
+  data/common_voice/cuts_dev.jsonl.gz data/librispeech_dev/cuts_dev.jsonl.gz) \
   "$out/commands_dev" "$out/founding_dev" "$out/home" "$out/media" "$out/timers" "$out/readers_home" \
   "$out/readers_media" "$out/readers_timers" --bundle runs/commands/bundle \
-  --noise data/noise_esc10/cuts_all.jsonl.gz --noise data/noise_ccc_maskers/cuts_all.jsonl.gz \
-  --noise data/noise_mycroft/cuts_all.jsonl.gz --noise data/noise_speechbrain/cuts_all.jsonl.gz
+  $(there --noise data/noise_esc10/cuts_all.jsonl.gz data/noise_ccc_maskers/cuts_all.jsonl.gz \
+    data/noise_mycroft/cuts_all.jsonl.gz data/noise_speechbrain/cuts_all.jsonl.gz)
 for set in data/*/cuts_dev.jsonl.gz "$out/commands_dev" "$out/founding_dev" "$out/founding_test"; do
   [ -e "$set" ] || continue
   name=$(basename "${set%/cuts_dev.jsonl.gz}")

@@ -13,12 +13,14 @@ import random
 import signal
 import threading
 import zlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from functools import lru_cache
-from multiprocessing import get_context, parent_process
+from multiprocessing import active_children, get_context, parent_process
 from pathlib import Path
+from typing import ParamSpec, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,6 +37,10 @@ from asr.data.synthetic.voices import Voice, version_of
 from asr.errors import AudioError, ManifestError, SettingsError
 from asr.files import write_whole
 from asr.progress_bars import progress_bar
+from asr.workers import deaf_to_ctrl_c
+
+Arguments = ParamSpec("Arguments")
+Result = TypeVar("Result")
 
 PLAN = "cuts.plan.json"  # lhotse takes other files beside the shards for parts of them, unless they begin with cuts
 
@@ -159,7 +165,8 @@ def synthesize(plan: SynthesisPlan, out: Path, *, jobs: int = 1) -> Synthesis:
                 for ahead in range(number, number + jobs):
                     wanted = _share(plan, ahead, seconds + (ahead - number) * a_shard) < 1
                     if wanted and ahead not in begun and ahead not in finished:
-                        begun[ahead] = pool.submit(_make, ahead, needed)
+                        with deaf_to_ctrl_c() if jobs > 1 else nullcontext():  # the pool starts processes
+                            begun[ahead] = pool.submit(_make, ahead, needed)
                 made = begun.pop(number).result() if number in begun else _read(out, number)
                 keep = _places_needed(made, needed)
                 if keep is not None and keep <= max(made):  # begun when more was needed
@@ -175,6 +182,12 @@ def synthesize(plan: SynthesisPlan, out: Path, *, jobs: int = 1) -> Synthesis:
             raise AudioError(
                 f"{out}: a process that speaks was killed; go on with the same command, or with fewer --jobs"
             ) from error
+        except (KeyboardInterrupt, SystemExit):  # a shard takes a minute, and is made again
+            for process in active_children():
+                process.terminate()
+            pool.shutdown(cancel_futures=True)
+            remove_unfinished(out)
+            raise
         finally:
             pool.shutdown(cancel_futures=True)
     for surplus in (shard for shard in finished_shards(out) if shard >= number):
@@ -223,9 +236,24 @@ def _places_needed(made: Mapping[int, float], needed: float) -> int | None:
 _work: tuple[SynthesisPlan, Path, str] | None = None
 
 
+class _Here(Executor):
+    """Does in this process what it is given, at once; what interrupts that, interrupts who gives it."""
+
+    def submit(
+        self, do: Callable[Arguments, Result], /, *args: Arguments.args, **kwargs: Arguments.kwargs
+    ) -> Future[Result]:
+        done: Future[Result] = Future()
+        try:
+            done.set_result(do(*args, **kwargs))
+        except Exception as error:
+            done.set_exception(error)
+        return done
+
+
 def _processes(jobs: int, plan: SynthesisPlan, out: Path, plan_digest: str) -> Executor:
     if jobs == 1:
-        return ThreadPoolExecutor(1, initializer=_begin, initargs=(plan, out, plan_digest))
+        _begin(plan, out, plan_digest)
+        return _Here()
     # Not forked: threads run here, and what they hold at that moment would be held in the new process for ever.
     return ProcessPoolExecutor(jobs, get_context("spawn"), initializer=_begin, initargs=(plan, out, plan_digest))
 
