@@ -15,7 +15,7 @@ from asr.data.manifests.manifest import read_manifest, read_utterance
 from asr.data.manifests.phrases import AROUND_SECONDS, NEAR_SECONDS, phrases_of
 from asr.data.manifests.utterance import Utterance
 from asr.errors import SettingsError
-from asr.runtime.known_text import word_spans
+from asr.runtime.known_text import find_words
 from asr.runtime.transcriber import Transcriber
 
 SAMPLES = ROOT / "recipes" / "commands" / "samples"
@@ -90,7 +90,7 @@ def test_sizes_that_are_none_are_refused(least: int, most: int) -> None:
 def test_words_of_a_known_text_are_where_a_transcript_has_them(transcriber: Transcriber) -> None:
     wave = load_audio(SAMPLES / "check_the_battery_log.flac")
     heard = transcriber.transcribe(wave)
-    words, spans = word_spans(transcriber, wave, heard.text.title())
+    words, spans = find_words(transcriber, wave, heard.text.title())
     assert len(words) == 12
     assert words == [word.text for word in heard.words]
     np.testing.assert_allclose(
@@ -111,10 +111,10 @@ def test_words_of_a_known_text_are_where_a_transcript_has_them(transcriber: Tran
 )
 def test_a_text_that_is_not_there_is_not_found(transcriber: Transcriber, text: str, seconds: int) -> None:
     wave = load_audio(SAMPLES / "find_my_files.flac")
-    assert word_spans(transcriber, wave, "Find my files!")[0] == ["find", "my", "files"]
+    assert find_words(transcriber, wave, "Find my files!")[0] == ["find", "my", "files"]
     if seconds:
         wave = np.concatenate([wave, np.zeros(seconds * SAMPLE_RATE, np.float32), wave])
-    assert word_spans(transcriber, wave, text) == ([], [])
+    assert find_words(transcriber, wave, text) == ([], [])
 
 
 def test_phrases_of_a_list_are_heard_as_what_they_say(

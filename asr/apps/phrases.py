@@ -87,14 +87,14 @@ def _begin(
 
     from asr.data.manifests.manifest import read_utterance
     from asr.data.manifests.phrases import phrases_of
-    from asr.runtime.known_text import word_spans
+    from asr.runtime.known_text import find_words
     from asr.runtime.transcriber import Transcriber
 
     transcriber = Transcriber.from_bundle(bundle)
 
     def divide(utterance: "Utterance") -> "list[Utterance]":
         wave = read_utterance(utterance)
-        words, spans = word_spans(transcriber, wave, utterance.text)
+        words, spans = find_words(transcriber, wave, utterance.text)
         # By its id, so that the others of the manifest change nothing.
         rng = np.random.default_rng([seed, zlib.crc32(utterance.id.encode())])
         return [

@@ -6,17 +6,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from asr.errors import AsrError
-from asr.runtime.timing import Spans
+from asr.runtime.timing import Spans, word_spans
 from asr.runtime.transcriber import Transcriber
 from asr.runtime.utterances import LONGEST_SECONDS
 from asr.search.alignment import align
-from asr.text.tokenizer import WORD_START
 
 LEAST_FIT: Final = -0.5
 """Nats a step by which the text may be less likely than whatever is likeliest: 7 % of Common Voice have less."""
 
 
-def word_spans(transcriber: Transcriber, wave: NDArray[np.float32], text: str) -> tuple[list[str], Spans]:
+def find_words(transcriber: Transcriber, wave: NDArray[np.float32], text: str) -> tuple[list[str], Spans]:
     """The words of a text and from where to where each is said, in samples of a wave (N,) at 16 kHz.
 
     Both are empty where the text is not to be found in the wave: nobody speaks, or for longer than ``LONGEST_SECONDS``;
@@ -35,10 +34,5 @@ def word_spans(transcriber: Transcriber, wave: NDArray[np.float32], text: str) -
         return [], []
     if np.mean(aligned.log_probs - heard.ctc_log_probs.max(axis=1)) < LEAST_FIT:
         return [], []
-    spans: Spans = []
-    for token, (start, end) in zip(tokens, transcriber.spans(tokens, utterance, heard), strict=True):
-        if tokenizer.piece(token).startswith(WORD_START):
-            spans.append((start, end))
-        else:
-            spans[-1] = spans[-1][0], end
-    return words, spans
+    spellings = [tokenizer.piece(token) for token in tokens]
+    return words, word_spans(spellings, transcriber.spans(tokens, utterance, heard))

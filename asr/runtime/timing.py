@@ -68,6 +68,17 @@ def token_spans(
     return list(zip(starts, ends, strict=True))
 
 
+def word_spans(spellings: Sequence[str], spans: Sequence[tuple[int, int]]) -> Spans:
+    """From where to where each word is said, from the same of its tokens and how these are spelled."""
+    words: Spans = []
+    for spelling, (start, end) in zip(spellings, spans, strict=True):
+        if spelling.startswith(WORD_START) or not words:
+            words.append((start, end))
+        else:
+            words[-1] = words[-1][0], end
+    return words
+
+
 def _steps(utterance: SpeechPart, ctc_log_probs: NDArray[np.floating], tokens: Sequence[int], step: int) -> Spans:
     """The steps that the likeliest alignment gives each token, as samples of the recording."""
     first, last = utterance.own

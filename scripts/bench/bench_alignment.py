@@ -40,12 +40,11 @@ from asr.apps.failures import complain
 from asr.audio.load import SAMPLE_RATE
 from asr.data.manifests.manifest import read_manifest, read_utterance
 from asr.errors import AsrError
-from asr.runtime.timing import PAUSE_SECONDS, token_spans
+from asr.runtime.timing import PAUSE_SECONDS, token_spans, word_spans
 from asr.runtime.transcriber import Transcriber
 from asr.runtime.utterances import LONGEST_SECONDS, SpeechPart
 from asr.search.alignment import align
 from asr.text.special import PAD
-from asr.text.tokenizer import WORD_START
 
 STEADY_SECONDS: Final = 0.05
 """How far PocketSphinx may move a word that it hears again."""
@@ -86,13 +85,7 @@ def step_of(transcriber: Transcriber) -> int:
 
 def joined(spellings: Sequence[str], edges: Sequence[tuple[int, int]]) -> Times:
     """The times of words of those of their tokens."""
-    times: list[tuple[int, int]] = []
-    for spelling, (start, end) in zip(spellings, edges, strict=True):
-        if spelling.startswith(WORD_START) or not times:
-            times.append((start, end))
-        else:
-            times[-1] = times[-1][0], end
-    return np.array(times, np.float64)
+    return np.array(word_spans(spellings, edges), np.float64)
 
 
 def of_sphinx(decoder: Any, wave: Wave, words: Sequence[str]) -> Times | None:
