@@ -1,6 +1,7 @@
 """`asr data phrases`: the utterances of a manifest in phrases, for training."""
 
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -47,16 +48,17 @@ def phrases(
         raise ManifestError(
             f"{manifest}: utterance {packed.id!r} is packed in {packed.path}; wanted recordings in files of their own"
         )
-    work = in_order(_begin, (bundle, least, most, times, seed), utterances, chosen_jobs(jobs, len(utterances)))
+    count = chosen_jobs(jobs, len(utterances))
     found: list[Utterance] = []
     unread: list[str] = []
     unfit = 0
-    for divided in track(work, "Dividing", len(utterances)):
-        if isinstance(divided, Failure):
-            unread.append(divided.message)
-        else:
-            found += divided
-            unfit += not divided
+    with closing(in_order(_begin, (bundle, least, most, times, seed), utterances, count)) as work:
+        for divided in track(work, "Dividing", len(utterances)):
+            if isinstance(divided, Failure):
+                unread.append(divided.message)
+            else:
+                found += divided
+                unfit += not divided
     if not found:
         raise ManifestError(
             f"{manifest}: no utterance has its text where the bundle looks for it"
