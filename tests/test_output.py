@@ -340,6 +340,8 @@ def test_all_processes_end_with_the_first(many: Path, number: int, status: int) 
 @pytest.mark.parametrize("jobs", [1, 2])
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_who_speaks_stops_amid_a_shard(tmp_path: Path, number: int, status: int, jobs: int) -> None:
+    if shutil.which("espeak-ng") is None:
+        pytest.skip("espeak-ng is not installed: apt-get install espeak-ng")
     texts, out = tmp_path / "texts.txt", tmp_path / "out"
     texts.write_text("check the program log and find out whether it ran please\n")
     options = ["--engines", "espeak-ng", "--voices", "train", "--utterances", "20000", "--jobs", str(jobs)]

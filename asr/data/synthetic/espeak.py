@@ -11,6 +11,7 @@ not spoken yet. Ends with status 3 if there is no such library.
 import ctypes
 import json
 import os
+import signal
 import struct
 import sys
 
@@ -53,6 +54,9 @@ def main() -> None:
         reader, writer = os.pipe()
         copy = os.fork()
         if copy == 0:
+            # Where its parent is killed nobody reads, and it shall end: as long as it could read itself, it would wait.
+            os.close(reader)
+            signal.signal(signal.SIGPIPE, signal.SIG_DFL)
             with os.fdopen(writer, "wb") as pipe:
                 pipe.write(_spoken(library, *json.loads(line)))
             os._exit(0)

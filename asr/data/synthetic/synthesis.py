@@ -185,11 +185,10 @@ def synthesize(plan: SynthesisPlan, out: Path, *, jobs: int = 1) -> Synthesis:
         except (KeyboardInterrupt, SystemExit):  # a shard takes a minute, and is made again
             for process in active_children():
                 process.terminate()
-            pool.shutdown(cancel_futures=True)
-            remove_unfinished(out)
             raise
         finally:
             pool.shutdown(cancel_futures=True)
+            remove_unfinished(out)
     for surplus in (shard for shard in finished_shards(out) if shard >= number):
         (out / cuts_name(surplus)).unlink()
         (out / audio_name(surplus)).unlink()
