@@ -1,15 +1,21 @@
 """What the recipe of the default model takes from installed packages: words, names and sentences; and what is read."""
 
+import importlib
+import itertools
 import os
+import random
+import re
 import shutil
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import pytest
 from conftest import ROOT
 
 SCRIPT = ROOT / "recipes" / "commands" / "english.sh"
+READINGS = SCRIPT.with_name("readings.py")
 
 
 def run(*arguments: Path) -> subprocess.CompletedProcess[str]:
@@ -107,21 +113,44 @@ def test_prose_is_a_sentence_a_line(tmp_path: Path) -> None:
     assert prose().returncode == 2
 
 
-def test_what_readers_read_is_drawn_from_three_texts(tmp_path: Path) -> None:
-    prose, everyday, commands, out = (tmp_path / f"{name}.txt" for name in ("prose", "everyday", "commands", "out"))
+def test_what_readers_read_is_drawn_from_four_texts(tmp_path: Path) -> None:
+    names = ("prose", "everyday", "examples", "commands", "out")
+    prose, everyday, examples, commands, out = (tmp_path / f"{name}.txt" for name in names)
     prose.write_text(
         "“No,” said he\nIt was a far-off\tday; nobody’s fault.\nit was a far off day; nobody's fault.\nIn 1815 it was\n"
         f"CHAPTER II\nhe knew--she did not\n{'so and ' * 28}on\n_Very_ well, sir.\n"
     )
     everyday.write_text("i see\nyes\n'i know that'\n")
+    examples.write_text("a meal of squid\nof squid (cooked)\n")
     commands.write_text("stop\n\ngo back 10 minutes\nstop\n")
-    script = [sys.executable, str(SCRIPT.with_name("readings.py"))]
+    script = [sys.executable, str(READINGS)]
     drawn = []
     for _ in range(2):
-        subprocess.run([*script, out, prose, everyday, commands], check=True, cwd=ROOT)
+        subprocess.run([*script, out, prose, everyday, examples, commands], check=True, cwd=ROOT)
         drawn.append(out.read_text().splitlines())
     assert drawn[0] == drawn[1]
-    sentences = ["it was a far off day; nobody's fault.", "very well, sir."]
-    assert sorted(drawn[0]) == sorted([*sentences, "i see", "i know that", "stop", "go back 10 minutes", "stop"])
+    sentences = ["it was a far off day; nobody's fault.", "very well, sir.", "i see", "i know that", "a meal of squid"]
+    assert sorted(drawn[0]) == sorted([*sentences, "stop", "go back 10 minutes", "stop"])
     done = subprocess.run(script, capture_output=True, text=True, check=False, cwd=ROOT)
     assert (done.returncode, "readings.py OUT PROSE" in done.stderr) == (2, True)
+
+
+def test_rare_words_are_read_in_few_sentences(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(READINGS.parent))
+    readings = importlib.import_module("readings")
+    common = [letter * 2 for letter in "abcdefghijklmno"]  # each 675 times, and wanted five times
+    rare = [f"x{first}{second}" for first in "abcde" for second in "vwxyz"]  # each once
+    lines = [" ".join(words) for words in itertools.product(common, repeat=3)]
+    lines += [f"aa {word}, bb cc" for word in rare]
+    taken = readings.rich(lines, len(lines), random.Random(1))
+    assert len(set(taken)) == len(taken)
+    assert set(taken) <= set(lines)
+    words = Counter(re.findall("[a-z]+", " ".join(taken)))
+    assert all(words[word] == 1 for word in rare)
+    assert all(words[word] >= 5 for word in common)
+    # Each of them is taken for a word that was lacking.
+    assert len(taken) <= len(rare) + 5 * len(common)
+    assert readings.rich(lines, 20, random.Random(1)) == taken[:20]
+    # What is in the texts thousands of times needs no help.
+    assert readings.rich(["aa bb"] * 3_000, 10, random.Random(1)) == []
+    assert readings.rich(["aa bb"] * 2_999, 10, random.Random(1)) == ["aa bb"] * 5

@@ -78,7 +78,8 @@ asr sentences "$out/commands.txt" "$out/train_texts.txt" --count 200000 --seed 1
 asr synthesize "$out/train_texts.txt" "$out/hibari" --engines hibari --hours 50 --voices train --seed 5
 asr synthesize "$out/train_texts.txt" "$out/formant" --engines espeak-ng,flite,festival,pico --hours 50 --voices train --seed 8
 # Many people, who read: prose, everyday English and the same sentences, and commands. Three hours on two quick cores.
-python "$here/readings.py" "$out/readings.txt" "$out/prose/prose.txt" "$out/everyday.txt" "$out/train_texts.txt"
+python "$here/readings.py" "$out/readings.txt" "$out/prose/prose.txt" "$out/everyday.txt" "$out/english/sentences.txt" \
+  "$out/train_texts.txt"
 asr synthesize "$out/readings.txt" "$out/readers" --engines piper --hours 50 --voices train --seed 91 --format opus
 asr synthesize "$out/train_texts.txt" "$out/readers_commands" --engines piper --hours 25 --voices train --seed 101 --format opus
 # Slow, and the nearest to people: a day on two cores. Interrupted, it goes on; or give it fewer hours.
