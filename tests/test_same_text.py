@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 import soundfile
 from conftest import ROOT
@@ -21,6 +22,7 @@ from wyoming.client import AsyncTcpClient
 import asr
 from asr.audio.load import SAMPLE_RATE
 from asr.data.manifests.manifest import read_manifest
+from asr.runtime.transcriber import Transcriber
 
 RECORDINGS = sorted(SAMPLES.glob("*.flac"))
 
@@ -83,11 +85,21 @@ def test_a_service_says_what_the_file_says(
     assert {path.stem: ask(served, path) for path in RECORDINGS} == wanted
 
 
+def texts_by_frames(path: Path) -> set[str]:
+    """What is heard with the frames begun a little later each time, half as loud too, and with a hiss of -80 dB."""
+    transcriber = Transcriber.from_bundle("default")
+    samples, _ = soundfile.read(path, dtype="float32")
+    generator = np.random.default_rng(0)
+    waves = [np.pad(level * samples, (late, 0)) for level in (1.0, 0.5) for late in range(0, 160, 20)]
+    hissing = [wave + 1e-4 * generator.standard_normal(len(wave)) for wave in waves]
+    return {transcriber.transcribe(wave.astype(np.float32)).text for wave in hissing}
+
+
 @pytest.mark.slow
-def test_a_microphone_says_what_the_file_says(sound_server: dict[str, str], model: asr.Model) -> None:
-    """Of recordings that are understood, that is: the way through the sound server changes samples a little."""
+def test_a_microphone_says_what_the_file_says(sound_server: dict[str, str]) -> None:
+    """Of recordings that are surely understood: through the sound server samples change, and frames begin anywhere."""
     said = {each.path.name: each.text for each in read_manifest(SAMPLES / "transcripts.tsv")}
-    recordings = [path for path in RECORDINGS if model.transcribe(path).text == said[path.name]]
+    recordings = [path for path in RECORDINGS if texts_by_frames(path) == {said[path.name]}]
     assert len(recordings) > 4
     command = [sys.executable, "-m", "asr", "mic", "--json"]
     environment = sound_server | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
