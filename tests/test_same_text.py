@@ -85,9 +85,8 @@ def test_a_service_says_what_the_file_says(
     assert {path.stem: ask(served, path) for path in RECORDINGS} == wanted
 
 
-def texts_by_frames(path: Path) -> set[str]:
+def texts_by_frames(transcriber: Transcriber, path: Path) -> set[str]:
     """What is heard with the frames begun a little later each time, half as loud too, and with a hiss of -80 dB."""
-    transcriber = Transcriber.from_bundle("default")
     samples, _ = soundfile.read(path, dtype="float32")
     generator = np.random.default_rng(0)
     waves = [np.pad(level * samples, (late, 0)) for level in (1.0, 0.5) for late in range(0, 160, 20)]
@@ -99,7 +98,8 @@ def texts_by_frames(path: Path) -> set[str]:
 def test_a_microphone_says_what_the_file_says(sound_server: dict[str, str]) -> None:
     """Of recordings that are surely understood: through the sound server samples change, and frames begin anywhere."""
     said = {each.path.name: each.text for each in read_manifest(SAMPLES / "transcripts.tsv")}
-    recordings = [path for path in RECORDINGS if texts_by_frames(path) == {said[path.name]}]
+    transcriber = Transcriber.from_bundle("default")
+    recordings = [path for path in RECORDINGS if texts_by_frames(transcriber, path) == {said[path.name]}]
     assert len(recordings) > 4
     command = [sys.executable, "-m", "asr", "mic", "--json"]
     environment = sound_server | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
