@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from asr.audio.load import SAMPLE_RATE, load_audio
 from asr.data.augmentation.augmenter import AugmentationSettings, Augmenter
 from asr.data.batches.batching import BatchSettings, Example, balanced, batches, join, plan_epoch, rows_of
-from asr.data.batches.dataset import Batch, Changes, SpeechDataset
+from asr.data.batches.dataset import Batch, Changes, SpeechDataset, margin_shares
 from asr.data.batches.targets import Targets
 from asr.data.batches.waves import Waves
 from asr.data.manifests.utterance import Utterance
@@ -91,10 +91,13 @@ def test_nothing_is_lost_and_nothing_overflows(
         for example in batch:
             assert len({sources[i] for i in example.parts}) <= 1
             if example.parts:
-                assert example.duration == pytest.approx(sum(lengths[i] for i in example.parts) / SAMPLE_RATE)
+                spoken = sum(lengths[i] for i in example.parts) / SAMPLE_RATE
+                assert example.duration == example.seconds == pytest.approx(spoken + sum(example.gaps))
+                assert len(example.gaps) == len(example.parts) - 1
+                assert all(0 <= gap <= 0.2 for gap in example.gaps)
             if len(example.parts) > 1:
                 assert len(example.parts) <= most
-                assert example.duration <= settings.join_seconds
+                assert example.seconds <= settings.join_seconds
                 assert all(lengths[i] <= settings.join_below_seconds * SAMPLE_RATE for i in example.parts)
 
 
@@ -206,9 +209,12 @@ def targets(count: int = 6) -> list[Targets]:
     return [Targets(f"u{n}", f"word{n}", (10 + n, 20 + n), (30 + n,)) for n in range(count)]
 
 
-def example(*parts: int) -> Example[int]:
-    """Of one second, whatever its parts; only background goes by it."""
-    return Example(parts, 1.0)
+def example(*parts: int, seconds: float = 1.0) -> Example[int]:
+    """Said to be of so many seconds, whatever its parts; only background goes by it. Each has a seed of its own."""
+    return Example(parts, (0.1,) * (len(parts) - 1), seconds, next(_seeds), seconds)
+
+
+_seeds = itertools.count()
 
 
 def dataset_of(utterances: list[Utterance], *batch: Example[int], **options: Any) -> SpeechDataset:
@@ -244,7 +250,7 @@ def test_a_joined_example_is_its_parts_one_after_the_other(utterances: list[Utte
     spoken = wave[wave != 0]
     whole = np.concatenate([waves[i] for i in (2, 0, 1)])
     np.testing.assert_array_equal(spoken, whole[whole != 0])
-    assert 0 < len(wave) - len(whole) <= 0.4 * SAMPLE_RATE, "silence between them"
+    assert len(wave) - len(whole) == 2 * 0.1 * SAMPLE_RATE, "silence between them"
 
 
 def test_what_says_nothing_leaves_no_gap_in_the_text(utterances: list[Utterance]) -> None:
@@ -254,16 +260,16 @@ def test_what_says_nothing_leaves_no_gap_in_the_text(utterances: list[Utterance]
 
 def test_background_says_nothing(utterances: list[Utterance]) -> None:
     noise = np.full(4000, 0.25, dtype=np.float32)
-    batch = dataset_of(utterances, *[example()] * 60, noises=[noise])[0]
+    rows = [example(seconds=0.5 + number / 120) for number in range(60)]
+    batch = dataset_of(utterances, *rows, noises=[noise])[0]
     assert set(batch.texts) == {""}
     assert batch.tokens.shape == (60, 0)
     assert batch.token_lengths.tolist() == [0] * 60
     loud = [float(batch.waves[row, 0]) for row in range(60)]
     assert set(loud) == {0.0, 0.25}
     assert 30 < loud.count(0.25) < 55, "silence now and then"
-    assert len(set(batch.wave_lengths.tolist())) > 50
-    assert batch.wave_lengths.max() <= SAMPLE_RATE
-    assert dataset_of(utterances, *[example()] * 20)[0].waves.abs().max() == 0
+    assert batch.wave_lengths.tolist() == [round(row.seconds * SAMPLE_RATE) for row in rows]
+    assert dataset_of(utterances, *rows)[0].waves.abs().max() == 0
 
 
 def test_the_same_number_gives_the_same_batch_whoever_asks_and_when(utterances: list[Utterance]) -> None:
@@ -271,23 +277,62 @@ def test_the_same_number_gives_the_same_batch_whoever_asks_and_when(utterances: 
     plan = [[example(0), example(1, 2)], [example(3), example()], [example(4, 5)]]
     noises = [np.random.default_rng(1).standard_normal(9000, dtype=np.float32)]
 
-    def dataset(seed: int = 0, epoch: int = 3) -> SpeechDataset:
+    def dataset(later: int = 0) -> SpeechDataset:
         changes = Changes(Augmenter(AugmentationSettings(), noises), 1.0)
-        return SpeechDataset(waves, targets(), plan, noises=noises, changes=changes, seed=seed, epoch=epoch)
+        rows = [[replace(each, seed=each.seed + later) for each in batch] for batch in plan]
+        return SpeechDataset(waves, targets(), rows, noises=noises, changes=changes)
 
     one, other = dataset(), dataset()
     forward = [one[number] for number in range(3)]
     backward = [other[number] for number in (2, 1, 0)][::-1]
     assert len(one) == 3
     assert all(equal(a, b) for a, b in zip(forward, backward, strict=True))
-    assert not equal(dataset(epoch=4)[0], forward[0])
-    assert not equal(dataset(seed=1)[0], forward[0])
+    assert not any(equal(dataset(later=100)[number], forward[number]) for number in range(3))
+
+
+def test_each_epoch_and_seed_draws_anew() -> None:
+    lengths, sources = corpus()
+    seeds = [
+        {row.seed for row in examples(plan_epoch(lengths, sources, [1, 1, 1], BatchSettings(), seed, epoch))}
+        for seed, epoch in ((0, 0), (0, 1), (1, 0))
+    ]
+    assert all(one.isdisjoint(other) for one, other in itertools.combinations(seeds, 2))
+
+
+def test_batches_are_filled_by_what_is_heard(utterances: list[Utterance]) -> None:
+    """To the sample, margins aside: rows have the lengths after all changes that the plan counted with."""
+    noises = [np.random.default_rng(1).standard_normal(9000, dtype=np.float32)]
+    settings = AugmentationSettings(speed=0.2, tempo=0.2, tempo_probability=0.5)
+    changes = Changes(Augmenter(settings, noises), 0.8)
+    waves = Waves(utterances, 1.0)
+    batching = BatchSettings(seconds=8.0, background_share=0.2, join_most=3)
+    plan = plan_epoch(waves.lengths, [0] * 6, [20.0], batching, 0, 0, heard=changes.heard)
+    dataset = SpeechDataset(waves, targets(), plan, noises=noises, changes=changes)
+    for number, rows in enumerate(plan):
+        batch = dataset[number]
+        ordered = rows_of(rows, 0, 1)
+        wanted = [row.duration for row in ordered]
+        gaps = sum(len(row.gaps) for row in ordered)  # each rounded to a sample
+        np.testing.assert_allclose(batch.wave_lengths.numpy() / SAMPLE_RATE, wanted, atol=(2 + gaps) / SAMPLE_RATE)
+        assert len(rows) == 1 or batch.waves.numel() <= (8.0 + 0.01) * SAMPLE_RATE
+    lasting = [row.duration / row.seconds for row in examples(plan)]
+    assert np.std(lasting) > 0.1, "they are changed"
+
+
+def test_margins_are_counted_as_the_model_draws_them() -> None:
+    changes = Changes(Augmenter(AugmentationSettings(speed=0, edge_seconds=0)), 1.0, margin_seconds=0.25)
+    seeds = np.random.default_rng(0).integers(2**63, size=200).tolist()
+    added = [changes.heard(1.0, seed) - 1.0 for seed in seeds]
+    assert added == pytest.approx((0.25 * margin_shares(torch.tensor(seeds)).sum(dim=1)).tolist())
+    assert 0 <= min(added) < 0.1
+    assert 0.9 < max(added) <= 1.0
+    assert np.mean(added) == pytest.approx(0.5, abs=0.05)
 
 
 @pytest.mark.parametrize("processes", [2, 3])
 def test_several_processes_have_the_rows_of_one(processes: int, utterances: list[Utterance]) -> None:
     """Each row as it is in the whole batch, changes included: it does not hang on who makes it."""
-    rows = [Example((0, 3), 0.7), Example((5,), 0.7), Example((), 1.0), Example((1,), 0.3), Example((4, 2), 1.0)]
+    rows = [example(0, 3, seconds=0.7), example(5, seconds=0.7), example(), example(1, seconds=0.3), example(4, 2)]
     noises = [np.random.default_rng(1).standard_normal(9000, dtype=np.float32)]
     changes = Changes(Augmenter(AugmentationSettings(), noises), 1.0)
     whole = dataset_of(utterances, *rows, noises=noises, changes=changes)[0]
@@ -306,12 +351,10 @@ def test_several_processes_have_the_rows_of_one(processes: int, utterances: list
 
 def test_processes_share_a_batch_evenly_and_none_goes_without() -> None:
     lasting = [3.0, 1.0, 2.0, 5.0, 4.0]
-    batch = [Example((n,), duration) for n, duration in enumerate(lasting)]
+    batch = [example(n, seconds=seconds) for n, seconds in enumerate(lasting)]
     shares = [rows_of(batch, process, 2) for process in range(2)]
-    assert shares == [[(1, batch[1]), (0, batch[0]), (3, batch[3])], [(2, batch[2]), (4, batch[4])]]
-    assert [rows_of(batch[:2], process, 5) for process in range(5)] == [
-        [(number, batch[number])] for number in (1, 0, 1, 0, 1)
-    ]
+    assert shares == [[batch[1], batch[0], batch[3]], [batch[2], batch[4]]]
+    assert [rows_of(batch[:2], process, 5) for process in range(5)] == [[batch[number]] for number in (1, 0, 1, 0, 1)]
 
 
 def test_examples_may_be_without_end() -> None:

@@ -112,6 +112,7 @@ class TrainCommand(LightningCLI):
         )
         parser.link_arguments("model.tokenizer", "data.tokenizer")
         parser.link_arguments("model.seed", "data.seed")
+        parser.link_arguments("model.margin_seconds", "data.margin_seconds")
 
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
         """Without Lightning's warning that the arguments were handed over: here they always are."""

@@ -82,6 +82,7 @@ class SpeechData(lightning.LightningDataModule):
         join_ramp_epochs: Epochs over which joining short utterances rises from none to full.
         hold_hours: Hours of each split that are kept decoded in memory.
         workers: Processes that prepare batches.
+        margin_seconds: The model's silence before and after every utterance, which batches have room for.
         seed: The model's random seed.
 
     Raises:
@@ -106,6 +107,7 @@ class SpeechData(lightning.LightningDataModule):
         join_ramp_epochs: float = 0.0,
         hold_hours: float = 100.0,
         workers: int = 1,
+        margin_seconds: float = 0.0,
         seed: int = 0,
     ) -> None:
         super().__init__()
@@ -123,6 +125,7 @@ class SpeechData(lightning.LightningDataModule):
         self.join_ramp_epochs = join_ramp_epochs
         self.hold_hours = hold_hours
         self.workers = workers
+        self.margin_seconds = margin_seconds
         self.seed = seed
         if not (train and dev):
             raise SettingsError("data: train and dev each name at least one manifest")
@@ -176,13 +179,12 @@ class SpeechData(lightning.LightningDataModule):
         options: dict[str, Any] = {
             "noises": self._noises,
             "changes": None if self._on_gpu else self._changes(epoch),
-            "seed": self.seed,
-            "epoch": epoch,
             "process": self.trainer.global_rank if self.trainer else 0,
             "processes": self.trainer.world_size if self.trainer else 1,
         }
         strength = min(1.0, epoch / ramp) if ramp else 1.0
-        dataset = self._streamed(strength, options) if self.stream else self._planned(strength, options)
+        make = self._streamed if self.stream else self._planned
+        dataset = make(strength, epoch, options)
         beginning = dataset if isinstance(dataset, StreamedEpoch) else Numbers(len(dataset))
         return EpochLoader(
             dataset,
@@ -227,21 +229,22 @@ class SpeechData(lightning.LightningDataModule):
         self._speller.learn(utterances)
         return [self._speller(utterance) for utterance in utterances]
 
-    def _planned(self, join_strength: float, options: dict[str, Any]) -> SpeechDataset:
+    def _planned(self, join_strength: float, epoch: int, options: dict[str, Any]) -> SpeechDataset:
         plan = plan_epoch(
             self._train.lengths,
             self._source_of,
             [source.weight for source in self.sources],
             self.batches,
             self.seed,
-            options["epoch"],
+            epoch,
             relative=self._relative,
             join_strength=join_strength,
+            heard=self._changes(epoch).heard,
             processes=options["processes"],
         )
         return SpeechDataset(self._train, self._train_targets, plan, **options)
 
-    def _streamed(self, join_strength: float, options: dict[str, Any]) -> StreamedEpoch:
+    def _streamed(self, join_strength: float, epoch: int, options: dict[str, Any]) -> StreamedEpoch:
         weights = [source.weight for source in self.sources]
         whole = sum(weight * folder.seconds for weight, folder in zip(weights, self._folders, strict=True))
         seconds = self.stream_hours * 3600 or whole
@@ -253,6 +256,8 @@ class SpeechData(lightning.LightningDataModule):
             updates=math.ceil(seconds / (self.batches.seconds * options["processes"])),
             join_strength=join_strength,
             kept_out=self._speakers_of_dev,
+            seed=self.seed,
+            epoch=epoch,
             **options,
         )
 
@@ -275,4 +280,4 @@ class SpeechData(lightning.LightningDataModule):
         return self.trainer is not None and self.trainer.strategy.root_device.type == "cuda"
 
     def _changes(self, epoch: int) -> Changes:
-        return Changes(self._augmenter, self.augmentation.strength(epoch))
+        return Changes(self._augmenter, self.augmentation.strength(epoch), self.margin_seconds)

@@ -21,7 +21,7 @@ from torch.optim import Optimizer
 from asr.audio.features import FeatureSettings
 from asr.audio.mfcc import Mfcc
 from asr.bundle import DecodingSettings, read_bundle
-from asr.data.batches.dataset import Batch
+from asr.data.batches.dataset import Batch, margin_shares
 from asr.data.synthetic.pronunciation import PHONEMES
 from asr.errors import SettingsError
 from asr.evaluation.scoring import score
@@ -302,10 +302,7 @@ class SpeechModule(lightning.LightningModule):
 
         With tracts ``drawn`` too, and bands hidden where they are to be ``masked``.
         """
-        shares = torch.ones(len(batch.ids), 2, device=batch.waves.device)
-        if drawn:  # by the row's own seed, so that a row is the same whichever process has it
-            bits = torch.tensor([8, 24], device=batch.seeds.device)
-            shares = ((batch.seeds[:, None] >> bits) & 0xFFFF) / 0x8000
+        shares = margin_shares(batch.seeds) if drawn else torch.ones(len(batch.ids), 2, device=batch.waves.device)
         margins = (shares * self.margin_seconds * self.features.sample_rate).long()
         lengths = batch.wave_lengths + margins.sum(dim=1)
         waves = batch.waves.new_zeros(len(batch.ids), int(lengths.max()))

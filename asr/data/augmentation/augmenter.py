@@ -2,7 +2,7 @@
 
 import copy
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Self
 
@@ -121,10 +121,16 @@ class _Draws:
     hiss_at: NDArray[np.float64]
 
 
-def _draw(settings: AugmentationSettings, seeds: Sequence[int], strength: float) -> _Draws:
+def _drawn(seeds: Sequence[int]) -> dict[str, NDArray[np.float64]]:
     """Every row by its own seed, on the CPU, so that a row draws the same in any batch and on any device."""
     table = np.stack([np.random.default_rng(seed).random(len(_DRAWS)) for seed in seeds], axis=1)
-    drawn = dict(zip(_DRAWS, table, strict=True))
+    return dict(zip(_DRAWS, table, strict=True))
+
+
+def _draw_lengths(
+    settings: AugmentationSettings, drawn: Mapping[str, NDArray[np.float64]], strength: float
+) -> dict[str, NDArray[np.int64]]:
+    """Of what changes a row's length: ``speed`` and ``tempo``, ``before`` and ``after``."""
 
     def percent(name: str, share: float) -> NDArray[np.int64]:
         return np.asarray(np.rint(100 * (1 + strength * share * (2 * drawn[name] - 1))), dtype=np.int64)
@@ -134,14 +140,23 @@ def _draw(settings: AugmentationSettings, seeds: Sequence[int], strength: float)
         longest = settings.edge_seconds * SAMPLE_RATE
         return np.asarray(np.maximum(1.5 * drawn[name] - 0.5, 0) * longest, dtype=np.int64)
 
+    hurried = drawn["tempo_if"] < strength * settings.tempo_probability
+    return {
+        "speed": percent("speed", settings.speed),
+        "tempo": np.where(hurried, percent("tempo", settings.tempo), 100),
+        "before": edge("before"),
+        "after": edge("after"),
+    }
+
+
+def _draw(settings: AugmentationSettings, seeds: Sequence[int], strength: float) -> _Draws:
+    drawn = _drawn(seeds)
+
     def chosen(name: str, probability: float) -> NDArray[np.bool_]:
         return np.asarray(drawn[f"{name}_if"] < strength * probability)
 
     return _Draws(
-        speed=percent("speed", settings.speed),
-        tempo=np.where(chosen("tempo", settings.tempo_probability), percent("tempo", settings.tempo), 100),
-        before=edge("before"),
-        after=edge("after"),
+        **_draw_lengths(settings, drawn, strength),
         reverb=chosen("reverb", settings.reverb_probability),
         impulse=drawn["impulse"],
         noise=chosen("noise", settings.noise_probability),
@@ -229,6 +244,12 @@ class Augmenter:
             for row, size, level, start in zip(changed, sizes, draws.hiss, draws.hiss_at, strict=True):
                 row[:size].add_(self._hiss.excerpt(0.0, start, size).float(), alpha=level * self._hiss_scale)
         return changed.clamp_(-1.0, 1.0), ends.to(lengths.device)
+
+    def lasting(self, samples: int, seed: int, strength: float) -> int:
+        """How many samples a row of so many becomes, by the seed and the strength that it is called with."""
+        (speed,), (tempo,), (before,), (after,) = _draw_lengths(self.settings, _drawn([seed]), strength).values()
+        spoken = faster_length(faster_length(samples, int(speed)), int(tempo))
+        return int(before) + spoken + int(after)
 
     def _in_rooms(self, dry: Tensor, ends: Tensor, shares: NDArray[np.float64], strength: float) -> Tensor:
         """Rows (R, N) heard in a room each: what is said stays where it was, and so does each row's energy.

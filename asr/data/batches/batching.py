@@ -5,7 +5,7 @@ import random
 import warnings
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import chain, islice
 from typing import Generic, TypeVar
 
@@ -17,16 +17,27 @@ from asr.errors import SettingsError
 Part = TypeVar("Part")
 
 _BUCKETS = 30
+_LONGEST_JOIN_GAP = 0.2  # seconds; the clips bring silence of their own
+
+
+def unchanged(seconds: float, seed: int) -> float:
+    """How long a row is that nothing is done to."""
+    return seconds
 
 
 @dataclass(frozen=True, slots=True)
 class Example(Generic[Part]):
     """What becomes one row of a batch: utterances that are joined, or, without any, background.
 
-    ``duration`` is in seconds, before augmentation; for background, the most it may last.
+    ``gaps`` are the seconds of silence after each part but the last, ``seconds`` how long it all is before
+    augmentation, ``seed`` decides whatever else is drawn for the row, and ``duration`` is how long, in seconds, it is
+    after augmentation and with its margins, by which batches are filled.
     """
 
     parts: tuple[Part, ...]
+    gaps: tuple[float, ...]
+    seconds: float
+    seed: int
     duration: float
 
 
@@ -38,7 +49,7 @@ class BatchSettings:
     """
 
     seconds: float = 60.0
-    """Seconds of audio in a batch of a process, with padding, but without what augmentation adds."""
+    """Seconds of audio in a batch of a process; padding, margins and what augmentation adds are counted."""
     join_below_seconds: float = 2.0
     """The longest utterances that are joined."""
     join_most: int = 5
@@ -71,14 +82,15 @@ def plan_epoch(
     *,
     relative: Sequence[float] | None = None,
     join_strength: float = 1.0,
+    heard: Callable[[float, int], float] = unchanged,
     processes: int = 1,
 ) -> list[list[Example[int]]]:
     """The batches of an epoch over utterances that are known by number: a pure function of its arguments.
 
     ``lengths`` are samples, ``sources`` the source of each utterance, ``weights`` how often a source's utterances come
     in an epoch on average (0.5: a random half of them; 2: each twice), and ``relative``, where it is given, how much
-    more often than that each utterance comes. A batch is for all ``processes`` together; they take turns at its
-    examples, see ``rows_of``.
+    more often than that each utterance comes. ``heard`` says how many seconds a row of so many becomes by what its seed
+    draws. A batch is for all ``processes`` together; they take turns at its examples, see ``rows_of``.
     """
     rng = np.random.default_rng([seed, epoch])
     copies = np.asarray(weights, dtype=float)[np.asarray(sources, dtype=int)]
@@ -87,7 +99,7 @@ def plan_epoch(
     counts = np.floor(copies).astype(int) + (rng.random(len(copies)) < copies % 1)
     drawn = rng.permutation(np.repeat(np.arange(len(lengths)), counts)).tolist()
     seconds = [length / SAMPLE_RATE for length in lengths]
-    examples = join(drawn, seconds.__getitem__, sources.__getitem__, settings, join_strength, rng)
+    examples = join(drawn, seconds.__getitem__, sources.__getitem__, settings, join_strength, rng, heard)
     return list(batches(examples, settings, rng, processes=processes))
 
 
@@ -102,14 +114,14 @@ def balanced(texts: Sequence[str], power: float) -> list[float]:
     return [share * len(texts) / whole for share in shares]
 
 
-def rows_of(batch: Sequence[Example[Part]], process: int, processes: int) -> list[tuple[int, Example[Part]]]:
-    """The examples of a batch that one of several processes takes, with their numbers in the batch.
+def rows_of(batch: Sequence[Example[Part]], process: int, processes: int) -> list[Example[Part]]:
+    """The examples of a batch that one of several processes takes.
 
     All processes get as many, give or take one, and of the same lengths. Where there are fewer examples than processes,
     as at an epoch's end, those beyond the examples' number take one that another has: a process without any would stop
     the others.
     """
-    ordered = sorted(enumerate(batch), key=lambda numbered: numbered[1].duration)
+    ordered = sorted(batch, key=lambda example: example.duration)
     while len(ordered) < processes:
         ordered += ordered[: processes - len(ordered)]
     return ordered[process::processes]
@@ -122,20 +134,27 @@ def join(
     settings: BatchSettings,
     strength: float,
     rng: np.random.Generator,
+    heard: Callable[[float, int], float] = unchanged,
 ) -> Iterator[Example[Part]]:
     """Short utterances of one source joined into strings, and background strewn between them.
 
     Each string's size is drawn when it is begun; ``strength`` from 0 to 1 shortens them, for a curriculum from single
-    words to sequences.
+    words to sequences. Background is a quarter to the whole as long as the string before it. ``heard`` as for
+    ``plan_epoch``.
     """
     most = 1 + round((settings.join_most - 1) * strength)
     background_owed, owed_each = 0.0, settings.background_share / (1 - settings.background_share)
-    for example in _strings(parts, seconds, source, settings, most, rng):
-        yield example
+
+    def example(parts: tuple[Part, ...], gaps: tuple[float, ...], lasting: float) -> Example[Part]:
+        row_seed = int(rng.integers(2**63))
+        return Example(parts, gaps, lasting, row_seed, heard(lasting, row_seed))
+
+    for string in _strings(parts, seconds, source, settings, most, rng):
+        yield example(tuple(string.parts), tuple(string.gaps), string.seconds)
         background_owed += owed_each
         while background_owed >= 1 - 1e-9:
             background_owed -= 1
-            yield Example((), example.duration)
+            yield example((), (), string.seconds * rng.uniform(0.25, 1.0))
 
 
 def batches(
@@ -201,26 +220,38 @@ def _strings(
     settings: BatchSettings,
     most: int,
     rng: np.random.Generator,
-) -> Iterator[Example[Part]]:
-    begun: dict[Hashable, tuple[int, float, list[Part]]] = {}
+) -> "Iterator[_String[Part]]":
+    begun: dict[Hashable, _String[Part]] = {}
     for part in parts:
         lasting = seconds(part)
         if lasting > settings.join_below_seconds or most == 1:
-            yield Example((part,), lasting)
+            yield _String(1, [part], seconds=lasting)
             continue
-        size, total, members = begun.pop(source(part), (0, 0.0, []))
-        size = size or _string_size(most, rng)
-        if members and total + lasting > settings.join_seconds:
-            yield Example(tuple(members), total)
-            size, total, members = _string_size(most, rng), 0.0, []
-        members.append(part)
-        total += lasting
-        if len(members) >= size:
-            yield Example(tuple(members), total)
+        string = begun.pop(source(part), None) or _String(_string_size(most, rng))
+        gap = rng.uniform(0, _LONGEST_JOIN_GAP)
+        if string.parts and string.seconds + gap + lasting > settings.join_seconds:
+            yield string
+            string = _String(_string_size(most, rng))
+        if string.parts:
+            string.gaps.append(gap)
+            string.seconds += gap
+        string.parts.append(part)
+        string.seconds += lasting
+        if len(string.parts) >= string.size:
+            yield string
         else:
-            begun[source(part)] = (size, total, members)
-    for _, total, members in begun.values():
-        yield Example(tuple(members), total)
+            begun[source(part)] = string
+    yield from begun.values()
+
+
+@dataclass
+class _String(Generic[Part]):
+    """Utterances that are joined, up to ``size`` of them."""
+
+    size: int
+    parts: list[Part] = field(default_factory=list)
+    gaps: list[float] = field(default_factory=list)
+    seconds: float = 0.0
 
 
 def _string_size(most: int, rng: np.random.Generator) -> int:

@@ -20,7 +20,6 @@ from asr.errors import AudioError, ManifestError
 Wave = NDArray[np.float32]
 Part = TypeVar("Part")
 
-_LONGEST_JOIN_GAP = 0.2  # seconds; the clips bring silence of their own
 _MOMENT = SAMPLE_RATE // 4
 
 
@@ -68,38 +67,60 @@ class Batch(NamedTuple):
 
 @dataclass(frozen=True)
 class Changes:
-    """What happens to the rows of a batch before the model sees them, besides joining."""
+    """What happens to the rows of a batch before the model sees them, besides joining.
+
+    ``margin_seconds`` are those that the model itself puts around a row, on average.
+    """
 
     augmenter: Augmenter
     strength: float
+    margin_seconds: float = 0.0
 
     def __call__(self, batch: Batch) -> Batch:
         """The batch with its waves changed, on the device that they are on."""
         waves, lengths = self.augmenter(batch.waves, batch.wave_lengths, batch.seeds, self.strength)
         return batch._replace(waves=waves, wave_lengths=lengths)
 
+    def heard(self, seconds: float, seed: int) -> float:
+        """How many seconds a row of so many becomes, its margins counted."""
+        changed = self.augmenter.lasting(round(seconds * SAMPLE_RATE), seed, self.strength) / SAMPLE_RATE
+        return changed + self.margin_seconds * float(margin_shares(torch.tensor([seed])).sum())
+
+
+def margin_shares(seeds: Tensor) -> Tensor:
+    """How much of the usual margin each end of a row has in training, from 0 to 2: (B,) → (B, 2).
+
+    By the row's own seed, so that a row is the same whichever process has it.
+    """
+    return ((seeds[:, None] >> torch.tensor([8, 24], device=seeds.device)) & 0xFFFF) / 0x8000
+
 
 def make_batch(
-    rows: Sequence[tuple[int, Example[Part]]],
+    rows: Sequence[Example[Part]],
     wave_of: Callable[[Part], Wave | None],
     targets_of: Callable[[Part], Targets],
     noises: Sequence[Wave],
-    seed: Sequence[int],
 ) -> Batch:
-    """The batch of some examples with their numbers in it; ``seed`` and its number alone decide what is drawn for one.
+    """The batch of some examples. What is drawn for one is decided by its seed alone.
 
     So a row is the same whichever process makes it, and whatever else is in the batch. Parts without a wave are left
     out, and examples without any part that has one; where none is left, a moment of silence stands for all.
     """
     waves, seeds, targets = [], [], []
-    for number, example in rows:
-        rng = np.random.default_rng([*seed, number])
-        row_seed = int(rng.integers(2**63))
-        spoken = [(part, wave) for part in example.parts if (wave := wave_of(part)) is not None]
+    for example in rows:
+        spoken = [
+            (part, gap, wave)
+            for part, gap in zip(example.parts, (*example.gaps, 0.0), strict=False)
+            if (wave := wave_of(part)) is not None
+        ]
         if spoken or not example.parts:
-            seeds.append(row_seed)
-            waves.append(_joined([wave for _, wave in spoken], example.duration, noises, rng))
-            targets.append([targets_of(part) for part, _ in spoken])
+            seeds.append(example.seed)
+            waves.append(
+                _joined([wave for _, _, wave in spoken], [gap for _, gap, _ in spoken[:-1]])
+                if spoken
+                else _background(round(example.seconds * SAMPLE_RATE), noises, example.seed)
+            )
+            targets.append([targets_of(part) for part, _, _ in spoken])
     if not waves:
         seeds, waves, targets = [0], [np.zeros(_MOMENT, np.float32)], [[]]
     tokens = [[token for target in row for token in target.tokens] for row in targets]
@@ -116,7 +137,7 @@ def make_batch(
 
 @dataclass(eq=False)
 class SpeechDataset(Dataset[Batch]):
-    """One epoch's batches by number. The same seed, epoch and number give the same batch, whoever asks and when.
+    """One epoch's batches by number. The same number gives the same batch, whoever asks and when.
 
     Of several processes each gets its rows of every batch. Recordings that cannot be read are left out, and the batch
     says why. ``changes`` are for training; without them the recordings come as they are.
@@ -128,8 +149,6 @@ class SpeechDataset(Dataset[Batch]):
     _: KW_ONLY
     noises: Sequence[Wave] = ()
     changes: Changes | None = None
-    seed: int = 0
-    epoch: int = 0
     process: int = 0
     processes: int = 1
 
@@ -150,25 +169,22 @@ class SpeechDataset(Dataset[Batch]):
                 left_out.append(str(error))
                 return None
 
-        batch = make_batch(rows, wave_of, self.targets.__getitem__, self.noises, (self.seed, self.epoch, number))
+        batch = make_batch(rows, wave_of, self.targets.__getitem__, self.noises)
         batch = batch._replace(again=self.process >= len(examples), left_out=left_out)
         return self.changes(batch) if self.changes else batch
 
 
-def _joined(spoken: Sequence[Wave], duration: float, noises: Sequence[Wave], rng: np.random.Generator) -> Wave:
-    """The waves one after the other with short gaps; background of at most ``duration`` seconds where there is none."""
-    if not spoken:
-        return _background(round(duration * SAMPLE_RATE), noises, rng)
+def _joined(spoken: Sequence[Wave], gaps: Sequence[float]) -> Wave:
+    """The waves one after the other, with so many seconds of silence between them."""
     pieces = [spoken[0]]
-    for wave in spoken[1:]:
-        gap = int(rng.uniform(0, _LONGEST_JOIN_GAP) * SAMPLE_RATE)
-        pieces += [np.zeros(gap, dtype=np.float32), wave]
+    for gap, wave in zip(gaps, spoken[1:], strict=True):
+        pieces += [np.zeros(int(gap * SAMPLE_RATE), dtype=np.float32), wave]
     return np.concatenate(pieces)
 
 
-def _background(most: int, noises: Sequence[Wave], rng: np.random.Generator) -> Wave:
-    """Noise, or now and then nothing at all, for which the right transcript is empty; at most that many samples."""
-    length = int(most * rng.uniform(0.25, 1.0))
+def _background(length: int, noises: Sequence[Wave], seed: int) -> Wave:
+    """Noise, or now and then nothing at all, for which the right transcript is empty."""
+    rng = np.random.default_rng((seed, 1))  # by the seed alone the changes are drawn
     if not noises or rng.random() < 0.3:
         return np.zeros(length, dtype=np.float32)
     return excerpt(noises, length, rng)

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch.utils.data import IterableDataset, get_worker_info
 
-from asr.data.batches.batching import BatchSettings, batches, join
+from asr.data.batches.batching import BatchSettings, batches, join, unchanged
 from asr.data.batches.dataset import Batch, Changes, make_batch
 from asr.data.batches.targets import TargetMaker
 from asr.data.manifests.utterance import NOBODY
@@ -63,19 +63,14 @@ class StreamedEpoch(IterableDataset[Batch]):
             self.settings,
             self.join_strength,
             rng,
+            self.changes.heard if self.changes else unchanged,
         )
         for number, batch in enumerate(batches(examples, self.settings, rng, look_ahead=self.look_ahead)):
             turn = number * workers + worker
             if turn >= self.updates:
                 return
             if turn >= self.first:
-                made = make_batch(
-                    list(enumerate(batch)),
-                    Clip.wave,
-                    lambda clip: self.speller(clip.utterance),
-                    self.noises,
-                    (self.seed, self.epoch, part, number),
-                )
+                made = make_batch(batch, Clip.wave, lambda clip: self.speller(clip.utterance), self.noises)
                 yield self.changes(made) if self.changes else made
 
     def _clips(self, part: int, parts: int) -> Iterator[Clip]:
