@@ -213,6 +213,16 @@ def _within(batch: list[Example[Part]], limit: float) -> Iterator[list[Example[P
         yield batch
 
 
+@dataclass
+class _String(Generic[Part]):
+    """Utterances that are joined, up to ``size`` of them."""
+
+    size: int
+    parts: list[Part] = field(default_factory=list)
+    gaps: list[float] = field(default_factory=list)
+    seconds: float = 0.0
+
+
 def _strings(
     parts: Iterable[Part],
     seconds: Callable[[Part], float],
@@ -220,7 +230,7 @@ def _strings(
     settings: BatchSettings,
     most: int,
     rng: np.random.Generator,
-) -> "Iterator[_String[Part]]":
+) -> Iterator[_String[Part]]:
     begun: dict[Hashable, _String[Part]] = {}
     for part in parts:
         lasting = seconds(part)
@@ -242,16 +252,6 @@ def _strings(
         else:
             begun[source(part)] = string
     yield from begun.values()
-
-
-@dataclass
-class _String(Generic[Part]):
-    """Utterances that are joined, up to ``size`` of them."""
-
-    size: int
-    parts: list[Part] = field(default_factory=list)
-    gaps: list[float] = field(default_factory=list)
-    seconds: float = 0.0
 
 
 def _string_size(most: int, rng: np.random.Generator) -> int:

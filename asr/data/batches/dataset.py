@@ -110,17 +110,17 @@ def make_batch(
     for example in rows:
         spoken = [
             (part, gap, wave)
-            for part, gap in zip(example.parts, (*example.gaps, 0.0), strict=False)
+            for part, gap in zip(example.parts, (0.0, *example.gaps), strict=False)
             if (wave := wave_of(part)) is not None
         ]
-        if spoken or not example.parts:
-            seeds.append(example.seed)
-            waves.append(
-                _joined([wave for _, _, wave in spoken], [gap for _, gap, _ in spoken[:-1]])
-                if spoken
-                else _background(round(example.seconds * SAMPLE_RATE), noises, example.seed)
-            )
-            targets.append([targets_of(part) for part, _, _ in spoken])
+        if example.parts and not spoken:
+            continue
+        seeds.append(example.seed)
+        targets.append([targets_of(part) for part, _, _ in spoken])
+        if spoken:
+            waves.append(_joined([wave for _, _, wave in spoken], [gap for _, gap, _ in spoken[1:]]))
+        else:
+            waves.append(_background(round(example.seconds * SAMPLE_RATE), noises, example.seed))
     if not waves:
         seeds, waves, targets = [0], [np.zeros(_MOMENT, np.float32)], [[]]
     tokens = [[token for target in row for token in target.tokens] for row in targets]
@@ -175,7 +175,7 @@ class SpeechDataset(Dataset[Batch]):
 
 
 def _joined(spoken: Sequence[Wave], gaps: Sequence[float]) -> Wave:
-    """The waves one after the other, with so many seconds of silence between them."""
+    """The waves one after the other, with so many seconds of silence before each but the first."""
     pieces = [spoken[0]]
     for gap, wave in zip(gaps, spoken[1:], strict=True):
         pieces += [np.zeros(int(gap * SAMPLE_RATE), dtype=np.float32), wave]
