@@ -175,6 +175,13 @@ def test_batches_are_dense_and_come_in_no_order() -> None:
     assert abs(np.corrcoef(longest, range(len(longest)))[0, 1]) < 0.4
 
 
+def test_batches_of_a_small_set_are_full_though_no_two_rows_are_as_long() -> None:
+    lengths = [int((1 + number / 200) * SAMPLE_RATE) for number in range(60)]
+    settings = BatchSettings(seconds=10.0, join_most=1, background_share=0.0)
+    plan = plan_epoch(lengths, [0] * 60, [1], settings, 0, 0)
+    assert len(plan) <= 1.5 * sum(lengths) / SAMPLE_RATE / 10
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
     [

@@ -82,7 +82,7 @@ def config(data: Path, run: Path) -> dict[str, Any]:
             "dev": [str(data / "dev.tsv")],
             "noise": [str(data / "noise.tsv")],
             "augmentation": {"ramp_epochs": 4},
-            "batches": {"seconds": 6.0},
+            "batches": {"seconds": 14.0},
             "phonemes": "off",
             "join_ramp_epochs": 2,
             "workers": 0,
@@ -178,7 +178,7 @@ def test_the_run_folder_holds_checkpoints_logs_and_config(straight: Path) -> Non
     assert list(straight.glob("tensorboard/version_0/events.out.tfevents.*"))
     kept = yaml.safe_load((straight / "tensorboard" / "version_0" / "config.yaml").read_text())
     assert kept["model"]["model"]["d_model"] == 32
-    assert kept["data"]["batches"]["seconds"] == 6.0
+    assert kept["data"]["batches"]["seconds"] == 14.0
     assert kept["data"]["batches"]["join_most"] == BatchSettings().join_most, "defaults are written out"
     for column in ("loss", "train/decoder", "train/ctc", "dev/decoder", "dev/ctc", "dev/wer", "dev/ctc_wer"):
         assert logged(straight, column), column
@@ -235,9 +235,9 @@ def test_the_loss_falls_and_keeps_to_its_curve(straight: Path) -> None:
     dev = list(logged(straight, "dev/decoder").values())
     assert np.mean(loss[-4:]) < 0.6 * np.mean(loss[:2])
     assert dev[-1] < dev[0]
-    # Seen on 2026-11-29 with torch 2.11 on a CPU. Others round otherwise, which is far from a change of the sums.
-    assert loss[0] == pytest.approx(11.4888, rel=1e-3)
-    assert loss[4::4] == pytest.approx([5.773, 3.004, 2.209], rel=0.03)
+    # Seen on 2026-11-30 with torch 2.11 on a CPU. Others round otherwise, which is far from a change of the sums.
+    assert loss[0] == pytest.approx(10.1197, rel=1e-3)
+    assert loss[4::4] == pytest.approx([6.102, 3.129, 2.322], rel=0.03)
 
 
 def test_a_resumed_run_equals_the_straight_one(

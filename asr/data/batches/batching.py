@@ -17,6 +17,7 @@ from asr.errors import SettingsError
 Part = TypeVar("Part")
 
 _BUCKETS = 30
+_BATCHES_A_BUCKET = 5  # at the least: what is left over in each bucket makes a batch that is not full
 _LONGEST_JOIN_GAP = 0.2  # seconds; the clips bring silence of their own
 
 
@@ -177,7 +178,9 @@ def batches(
     if not first:
         return
     limit = settings.seconds * processes
-    bins = estimate_duration_buckets(first, min(_BUCKETS, len(first))) if len(first) > 1 else []
+    held = math.fsum(example.duration for example in first)
+    buckets = min(_BUCKETS, len(first), int(held / (_BATCHES_A_BUCKET * limit)))
+    bins = estimate_duration_buckets(first, buckets) if buckets > 1 else []
     with warnings.catch_warnings():
         # A set that fits into the buckets whole is no fault.
         warnings.filterwarnings("ignore", message="Your 'buffer_size' setting", module="lhotse")
