@@ -614,6 +614,13 @@ def test_the_bar_and_the_checkpoints_can_be_switched_off(arguments: list[str], s
     assert without.checkpoint_callback is None
 
 
+def test_batches_have_room_for_the_margins_of_the_model(arguments: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[SpeechData] = []
+    monkeypatch.setattr(Trainer, "fit", lambda self, model, datamodule, **_: seen.append(datamodule))
+    train([*arguments, "--model.margin_seconds=0.4"])
+    assert [data.margin_seconds for data in seen] == [0.4]
+
+
 # The parts
 
 
