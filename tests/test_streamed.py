@@ -158,7 +158,7 @@ def streamed(shards: Path, folder: Path) -> dict[str, Any]:
     (folder / "tokenizer.model").write_bytes(Tokenizer.train([" ".join(WORDS)] * 10, 36).model)
     settings = config(folder, folder / "run")
     settings["data"]["train"] = [{"manifest": str(shards)}]
-    settings["data"] |= {"stream": True, "stream_hours": 0.005}
+    settings["data"] |= {"stream": True, "stream_hours": 0.005, "batches": {"seconds": 6.0}}
     settings["trainer"]["max_epochs"] = 2
     return settings
 
