@@ -75,8 +75,8 @@ class SpeechData(lightning.LightningDataModule):
         simulated_rooms: How many more impulse responses to compute.
         stream: Read the training set as it goes from folders of shards, on a disk or at any URL of fsspec, instead of
             holding it.
-        stream_hours: Hours of audio in an epoch of a stream, for all processes together; with 0 once through
-            everything.
+        stream_hours: Hours of audio in an epoch of a stream, for all processes together, counted as
+            ``batches.seconds`` are; with 0 as many as the shards hold.
         phonemes: Targets for the auxiliary phoneme loss: `auto` has them where espeak-ng is installed, `on` fails
             without it, `off` has none.
         join_ramp_epochs: Epochs over which joining short utterances rises from none to full.

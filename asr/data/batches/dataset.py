@@ -69,7 +69,7 @@ class Batch(NamedTuple):
 class Changes:
     """What happens to the rows of a batch before the model sees them, besides joining.
 
-    ``margin_seconds`` are those that the model itself puts around a row, on average.
+    ``margin_seconds`` are those that the model itself puts at either end of a row, on average.
     """
 
     augmenter: Augmenter
