@@ -137,7 +137,9 @@ def gathered(manifests: Sequence[Path], settings: BatchSettings, count: int) -> 
         waves = Waves(utterances, float(sys.maxsize))
     speller = TargetMaker(tokenizer, with_phonemes)
     speller.learn(utterances)
-    plan = plan_epoch(waves.lengths, [0] * len(waves), [1.0], settings, 0, 0, heard=Changes(Augmenter(DEFAULT), 1.0).heard)
+    plan = plan_epoch(
+        waves.lengths, [0] * len(waves), [1.0], settings, 0, 0, heard=Changes(Augmenter(DEFAULT), 1.0).heard
+    )
     rng = np.random.default_rng(1)
     noises = [rng.normal(0, 0.1, seconds * SAMPLE_RATE).astype(np.float32) for seconds in (2, 5, 5, 30, 60)]
     plain = SpeechDataset(waves, [speller(u) for u in utterances], list(islice(cycle(plan), count)), noises=noises)
